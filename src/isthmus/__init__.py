@@ -1,0 +1,74 @@
+"""Autoencoders as dependable as PCA: they start at it, and never end behind it.
+
+The public names are loaded on first use (PEP 562), so that ``import isthmus`` costs milliseconds
+and imports neither torch nor scikit-learn.
+
+    >>> import isthmus
+    >>> isthmus.__version__
+    '0.1.0'
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from isthmus.errors import (
+        CombinationError,
+        DataError,
+        DivergedError,
+        InvalidParameterError,
+        IsthmusError,
+        RunError,
+    )
+    from isthmus.estimators import (
+        Autoencoder,
+        ContractiveAutoencoder,
+        DenoisingAutoencoder,
+        VariationalAutoencoder,
+        load,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "__version__",
+    "Autoencoder",
+    "CombinationError",
+    "ContractiveAutoencoder",
+    "DataError",
+    "DenoisingAutoencoder",
+    "DivergedError",
+    "InvalidParameterError",
+    "IsthmusError",
+    "load",
+    "RunError",
+    "VariationalAutoencoder",
+]
+
+_HOME = {
+    "Autoencoder": "isthmus.estimators",
+    "CombinationError": "isthmus.errors",
+    "ContractiveAutoencoder": "isthmus.estimators",
+    "DataError": "isthmus.errors",
+    "DenoisingAutoencoder": "isthmus.estimators",
+    "DivergedError": "isthmus.errors",
+    "InvalidParameterError": "isthmus.errors",
+    "IsthmusError": "isthmus.errors",
+    "load": "isthmus.estimators",
+    "RunError": "isthmus.errors",
+    "VariationalAutoencoder": "isthmus.estimators",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

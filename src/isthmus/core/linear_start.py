@@ -1,0 +1,138 @@
+"""Before the first step the autoencoder is the best linear one: PCA, or probabilistic PCA.
+
+One mechanism serves every head. The linear path of the encoder becomes the closed-form linear
+posterior z|x of :mod:`isthmus.core.pca`: whitened principal components for a Delta encoder,
+the posterior of probabilistic PCA for a Gaussian one. The linear path of the decoder becomes
+the least-squares regression of the likelihood's ``raw_target`` (the link function of the data)
+on the codes,
+
+    W = Cov(t, m) (Cov(m) + diag(v))⁻¹ ,   m = E[z|x],  v = Var[z|x].
+
+For a Gaussian likelihood the target is x itself, and W is exactly that of PCA (v = 0) or of
+probabilistic PCA (v = σ²Λ⁻¹). For other likelihoods this is *not* an optimum of the loss:
+it is the regression in the space of the link, a start at which the data's mean is right and the
+principal axes are used. A free scale starts at its optimum for these rows.
+
+Networks without a linear path are left as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from isthmus.core import pca
+from isthmus.core.autoencoder import Autoencoder
+from isthmus.core.likelihoods import MIN_SCALE, Likelihood, LocationScale
+from isthmus.core.penalties import KL
+
+_CHUNK = 8192
+
+
+@runtime_checkable
+class HasLinearPath(Protocol):
+    """A network whose output is ``linear(view(x))`` plus something that starts at zero."""
+
+    @property
+    def linear(self) -> nn.Linear | None:
+        """The path, or None when the network was built without one."""
+
+    def set_constants(
+        self, low: Tensor | None = None, high: Tensor | None = None, gain: float | None = None
+    ) -> None:
+        """Set the box of the training rows and the size of what the path leaves over."""
+
+
+def view(net: nn.Module, x: Tensor) -> Tensor:
+    """What the linear path of that network sees of (N, *F), flat: (N, D')."""
+    look = getattr(net, "view", None)
+    return (x if look is None else look(x)).flatten(1)
+
+
+@torch.no_grad()
+def linear_start(autoencoder: Autoencoder, x: Tensor) -> pca.Spectrum | None:
+    """Set the linear paths from the rows x (N, *F), all entries present.
+
+    Returns:
+        The spectrum of what the encoder sees, or None if there is no linear path to set.
+    """
+    net, out = autoencoder.encoder.net, autoencoder.decoder.net
+    if not (isinstance(net, HasLinearPath) and isinstance(out, HasLinearPath)):
+        return None
+    if net.linear is None or out.linear is None:
+        return None
+    seen = view(net, x)
+    n_components = autoencoder.n_components
+    spectrum = pca.spectrum(seen, n_components)
+    posterior = _posterior(autoencoder, spectrum)
+    _set(net.linear, posterior.weight, -posterior.weight @ spectrum.mean)
+    if not autoencoder.deterministic:
+        net.linear.bias[n_components:] = posterior.variance.log()
+
+    m = torch.cat(
+        [(c.double() - spectrum.mean) @ posterior.weight.T for c in torch.split(seen, _CHUNK)]
+    )
+    head = autoencoder.likelihood
+    weight, bias = _regress(head, x, m, posterior.variance)
+    _set(out.linear, weight, bias)
+    residual = _mean_residual(autoencoder, x, m, posterior.variance, weight)
+    head.calibrate(residual)
+    net.set_constants(low=seen.amin(0), high=seen.amax(0))
+    if head.power:
+        rms = float(residual.clamp(min=0).mean()) ** (1 / head.power)
+        out.set_constants(gain=max(rms, MIN_SCALE))
+    return spectrum
+
+
+def _posterior(autoencoder: Autoencoder, spectrum: pca.Spectrum) -> pca.LinearPosterior:
+    if autoencoder.deterministic:
+        return pca.linear_delta(spectrum, autoencoder.n_components)
+    beta = next((p.beta for p in autoencoder.active_penalties if isinstance(p, KL)), 1.0)
+    head = autoencoder.likelihood
+    fixed = None
+    if isinstance(head, LocationScale) and head.kind == "fixed":
+        fixed = float(head.log_value.exp()) ** 2
+    return pca.linear_gaussian(spectrum, autoencoder.n_components, beta, fixed)
+
+
+def _regress(head: Likelihood, x: Tensor, m: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    """Weight (n_raw·D, K) and bias of the regression of raw targets on codes, float64."""
+    n = x.shape[0]
+    gram = m.T @ m / n + torch.diag(variance)
+    cross: Tensor | float = 0.0
+    mean: Tensor | float = 0.0
+    for rows, codes in zip(torch.split(x, _CHUNK), torch.split(m, _CHUNK), strict=True):
+        target = head.raw_target(rows).movedim(-1, 1).flatten(1).double()
+        cross = cross + target.T @ codes / n
+        mean = mean + target.sum(0) / n
+    assert isinstance(cross, Tensor)  # noqa: S101
+    assert isinstance(mean, Tensor)  # noqa: S101
+    # m has mean 0, so the cross moment is the covariance; latents that are always 0 get weight 0
+    return cross @ torch.linalg.pinv(gram, hermitian=True), mean
+
+
+def _mean_residual(
+    autoencoder: Autoencoder, x: Tensor, m: Tensor, variance: Tensor, weight: Tensor
+) -> Tensor:
+    """E|x − E[x|z]|^power per feature, (*F,), exact for power 2 (Gaussian), at E[z] otherwise."""
+    head = autoencoder.likelihood
+    if head.power == 0:
+        return torch.zeros(())
+    total: Tensor | float = 0.0
+    for rows, codes in zip(torch.split(x, _CHUNK), torch.split(m, _CHUNK), strict=True):
+        centre = head.expectation(autoencoder.decode(codes.to(rows.dtype)))
+        total = total + (rows - centre).abs().double().pow(head.power).sum(0) / x.shape[0]
+    assert isinstance(total, Tensor)  # noqa: S101
+    if head.power == 2:
+        spread = (weight.square() @ variance)[: total.numel()]
+        total = total + spread.view_as(total)
+    return total
+
+
+def _set(linear: nn.Linear, weight: Tensor, bias: Tensor) -> None:
+    linear.weight.zero_()
+    linear.bias.zero_()
+    linear.weight[: weight.shape[0]] = weight.to(linear.weight.dtype)
+    linear.bias[: bias.shape[0]] = bias.to(linear.bias.dtype)

@@ -1,0 +1,93 @@
+"""From Arrow columns to a matrix: numbers pass, everything else is refused by name.
+
+The matrix is float32 where every column fits it without loss (bool, integers of 8 or 16 bits,
+half and single precision), else float64: NumPy's own promotion with float32. Integers beyond 2**53
+are rounded to the nearest float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from isthmus.data.tables import drop_advice
+from isthmus.errors import DataError
+
+
+def is_numeric(kind: Any) -> bool:
+    """Whether a column of this Arrow type is made of numbers (or of nothing at all)."""
+    types = pa.types
+    return bool(
+        types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_boolean(kind)
+        or types.is_decimal(kind)
+        or types.is_null(kind)
+    )
+
+
+def refuse_others(names: Sequence[str], columns: Sequence[Any], origin: str) -> None:
+    """Refuse columns that are not numbers, all of them in one sentence, each with an example.
+
+    Raises:
+        DataError: at least one column holds text, dates, lists, ...
+    """
+    others = [(n, c) for n, c in zip(names, columns, strict=True) if not is_numeric(c.type)]
+    if not others:
+        return
+    described = [f"{name!r} ({_example(column)})" for name, column in others[:5]]
+    if len(others) > 5:
+        described.append(f"{len(others) - 5} more")
+    raise DataError(
+        f"{origin}",
+        f"must hold numbers only; not so column{'s' * (len(others) > 1)} {', '.join(described)}",
+        f"{drop_advice([name for name, _ in others])} Or encode it as numbers.",
+    )
+
+
+def matrix(columns: Sequence[Any]) -> np.ndarray:
+    """Numeric Arrow columns, each (N,), as one array (N, D); null becomes NaN."""
+    n = len(columns[0]) if columns else 0
+    dtype = np.result_type(np.float32, *(_numpy_type(column) for column in columns))
+    values = np.empty((n, len(columns)), dtype)
+    kind = pa.from_numpy_dtype(dtype)
+    for j, column in enumerate(columns):
+        values[:, j] = pc.cast(column, kind, safe=False).to_numpy()
+    return values
+
+
+def _numpy_type(column: Any) -> np.dtype[Any]:
+    if pa.types.is_null(column.type):
+        return np.dtype(np.float32)
+    if pa.types.is_decimal(column.type):
+        return np.dtype(np.float64)
+    dtype: np.dtype[Any] = np.dtype(column.type.to_pandas_dtype())
+    return dtype
+
+
+def _example(column: Any) -> str:
+    values = column.drop_null()
+    if pa.types.is_dictionary(column.type):
+        values = values.cast(column.type.value_type)
+    kind = "text" if _is_text(values.type) else str(values.type)
+    if not len(values):
+        return f"{kind}, no value"
+    example = values[0].as_py()
+    if isinstance(example, bytes):
+        example = example.decode("latin-1")
+    shown = repr(example) if isinstance(example, str) else str(example)
+    return f"{kind}, such as {shown if len(shown) <= 40 else shown[:37] + '...'}"
+
+
+def _is_text(kind: Any) -> bool:
+    types = pa.types
+    return bool(
+        types.is_string(kind)
+        or types.is_large_string(kind)
+        or types.is_string_view(kind)
+        or types.is_binary(kind)
+    )

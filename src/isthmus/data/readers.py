@@ -1,0 +1,187 @@
+"""One function from a file, or the name of a bundled table, to a :class:`Table` of numbers.
+
+A file is read by its ending: .csv and .tsv (separated text), .npy and .npz (NumPy), .parquet. What
+cannot be used is refused with the line, row or column at fault and the remedy; nothing is guessed
+away, dropped or filled in. No reader opens a pickle: one can run code.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from isthmus.data import bundled
+from isthmus.data._arrays import read_npy, read_npz
+from isthmus.data._columns import matrix, refuse_others
+from isthmus.data._csv import read_csv
+from isthmus.data.tables import Table, checked, kept, quoted, refuse_duplicates, stand_in
+from isthmus.errors import DataError
+
+Read = tuple[np.ndarray, tuple[str, ...] | None]
+
+
+def read(
+    data: str | os.PathLike[str], *, allow_missing: bool = True, drop: Sequence[str] = ()
+) -> Table:
+    """The table in a file, or a bundled one.
+
+    Args:
+        data: path of a .csv, .tsv, .npy, .npz or .parquet file, or a name of
+            :data:`isthmus.data.bundled.BUNDLED`.
+        allow_missing: whether entries may be missing (NaN); a column without any value never may.
+        drop: names of columns to leave out. Columns without names are called x0, x1, ...
+
+    Returns:
+        A table of N ≥ 1 rows and D ≥ 1 columns: float64 from text; else float32 where that holds
+        every value exactly (bool, integers of 8 or 16 bits, half and single precision).
+
+    Raises:
+        DataError: there is no such file, or what it holds is not such a table.
+
+    >>> read("wine", drop=["proline"]).values.shape
+    (178, 12)
+    """
+    origin = os.fspath(data)
+    if origin in bundled.BUNDLED:
+        table = bundled.load(origin)
+        return _without(table.values, table.names, origin, drop, allow_missing)
+    if not origin:
+        raise DataError("an empty name", "must be a file or a bundled table")
+    path = Path(origin)
+    reader = _reader(path, origin)
+    try:
+        if not path.is_file():
+            raise _not_a_file(path, origin)
+        if not path.stat().st_size:
+            raise DataError(f"{origin}", "is empty", "Check how it was made.")
+        values, names = reader(path, origin, tuple(drop))
+    except DataError:
+        raise
+    except OSError as error:
+        raise DataError(
+            f"{origin}", f"cannot be read ({error.strerror or error})", "Check its permissions."
+        ) from error
+    except MemoryError as error:
+        raise DataError(
+            f"{origin}", "does not fit into memory", "Save it as float32, or take fewer rows."
+        ) from error
+    return checked(values, names, origin, allow_missing=allow_missing)
+
+
+def _without(
+    values: np.ndarray,
+    names: Sequence[str] | None,
+    origin: str,
+    drop: Sequence[str],
+    allow_missing: bool = True,
+) -> Table:
+    """The checked table of these values after ``drop``."""
+    if drop:
+        labels = names or [stand_in(j) for j in range(values.shape[1])]
+        keep = kept(labels, drop, origin)
+        values = np.ascontiguousarray(values[:, keep])
+        names = [labels[j] for j in keep] if names else None
+    return checked(values, names, origin, allow_missing=allow_missing)
+
+
+def _npy(path: Path, origin: str, drop: tuple[str, ...]) -> Read:
+    table = _without(read_npy(path, origin), None, origin, drop)
+    return table.values, table.names
+
+
+def _npz(path: Path, origin: str, drop: tuple[str, ...]) -> Read:
+    table = _without(read_npz(path, origin), None, origin, drop)
+    return table.values, table.names
+
+
+def _parquet(path: Path, origin: str, drop: tuple[str, ...]) -> Read:
+    """Columns of numbers; what pandas marked as its index is not a column."""
+    try:
+        with parquet.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            index = (schema.pandas_metadata or {}).get("index_columns", [])
+            names = [name for name in schema.names if name not in index]
+            refuse_duplicates(names, origin)
+            names = [names[j] for j in kept(names, drop, origin)]
+            table = file.read(columns=names)
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, PermissionError):
+            raise
+        raise DataError(
+            f"{origin}",
+            f"cannot be read as Parquet ({str(error).splitlines()[0]})",
+            "The file is cut short, damaged or of another kind: copy or make it again.",
+        ) from error
+    columns = [table.column(name) for name in names]
+    refuse_others(names, columns, origin)
+    return matrix(columns), tuple(names)
+
+
+_READERS: dict[str, Callable[[Path, str, tuple[str, ...]], Read]] = {
+    ".csv": read_csv,
+    ".npy": _npy,
+    ".npz": _npz,
+    ".parquet": _parquet,
+    ".tsv": read_csv,
+}
+ENDINGS = tuple(_READERS)
+
+
+def _reader(path: Path, origin: str) -> Callable[[Path, str, tuple[str, ...]], Read]:
+    ending = path.suffix.lower()
+    if ending in _READERS:
+        return _READERS[ending]
+    if not path.exists():
+        raise _not_a_file(path, origin)
+    if path.is_dir():
+        raise _is_folder(path, origin)
+    raise DataError(
+        f"{origin}",
+        f"must end in {quoted(ENDINGS)}",
+        "Unpack it first."
+        if ending in {".gz", ".zip", ".xz", ".bz2", ".zst"}
+        else "Save it in one of these formats.",
+    )
+
+
+def _not_a_file(path: Path, origin: str) -> DataError:
+    if path.is_dir():
+        return _is_folder(path, origin)
+    if path.exists():
+        return DataError(f"{origin}", "must be an ordinary file", "Save the data to a file first.")
+    folder = path.parent
+    if not folder.is_dir():
+        return DataError(f"{origin}", f"does not exist, nor does its folder {str(folder)!r}")
+    here = {name: str(folder / name) for name in _data_files(folder)}
+    if folder == Path():
+        here |= {name: name for name in bundled.BUNDLED}
+    stems = {Path(name).stem: name for name in here}
+    near = get_close_matches(path.name, here, 3) or [
+        stems[stem] for stem in get_close_matches(path.stem, stems, 3)
+    ]
+    remedy = f"Did you mean {quoted(here[name] for name in near)}? " if near else ""
+    return DataError(
+        f"{origin}",
+        "does not exist",
+        f"{remedy}Give a file ({', '.join(ENDINGS)}) or a bundled table"
+        f" ({', '.join(bundled.BUNDLED)}).",
+    )
+
+
+def _is_folder(path: Path, origin: str) -> DataError:
+    inside = _data_files(path)
+    remedy = f"It holds {quoted(inside)}." if inside else "It holds no file of a known ending."
+    return DataError(f"{origin}", "must be a file; it is a folder", remedy)
+
+
+def _data_files(folder: Path) -> list[str]:
+    try:
+        return sorted(f.name for f in folder.iterdir() if f.suffix.lower() in _READERS)
+    except OSError:
+        return []

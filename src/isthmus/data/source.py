@@ -1,0 +1,76 @@
+"""Sources: where batches come from. A source knows its rows and nothing of any model.
+
+Data that fit in memory are one tensor that is indexed by whole batches: no worker processes,
+no copying row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+Batch = tuple[Tensor, ...]
+
+
+class Source(Protocol):
+    """Rows in batches; a batch is (x,) or (x, mask), each (n, *F)."""
+
+    @property
+    def n_rows(self) -> int:
+        """N."""
+
+    def batches(self, batch_size: int) -> Iterator[Batch]:
+        """All rows once, in their order; the last batch may be short."""
+
+    def shuffled(self, batch_size: int, seed: int) -> Iterator[Batch]:
+        """Batches without end, epoch after epoch, each in a new random order.
+
+        Every batch has min(batch_size, N) rows; the rest of an epoch that does not fill a
+        batch is left to the next epochs.
+        """
+
+
+class TensorSource:
+    """Rows of one tensor (N, *F), with a mask of the entries that are there or without.
+
+    >>> source = TensorSource(torch.arange(5.0)[:, None])
+    >>> [len(x) for (x,) in source.batches(2)]
+    [2, 2, 1]
+    """
+
+    def __init__(self, x: Tensor, mask: Tensor | None = None) -> None:
+        self.x = x
+        self.mask = mask
+
+    @property
+    def n_rows(self) -> int:
+        """N."""
+        return len(self.x)
+
+    def subset(self, rows: Tensor) -> TensorSource:
+        """The source of those rows (an index tensor)."""
+        return TensorSource(self.x[rows], None if self.mask is None else self.mask[rows])
+
+    def to(self, device: torch.device) -> TensorSource:
+        """The same source with its rows on that device."""
+        return TensorSource(self.x.to(device), None if self.mask is None else self.mask.to(device))
+
+    def batches(self, batch_size: int) -> Iterator[Batch]:
+        """All rows once, in their order."""
+        for start in range(0, self.n_rows, batch_size):
+            yield self._rows(slice(start, start + batch_size))
+
+    def shuffled(self, batch_size: int, seed: int) -> Iterator[Batch]:
+        """Batches without end, each epoch in a new random order."""
+        generator = torch.Generator().manual_seed(seed)
+        size = min(batch_size, self.n_rows)
+        while True:
+            order = torch.randperm(self.n_rows, generator=generator).to(self.x.device)
+            for start in range(0, self.n_rows - size + 1, size):
+                yield self._rows(order[start : start + size])
+
+    def _rows(self, rows: Tensor | slice) -> Batch:
+        return (self.x[rows],) if self.mask is None else (self.x[rows], self.mask[rows])

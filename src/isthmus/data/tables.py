@@ -1,0 +1,160 @@
+"""A table: N rows of D numbers, the names of the columns if they have any, and where it is from.
+
+A missing entry is NaN. What a table promises, because :func:`checked` made it: at least one row and
+one column, float32 or float64 in row-major order, no infinite entry, no column without any value,
+no name twice. It does not promise that columns vary, nor that every row holds a value.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from isthmus.errors import DataError
+
+MISSING_TOKENS = ("", "NA", "N/A", "NaN", "nan", "?", "null", "NULL", "None")
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Rows of numbers.
+
+    Args:
+        values: (N, D), float32 or float64, NaN where missing.
+        names: the D column names, or None where the source has none.
+        origin: what the table was read from, as the user named it.
+    """
+
+    values: np.ndarray
+    names: tuple[str, ...] | None
+    origin: str
+
+
+def stand_in(column: int) -> str:
+    """The name by which a nameless column is spoken of and dropped: x0 is the first.
+
+    >>> stand_in(3)
+    'x3'
+    """
+    return f"x{column}"
+
+
+def quoted(names: Iterable[str], limit: int = 5) -> str:
+    """Names for a sentence.
+
+    >>> quoted(["a", "b", "c"], limit=2)
+    "'a', 'b' and 1 more"
+    """
+    every = [repr(name) for name in names]
+    shown = ", ".join(every[:limit])
+    return f"{shown} and {len(every) - limit} more" if len(every) > limit else shown
+
+
+def kept(names: Sequence[str], drop: Sequence[str], origin: str) -> list[int]:
+    """Positions of the columns that stay when ``drop`` goes.
+
+    Raises:
+        DataError: a name to drop is not there, or nothing would stay.
+    """
+    unknown = [name for name in drop if name not in names]
+    if unknown:
+        raise DataError(
+            f"drop={quoted(unknown)}",
+            f"must name columns of {origin}",
+            f"It has {quoted(names, limit=20)}.",
+        )
+    positions = [j for j, name in enumerate(names) if name not in drop]
+    if not positions:
+        raise DataError(f"{origin}", "has no column left", "Drop fewer columns.")
+    return positions
+
+
+def refuse_duplicates(names: Sequence[str], origin: str) -> None:
+    """Two columns of one name cannot be told apart in results.
+
+    Raises:
+        DataError: a name occurs twice.
+    """
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"{origin}", f"has more than one column named {quoted(twice)}", "Rename them."
+        )
+
+
+def checked(
+    values: np.ndarray, names: Sequence[str] | None, origin: str, *, allow_missing: bool = True
+) -> Table:
+    """The table of ``values`` (N, D), or an error that names the first entry at fault.
+
+    Raises:
+        DataError: no row, no column, a name twice, an infinite entry, a column without any value,
+            or a missing entry where ``allow_missing`` is false.
+
+    >>> checked(np.array([[1.0, np.inf]]), ["a", "b"], "x.csv")
+    Traceback (most recent call last):
+    ...
+    isthmus.errors.DataError: x.csv must hold finite numbers; 1 entry is infinite, the first in
+    row 1, column 'b'. Replace it, or leave it empty to mark it as missing.
+    """
+    n, d = values.shape
+    if not n or not d:
+        raise DataError(
+            f"{origin}",
+            f"must have at least one row and one column; its shape is ({n}, {d})",
+            "Check how the file was made.",
+        )
+    labels = list(names) if names is not None else [stand_in(j) for j in range(d)]
+    refuse_duplicates(labels, origin)
+    finite = np.isfinite(values)
+    if not finite.all():
+        _refuse_infinite(values, labels, origin)
+        empty = [labels[j] for j in np.flatnonzero(~finite.any(axis=0))]
+        if empty:
+            raise DataError(
+                f"column{'s' * (len(empty) > 1)} {quoted(empty)} of {origin}",
+                "must hold at least one value; every entry is missing",
+                drop_advice(empty),
+            )
+        if not allow_missing:
+            count, place = _first(~finite, labels)
+            raise DataError(
+                f"{origin}",
+                f"must have no missing entries here; {count} missing, the first in {place}",
+                "Fill them in, or use a model that accepts missing entries.",
+            )
+    return Table(values, tuple(names) if names is not None else None, origin)
+
+
+def drop_advice(names: Sequence[str]) -> str:
+    """The remedy for columns that cannot be used, to be copied as it is.
+
+    >>> drop_advice(["name", "city"])
+    "Leave out with drop=['name', 'city'] (on the command line --drop name,city)."
+    """
+    if len(names) > 30:
+        return f"Leave all {len(names)} out with drop (on the command line --drop)."
+    option = shlex.quote(",".join(names))
+    return f"Leave out with drop={list(names)!r} (on the command line --drop {option})."
+
+
+def _refuse_infinite(values: np.ndarray, labels: Sequence[str], origin: str) -> None:
+    infinite = np.isinf(values)
+    if infinite.any():
+        count, place = _first(infinite, labels)
+        entries = "1 entry is" if count == 1 else f"{count} entries are"
+        raise DataError(
+            f"{origin}",
+            f"must hold finite numbers; {entries} infinite, the first in {place}",
+            "Replace it, or leave it empty to mark it as missing.",
+        )
+
+
+def _first(where: np.ndarray, labels: Sequence[str]) -> tuple[int, str]:
+    """How many entries are true, and the place of the first in words; rows count from 1."""
+    row, column = divmod(int(where.argmax()), len(labels))
+    return int(where.sum()), f"row {row + 1}, column {labels[column]!r}"

@@ -1,0 +1,147 @@
+"""A matrix to a file, whole or not at all.
+
+The bytes go to a file of another name in the same folder, reach the disk, and take the place of the
+destination in one step (POSIX rename). Whatever goes wrong before, the destination is as it was and
+nothing is left beside it. Folders on the way are made.
+
+Text keeps every bit: numbers are written with the fewest digits that read back as the same number,
+and missing entries as nan.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pyarrow as pa
+from numpy.lib import format as npy
+from pyarrow import csv, parquet
+
+from isthmus.data.tables import quoted, stand_in
+from isthmus.errors import InvalidParameterError, RunError
+
+
+def check_destination(
+    path: str | os.PathLike[str], force: bool = False, *, endings: Sequence[str] | None = None
+) -> None:
+    """Refuse, before any work is done, a destination that could not or should not be written.
+
+    Args:
+        path: where the file is to be.
+        force: whether a file that is there may be replaced.
+        endings: the endings allowed; by default :data:`ENDINGS`.
+
+    Raises:
+        InvalidParameterError: another ending.
+        RunError: it is a folder, it exists and ``force`` is false, or its folder is not writable.
+    """
+    target, known = Path(path), ENDINGS if endings is None else tuple(endings)
+    if target.suffix.lower() not in known:
+        raise InvalidParameterError(f"{os.fspath(path)}", f"must end in {quoted(known)}")
+    if target.is_dir():
+        raise RunError(f"{os.fspath(path)}", "must be a file; it is a folder", "Name a file in it.")
+    if target.exists() and not force:
+        raise RunError(
+            f"{os.fspath(path)}",
+            "exists and is not replaced unasked",
+            "Choose another name, or allow it with force=True (--force on the command line).",
+        )
+    folder = next(p for p in target.absolute().parents if p.exists())
+    if not folder.is_dir():
+        raise RunError(f"{os.fspath(path)}", f"cannot be made: {str(folder)!r} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise RunError(
+            f"{os.fspath(path)}",
+            f"cannot be made: the folder {str(folder)!r} is not writable",
+            "Choose another folder, or change its permissions.",
+        )
+
+
+def write(
+    path: str | os.PathLike[str], values: np.ndarray, names: Sequence[str] | None = None
+) -> None:
+    """Write ``values``; a file that is there is replaced (see :func:`check_destination`).
+
+    Args:
+        path: ends in .npy, .csv or .parquet.
+        values: (N, D), float32 or float64.
+        names: the D names of the columns; x0, x1, ... where None. A .npy file does not keep them.
+
+    Raises:
+        InvalidParameterError: another ending, or names that do not fit the columns.
+        RunError: the file cannot be written.
+    """
+    check_destination(path, force=True)
+    if values.ndim != 2:
+        raise InvalidParameterError(f"values of shape {values.shape}", "must be 2-D")
+    columns = [stand_in(j) for j in range(values.shape[1])] if names is None else list(names)
+    if len(columns) != values.shape[1] or len(set(columns)) != len(columns):
+        raise InvalidParameterError(
+            f"names={columns!r}", f"must be {values.shape[1]} different names, one a column"
+        )
+    with replacing(path) as file:
+        _WRITERS[Path(path).suffix.lower()](file, values, columns)
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """A file to write bytes to, which takes the place of ``path`` when the block ends well.
+
+    Raises:
+        RunError: the folder or the file cannot be made, or the disk is full.
+    """
+    target = Path(os.path.realpath(path))  # a link stays one; what it points at is replaced
+    part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
+    made = [folder for folder in target.parents if not folder.exists()]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+    except BaseException as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        with suppress(OSError):
+            for folder in made:
+                folder.rmdir()
+        if isinstance(error, OSError) and not isinstance(error, RunError):
+            raise RunError(
+                f"{os.fspath(path)}",
+                f"cannot be written ({error.strerror or error})",
+                "Free some space, choose another folder, or change its permissions.",
+            ) from error
+        raise
+
+
+def _write_npy(file: IO[bytes], values: np.ndarray, names: list[str]) -> None:
+    # Not np.save: where the disk is full it raises an error that does not say so.
+    values = np.ascontiguousarray(values)
+    npy.write_array_header_1_0(file, npy.header_data_from_array_1_0(values))
+    file.write(values.data)
+
+
+def _write_csv(file: IO[bytes], values: np.ndarray, names: list[str]) -> None:
+    csv.write_csv(_table(values, names), file)
+
+
+def _write_parquet(file: IO[bytes], values: np.ndarray, names: list[str]) -> None:
+    parquet.write_table(_table(values, names), file)
+
+
+def _table(values: np.ndarray, names: list[str]) -> pa.Table:
+    return pa.Table.from_arrays([pa.array(column) for column in values.T], names=names)
+
+
+_WRITERS: dict[str, Callable[[IO[bytes], np.ndarray, list[str]], None]] = {
+    ".csv": _write_csv,
+    ".npy": _write_npy,
+    ".parquet": _write_parquet,
+}
+ENDINGS = tuple(_WRITERS)

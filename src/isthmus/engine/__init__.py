@@ -1,0 +1,1 @@
+"""Trains any module whose forward returns {name: (N,)}: a generator of rounds of steps."""

@@ -1,0 +1,170 @@
+"""The loop: a generator that trains and hands over after every round.
+
+Who consumes it decides what a round means: keep the best state, report, stop by leaving the
+``for``. Nothing is synchronised with the host inside a round.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from isthmus.data.source import Batch, Source
+from isthmus.engine.plan import Plan
+
+Validate = Callable[[nn.Module], dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Round:
+    """What happened since the round before.
+
+    Attributes:
+        step: steps done so far; 0 is the start, before any.
+        epoch: rows seen so far divided by rows there are.
+        seconds: since the start of the run.
+        terms: mean of each loss term over the round's rows, nats per sample; empty at step 0.
+        validation: {name: (n,)} of the held-out rows, or None.
+        learning_rate: of the last step.
+    """
+
+    step: int
+    epoch: float
+    seconds: float
+    terms: dict[str, float]
+    validation: dict[str, Tensor] | None
+    learning_rate: float
+
+    @property
+    def loss(self) -> float:
+        """Sum of the terms, nats per sample."""
+        return math.fsum(self.terms.values())
+
+
+class Training:
+    """Optimiser, average and step count of one module.
+
+    Args:
+        module: forward(*batch) returns {name: (n,)}; ``set_progress(share)`` is called before
+            every step where the module has it.
+        plan: what to do.
+
+    Attributes:
+        kept: the module to validate and keep, the averaged one unless ``averaging`` is 0.
+    """
+
+    def __init__(self, module: nn.Module, plan: Plan) -> None:
+        self.module = module
+        self.plan = plan
+        self.step_count = 0
+        groups, self._factors = _parameter_groups(module, plan)
+        fused = all(p.is_floating_point() for p in module.parameters())
+        self._optimizer = torch.optim.AdamW(
+            groups, lr=plan.learning_rate, betas=plan.betas, fused=fused
+        )
+        self._call: Callable[..., dict[str, Tensor]] = (
+            torch.compile(module) if plan.compile else module
+        )
+        self.kept = module if plan.averaging == 0 else copy.deepcopy(module)
+        self._parameters: list[Tensor] = [p for p in module.parameters() if p.requires_grad]
+        self._averages: list[Tensor] = [p for p in self.kept.parameters() if p.requires_grad]
+        self._set_progress = getattr(module, "set_progress", None)
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        """One step; returns the mean of each term, 0-d, without waiting for it."""
+        plan, t = self.plan, self.step_count
+        if self._set_progress is not None:
+            self._set_progress(t / max(1, plan.steps))
+        rate = plan.rate(min(t, plan.steps))
+        for group, factor in zip(self._optimizer.param_groups, self._factors, strict=True):
+            group["lr"] = rate * factor
+        with torch.autocast(
+            batch[0].device.type, torch.bfloat16, enabled=plan.precision == "bfloat16"
+        ):
+            terms = {name: value.mean() for name, value in self._call(*batch).items()}
+            loss = torch.stack(list(terms.values())).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        if plan.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self._parameters, plan.clip_norm)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self.step_count += 1
+        self._average()
+        return {name: value.detach() for name, value in terms.items()}
+
+    def rounds(
+        self, source: Source, order_seed: int, validate: Validate | None = None
+    ) -> Iterator[Round]:
+        """Train through the plan; the first round is the state before the first step.
+
+        ``validate`` gets the module to keep, in evaluation mode and without gradients.
+        """
+        plan = self.plan
+        began = time.perf_counter()
+        batches = source.shuffled(plan.batch_size, order_seed)
+        size = min(plan.batch_size, source.n_rows)
+        yield self._round({}, 0, size / source.n_rows, began, validate)
+        self.module.train()
+        while self.step_count < plan.steps:
+            n_steps = min(plan.evaluate_every, plan.steps - self.step_count)
+            total: dict[str, Tensor] = {}
+            for _ in range(n_steps):
+                for name, value in self.step(next(batches)).items():
+                    total[name] = total[name] + value if name in total else value
+            yield self._round(total, n_steps, size / source.n_rows, began, validate)
+            self.module.train()
+
+    def _average(self) -> None:
+        if self.kept is self.module:
+            return
+        # young averages forget faster: after t steps about the last tenth of them counts
+        decay = min(self.plan.averaging, self.step_count / (self.step_count + 9))
+        with torch.no_grad():
+            torch._foreach_lerp_(self._averages, self._parameters, 1 - decay)
+            for kept, now in zip(self.kept.buffers(), self.module.buffers(), strict=True):
+                if kept.is_floating_point():
+                    kept.copy_(now)
+
+    def _round(
+        self,
+        total: dict[str, Tensor],
+        n_steps: int,
+        epochs_a_step: float,
+        began: float,
+        validate: Validate | None,
+    ) -> Round:
+        validation = None
+        if validate is not None:
+            self.kept.eval()
+            with torch.no_grad():
+                validation = validate(self.kept)
+            self.kept.train()
+        return Round(
+            step=self.step_count,
+            epoch=self.step_count * epochs_a_step,
+            seconds=time.perf_counter() - began,
+            terms={name: float(value) / n_steps for name, value in total.items()},
+            validation=validation,
+            learning_rate=self.plan.rate(max(0, self.step_count - 1)),
+        )
+
+
+def _parameter_groups(module: nn.Module, plan: Plan) -> tuple[list[dict[str, Any]], list[float]]:
+    """Groups and the factor of the rate of each: matrices decay, vectors and slow ones do not."""
+    members: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in module.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        slow = any(part in name for part in plan.slow)
+        decay = plan.weight_decay if parameter.ndim > 1 and not slow else 0.0
+        key = (decay, plan.slow_factor if slow else 1.0)
+        members.setdefault(key, []).append(parameter)
+    groups = [{"params": group, "weight_decay": decay} for (decay, _), group in members.items()]
+    return groups, [factor for _, factor in members]

@@ -1,0 +1,19 @@
+"""The scikit-learn face: four estimators of one class, and ``load``."""
+
+from isthmus.estimators._fitting import Progress
+from isthmus.estimators._persistence import load
+from isthmus.estimators.models import (
+    Autoencoder,
+    ContractiveAutoencoder,
+    DenoisingAutoencoder,
+    VariationalAutoencoder,
+)
+
+__all__ = [
+    "Autoencoder",
+    "ContractiveAutoencoder",
+    "DenoisingAutoencoder",
+    "Progress",
+    "VariationalAutoencoder",
+    "load",
+]

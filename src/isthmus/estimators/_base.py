@@ -1,0 +1,511 @@
+"""The scikit-learn face of one autoencoder: parameters, fit, and what the fitted model computes."""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.mixture import GaussianMixture
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_array, check_is_fitted
+from torch import Tensor, nn
+
+from isthmus import presets
+from isthmus.core.autoencoder import Autoencoder as Core
+from isthmus.core.corruption import corruption
+from isthmus.core.jacobian import squared_jacobian
+from isthmus.core.likelihoods import Likelihood, likelihood
+from isthmus.data.scaling import Scaling
+from isthmus.data.source import TensorSource
+from isthmus.engine.loop import Training
+from isthmus.engine.plan import Plan
+from isthmus.errors import InvalidParameterError
+from isthmus.estimators import _input, _parameters
+from isthmus.estimators._defaults import recipe
+from isthmus.estimators._fitting import Fit, Listener, Progress, Selection, fit
+from isthmus.random import Seeds, fork
+
+Array = NDArray[Any]
+_CHUNK = 8192
+# Antithetic deviates shared by all rows: 2 × 8 draws leave the bound's Monte Carlo error per row
+# well below its spread over rows, and make a row's score depend on the row alone.
+_PAIRS = 8
+_CODES_KEPT = 5000
+
+
+class _Working:
+    """What a fitted estimator works with beside its attributes; apart, to be no parameters."""
+
+    _training: Training | None = None
+    _partial_seed: Seeds | None = None
+    _double: Core | None = None
+    _mixture: GaussianMixture | None = None
+
+
+@dataclass(eq=False, repr=False)
+class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Parameters and methods that the four autoencoders share; see :class:`Autoencoder`."""
+
+    n_components: int = 2
+    _: KW_ONLY
+    hidden_layer_sizes: str | Sequence[int] = "auto"
+    activation: str = "silu"
+    likelihood: str = "gaussian"
+    scaling: str = "auto"
+    linear_start: bool = True
+    noise: str | None = None
+    noise_level: float = 0.0
+    emphasis: float = 1.0
+    contraction: float = 0.0
+    contraction_method: str = "auto"
+    sparsity: float = 0.0
+    beta: float | None = None
+    kl_warmup: float = 0.0
+    free_bits: float = 0.0
+    objective: str = "evidence"
+    n_draws: int = 1
+    max_epochs: str | int = "auto"
+    batch_size: str | int = "auto"
+    learning_rate: str | float = "auto"
+    weight_decay: float = 0.01
+    early_stopping: str | bool = "auto"
+    validation_fraction: float = 0.1
+    patience: str | int | None = "auto"
+    encoder: nn.Module | None = None
+    decoder: nn.Module | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    compile: str | bool = "auto"
+    random_state: Any = None
+    verbose: int = 0
+
+    # ---------------------------------------------------------------- fitting
+
+    def fit(self, X: Any, y: Any = None, callback: Listener | None = None) -> Self:
+        """Learn scaling, code and decoder from rows.
+
+        Args:
+            X: (N, D) array, DataFrame, torch tensor or sparse matrix, N ≥ 2. NaN is a missing
+                entry: it is left out of the loss.
+            y: ignored, for pipelines.
+            callback: called after every round of steps with a
+                :class:`~isthmus.estimators.Progress`.
+
+        Returns:
+            The estimator itself.
+
+        Raises:
+            ValueError: the data or a parameter break a rule, which the message names.
+            DivergedError: the loss is not finite before the first step.
+
+        Ctrl-C ends training and keeps the best state so far (``interrupted_`` is then True).
+        """
+        data = _input.rows(self, X, reset=True, min_rows=2)
+        source = self._prepare(data)
+        seeds = self._seeds(self.random_state)
+        plan, selection = self._plan(source.n_rows)
+        result = fit(
+            self._build,
+            source,
+            plan,
+            seeds,
+            selection=selection,
+            unit=self.scaling_.scale.to(source.x),
+            offset=self._offset(source),
+            start=self.linear_start,
+            listener=self._listeners(callback),
+        )
+        self._keep(result, source)
+        if result.interrupted:
+            warnings.warn("Training was interrupted; the best state so far is kept.", stacklevel=2)
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """One pass over these rows at a constant learning rate.
+
+        The first call on an unfitted estimator fixes scaling and the linear start from its
+        rows; later calls, also after :meth:`fit` or :func:`load`, keep them.
+
+        Args:
+            X: (N, D) rows, N ≥ 2 at the first call.
+            y: ignored.
+
+        Returns:
+            The estimator itself.
+        """
+        first = not hasattr(self, "autoencoder_")
+        data = _input.rows(self, X, reset=first, min_rows=2 if first else 1)
+        if first:
+            source = self._prepare(data)
+            seeds = self._seeds(self.random_state)
+            plan, _ = self._plan(source.n_rows)
+            nothing = Plan(steps=0, batch_size=plan.batch_size, averaging=0)
+            result = fit(
+                self._build,
+                source,
+                nothing,
+                seeds,
+                selection=Selection(),
+                unit=self.scaling_.scale.to(source.x),
+                start=self.linear_start,
+            )
+            self._keep(result, source)
+            self._partial_seed = seeds
+        source = TensorSource(*self._scaled(data, torch.float32)).to(self._device)
+        training = self._continue(source.n_rows)
+        steps = math.ceil(source.n_rows / training.plan.batch_size)
+        seeds = Seeds.derive(self._partial_seed.order, rank=training.step_count)
+        with fork(seeds.noise):
+            self.autoencoder_.train()
+            batches = source.shuffled(training.plan.batch_size, seeds.order)
+            for _ in range(steps):
+                training.step(next(batches))
+        self.autoencoder_.eval()
+        self.n_steps_ += steps
+        self._forget()
+        return self
+
+    def _continue(self, n_rows: int) -> Training:
+        training = self._training
+        if training is None:
+            if self._partial_seed is None:
+                self._partial_seed = self._seeds(self.random_state)
+            plan, _ = self._plan(n_rows)
+            constant = Plan(
+                steps=0,
+                batch_size=plan.batch_size,
+                learning_rate=plan.learning_rate / 10,
+                weight_decay=plan.weight_decay,
+                slow=plan.slow,
+                slow_factor=plan.slow_factor,
+                clip_norm=plan.clip_norm,
+                averaging=0,
+                constant=True,
+            )
+            self.autoencoder_.to(self._device)
+            training = Training(self.autoencoder_, constant)
+            self._training = training
+        return training
+
+    def _prepare(self, data: _input.Floats) -> TensorSource:
+        """Check the parameters against the data, fit the scaling, scale."""
+        _parameters.check(self, data.shape[1])
+        x = torch.from_numpy(data)
+        head = self._likelihood(x)
+        head.check(x)
+        self._n_categories = head.n_raw if head.support == "category" else 2
+        self._device = _parameters.device(self.device)
+        kind = _parameters.scaling(self.scaling, head, self.likelihood)
+        self.scaling_ = Scaling.fit(x, kind)
+        self._fill = torch.zeros(x.shape[1], dtype=torch.float64)
+        if head.support != "real" and bool(x.isnan().any()):
+            self._fill = x.double().nanmean(0).round()
+        self.n_components_ = int(self.n_components)
+        self._n_features_out = self.n_components_
+        sizes = self.hidden_layer_sizes
+        self._hidden = (
+            recipe(len(x), x.shape[1], self.n_components_).hidden_layer_sizes
+            if isinstance(sizes, str)
+            else tuple(int(n) for n in sizes)
+        )
+        self._training = None
+        return TensorSource(*self._scaled(data, torch.float32)).to(self._device)
+
+    def _likelihood(self, x: Tensor) -> Likelihood:
+        n_categories = 2
+        if self.likelihood == "categorical":
+            n_categories = max(2, int(x.nan_to_num(0).max()) + 1)
+        return likelihood(self.likelihood, (x.shape[1],), n_categories)
+
+    def _plan(self, n_rows: int) -> tuple[Plan, Selection]:
+        auto = recipe(n_rows, self.n_features_in_, self.n_components_)
+        return _parameters.plan(self, auto, n_rows)
+
+    def _architecture(self) -> dict[str, Any]:
+        """Arguments of :func:`isthmus.presets.build`, networks of the user's own apart."""
+        return {
+            "feature_shape": [self.n_features_in_],
+            "n_components": self.n_components_,
+            "hidden_layer_sizes": list(self._hidden),
+            "activation": self.activation,
+            "likelihood": self.likelihood,
+            "n_categories": self._n_categories,
+            "linear_path": bool(self.linear_start),
+            "noise": self.noise,
+            "noise_level": self.noise_level,
+            "emphasis": self.emphasis,
+            "contraction": self.contraction,
+            "contraction_method": self.contraction_method,
+            "sparsity": self.sparsity,
+            "beta": self.beta,
+            "kl_warmup": self.kl_warmup,
+            "free_bits": self.free_bits,
+            "n_draws": self.n_draws,
+            "objective": self.objective,
+        }
+
+    def _build(self) -> Core:
+        core = presets.build(
+            **self._architecture(),
+            encoder=copy.deepcopy(self.encoder),
+            decoder=copy.deepcopy(self.decoder),
+        )
+        _parameters.check_networks(core, self.n_features_in_)
+        return core.to(self._device)
+
+    def _keep(self, result: Fit, source: TensorSource) -> None:
+        self.autoencoder_ = result.autoencoder.cpu().eval()
+        self.history_ = result.history
+        self.n_steps_ = result.best_step
+        rows = [row for row in result.history if row["step"] == result.best_step]
+        self.n_epochs_ = rows[0]["epoch"] if rows else 0.0
+        self.validation_ = rows[0]["validation"] if rows else math.nan
+        self.squared_error_ = rows[0]["squared_error"] if rows else math.nan
+        self.pca_squared_error_ = rows[0]["pca_squared_error"] if rows else math.nan
+        self.interrupted_ = result.interrupted
+        self.stayed_linear_ = result.stayed_linear
+        self._forget()
+        kept = torch.randperm(source.n_rows, generator=torch.Generator().manual_seed(0))[
+            :_CODES_KEPT
+        ]
+        x = source.x.cpu()[kept.sort().values]
+        self._codes = self._encode_scaled(x).numpy().astype(np.float32)
+
+    def _forget(self) -> None:
+        """Drop what was derived from the weights."""
+        self._double = None
+        self._mixture = None
+
+    def _listeners(self, callback: Listener | None) -> Listener | None:
+        if not self.verbose:
+            return callback
+
+        def tell(progress: Progress) -> None:
+            print(_parameters.line(type(self).__name__, progress))
+            if callback is not None:
+                callback(progress)
+
+        return tell
+
+    def _seeds(self, random_state: Any) -> Seeds:
+        return Seeds.derive(int(check_random_state(random_state).randint(2**31 - 1)))
+
+    # ------------------------------------------------------------- using it
+
+    def transform(self, X: Any) -> Array:
+        """Codes E[z|x], (N, K), in the floating type of X; deterministic, row by row.
+
+        A missing entry is seen as its feature's mean. float64 rows are computed in float64.
+        """
+        data, module = self._ready(X)
+        return self._map(data, lambda x, _: module.encode(x).mean)
+
+    def inverse_transform(self, Z: Any) -> Array:
+        """Decode codes (N, K) to E[x|z], (N, D), in the units of the data."""
+        check_is_fitted(self)
+        codes = check_array(Z, dtype=[np.float64, np.float32])
+        if codes.shape[1] != self.n_components_:
+            raise InvalidParameterError(
+                f"Z with {codes.shape[1]} columns",
+                f"must have {self.n_components_}, the number of components",
+            )
+        module = self._module(codes.dtype)
+        parts = [self._decode(module, z) for z in torch.split(torch.from_numpy(codes), _CHUNK)]
+        return torch.cat(parts).numpy().astype(codes.dtype)
+
+    def reconstruct(self, X: Any) -> Array:
+        """E[x|z] at z = E[z|x], (N, D), in the units of the data; missing entries are imputed."""
+        data, module = self._ready(X)
+        return self._map(data, lambda x, _: self._decode(module, module.encode(x).mean))
+
+    def score_samples(self, X: Any) -> Array:
+        """Evidence bound of each row, (N,), nats in the units of the data, higher is better.
+
+        E_q[log p(x|z)] − KL(q ‖ p), over the entries that are there; log p(x|E[z|x]) where the
+        encoder is deterministic. Weights and penalties of the training loss do not enter.
+        Expectations use 16 fixed deviates, the same for every row.
+        """
+        data, module = self._ready(X)
+        generator = torch.Generator().manual_seed(0)
+        half = torch.randn(_PAIRS, self.n_components_, generator=generator, dtype=torch.float64)
+        noise = torch.cat([half, -half])
+        noise = noise[:1] * 0 if module.deterministic else noise
+        jacobian = self.scaling_.log_jacobian
+
+        def evidence(x: Tensor, mask: Tensor) -> Tensor:
+            bound = module.evidence(module.trace(x, mask, noise=noise.to(x), corrupt=False))
+            return bound.double() + (mask * jacobian).sum(1)
+
+        return self._map(data, evidence, rows=max(256, _CHUNK // len(noise)))
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean of :meth:`score_samples`: nats per row, higher is better."""
+        return float(np.mean(self.score_samples(X), dtype=np.float64))
+
+    def sample(self, n_samples: int = 1, *, noise: bool = False, random_state: Any = None) -> Array:
+        """New rows, (n_samples, D), in the units of the data.
+
+        Codes come from the prior of a variational autoencoder, otherwise from a Gaussian
+        mixture fitted on the codes of training rows (Ghosh et al. 2020, *From Variational to
+        Deterministic Autoencoders*, section 4).
+
+        Args:
+            n_samples: at least 1.
+            noise: whether rows are drawn from p(x|z); by default they are its means.
+            random_state: seed or generator of the draw.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise InvalidParameterError(f"n_samples={n_samples}", "must be at least 1")
+        rng = check_random_state(random_state)
+        module = self._module(np.dtype(np.float32))
+        with fork(int(rng.randint(2**31 - 1))), torch.no_grad():
+            if module.prior is not None:
+                z = module.prior().sample((n_samples,))
+            else:
+                mixture = self._fit_mixture()
+                mixture.random_state = rng
+                z = torch.from_numpy(rng.permutation(mixture.sample(n_samples)[0])).float()
+            p = module.decode(z)
+            x = p.sample() if noise else module.likelihood.expectation(p)
+        return self.scaling_.invert(x).numpy()
+
+    def corrupt(
+        self,
+        X: Any,
+        noise: str | None = None,
+        noise_level: float | None = None,
+        *,
+        random_state: Any = None,
+    ) -> Array:
+        """X as a corruption leaves it, (N, D), in the units of the data.
+
+        Args:
+            X: (N, D) rows.
+            noise: name of the corruption, by default the model's own, or else "gaussian".
+            noise_level: its level, by default the model's own, or else 0.5.
+            random_state: seed or generator of the draw.
+        """
+        data, _ = self._ready(X)
+        given = corruption(
+            noise or self.noise or "gaussian",
+            noise_level if noise_level is not None else (self.noise_level or 0.5),
+        )
+        x, mask = self._scaled(data, torch.float64)
+        given.prepare(x)
+        with fork(int(check_random_state(random_state).randint(2**31 - 1))):
+            noisy = self.scaling_.invert(given(x).x_tilde)
+        if mask is not None:
+            noisy[~mask] = torch.nan
+        return noisy.numpy().astype(data.dtype)
+
+    def jacobian_norm(self, X: Any) -> Array:
+        """‖∂E[z|x]/∂x‖_F of each row, (N,), units of code per unit of the scaled data; exact."""
+        data, module = self._ready(X)
+
+        def norm(x: Tensor, _: Tensor) -> Tensor:
+            encoder = module.encoder
+            return squared_jacobian(
+                encoder.net, x, self.n_components_, encoder.n_outputs, "exact"
+            ).sqrt()
+
+        return self._map(data, norm, rows=512)
+
+    def save(self, path: str | Path, *, force: bool = False) -> Path:
+        """Write the fitted model to a run directory: JSON and safetensors, no pickle.
+
+        Args:
+            path: the folder; it must not exist unless ``force`` is given.
+            force: whether a run that is there is replaced.
+
+        Raises:
+            RunError: the folder exists, or cannot be written; nothing is changed then.
+        """
+        from isthmus.estimators._persistence import save
+
+        check_is_fitted(self)
+        return save(self, path, force=force)
+
+    def _scaled(self, data: _input.Floats, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+        x = torch.from_numpy(data)
+        there = ~x.isnan()
+        x = self.scaling_.apply(x, dtype)
+        if bool(there.all()):
+            return x, None
+        return torch.where(there, x, self._fill.to(dtype)), there
+
+    def _offset(self, source: TensorSource) -> float:
+        """Mean nats per row by which scaling lowers the density."""
+        log_scale = self.scaling_.scale.log()
+        if source.mask is None:
+            return float(log_scale.sum())
+        return float((source.mask.cpu().double().mean(0) * log_scale).sum())
+
+    def _ready(self, X: Any) -> tuple[_input.Floats, Core]:
+        check_is_fitted(self)
+        data = _input.rows(self, X, reset=False)
+        return data, self._module(data.dtype)
+
+    def _module(self, dtype: np.dtype[Any]) -> Core:
+        """The autoencoder in the precision of the rows."""
+        if dtype == np.float32:
+            return self.autoencoder_
+        if self._double is None:
+            self._double = copy.deepcopy(self.autoencoder_).double()
+        return self._double
+
+    def _encode_scaled(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            return torch.cat([self.autoencoder_.encode(c).mean for c in torch.split(x, _CHUNK)])
+
+    def _decode(self, module: Core, z: Tensor) -> Tensor:
+        with torch.no_grad():
+            return self.scaling_.invert(module.likelihood.expectation(module.decode(z)))
+
+    @torch.no_grad()
+    def _map(
+        self,
+        data: _input.Floats,
+        function: Callable[[Tensor, Tensor], Tensor],
+        rows: int = _CHUNK,
+    ) -> Array:
+        dtype = torch.float32 if data.dtype == np.float32 else torch.float64
+
+        def parts() -> Iterator[Tensor]:
+            for start in range(0, len(data), rows):
+                x, mask = self._scaled(data[start : start + rows], dtype)
+                yield function(x, torch.ones_like(x, dtype=torch.bool) if mask is None else mask)
+
+        return torch.cat(list(parts())).numpy().astype(data.dtype)
+
+    def _fit_mixture(self) -> GaussianMixture:
+        """Ten Gaussians, fewer for few codes, with full covariance."""
+        if self._mixture is None:
+            n, k = self._codes.shape
+            n_clusters = max(1, min(10, n // (5 * (k + 1))))
+            spread = float(self._codes.var()) or 1.0
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._mixture = GaussianMixture(
+                    n_clusters, reg_covar=1e-4 * spread, random_state=0
+                ).fit(self._codes.astype(np.float64))
+        return self._mixture
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "autoencoder_")

@@ -1,0 +1,365 @@
+"""From rows to a trained autoencoder: who is held out, which state is kept, and why.
+
+*Many rows*: a random part is held out; the state with the lowest loss on it is kept.
+
+*Few rows*: holding rows back costs more than a network gains, so the number of steps is
+cross-validated. K autoencoders, each without one fold, and one of all rows are trained side by
+side, round by round, on one schedule; the round at which the pooled loss of the K on the rows
+they did not see is lowest decides which state of the one of all rows is kept.
+
+*Never worse*: a linear start is left only if the held-out loss improves by more than
+:data:`GATE` standard errors (paired over rows); otherwise the result is the linear start on all
+rows, that is PCA.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from isthmus.core import pca
+from isthmus.core.autoencoder import Autoencoder
+from isthmus.core.linear_start import linear_start
+from isthmus.core.trace import sum_features
+from isthmus.data.source import TensorSource
+from isthmus.data.split import folds, hold_out
+from isthmus.engine.loop import Round, Training
+from isthmus.engine.plan import Plan
+from isthmus.errors import DivergedError
+from isthmus.random import Seeds, fork
+
+GATE = 1.0
+_CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class Selection:
+    """How the state to keep is chosen: ``n_folds`` ≥ 2, or ``n_held_out`` rows, or neither (0)."""
+
+    n_folds: int = 0
+    n_held_out: int = 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a listener is told after every round; losses are nats per sample in data units.
+
+    Attributes:
+        step, steps, epoch, seconds: how far the run is, of how much.
+        terms: mean of each loss term over the round's training rows.
+        validation: held-out loss, NaN without held-out rows.
+        squared_error: held-out squared error per sample, in squared data units.
+        pca_squared_error: the line to beat: PCA with as many components, on the same rows.
+        best_step: step of the lowest held-out loss so far.
+    """
+
+    step: int
+    steps: int
+    epoch: float
+    seconds: float
+    terms: dict[str, float]
+    validation: float
+    squared_error: float
+    pca_squared_error: float
+    best_step: int
+
+    @property
+    def seconds_left(self) -> float:
+        """If the remaining steps take as long as those done."""
+        return self.seconds / self.step * (self.steps - self.step) if self.step else math.nan
+
+    def as_dict(self) -> dict[str, float]:
+        """One flat row of the history."""
+        return {
+            "step": self.step,
+            "epoch": self.epoch,
+            "seconds": self.seconds,
+            **self.terms,
+            "loss": math.fsum(self.terms.values()) if self.terms else math.nan,
+            "validation": self.validation,
+            "squared_error": self.squared_error,
+            "pca_squared_error": self.pca_squared_error,
+        }
+
+
+Listener = Callable[[Progress], None]
+
+
+@dataclass
+class Fit:
+    """What :func:`fit` leaves: the trained module in evaluation mode and how it came about."""
+
+    autoencoder: Autoencoder
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_step: int = 0
+    interrupted: bool = False
+    stayed_linear: bool = False
+
+
+class Validation:
+    """Losses of held-out rows: the loss at the optimal free scale, and the squared error.
+
+    A learned σ follows the training error; on held-out rows the likelihood is judged at the σ
+    that suits them, so that the choice of the state does not punish a falling training error.
+
+    Args:
+        source: the held-out rows.
+        unit: (*F,) scale of each feature, for errors in data units.
+        noise_seed: noise and corruption are the same at every call.
+
+    Attributes:
+        residual: (*F,) mean residual of the last call, what a free scale is set from.
+    """
+
+    def __init__(self, source: TensorSource, unit: Tensor, noise_seed: int) -> None:
+        self.source = source
+        self.unit = unit
+        self.noise_seed = noise_seed
+        self.residual: Tensor | None = None
+
+    def __call__(self, module: nn.Module) -> dict[str, Tensor]:
+        assert isinstance(module, Autoencoder)  # noqa: S101
+        head = module.likelihood
+        if not head.free_scale:
+            return self._losses(module)
+        before = {name: value.clone() for name, value in head.state_dict().items()}
+        self.residual = self._mean_residual(module)
+        head.calibrate(self.residual)
+        losses = self._losses(module)
+        head.load_state_dict(before)
+        return losses
+
+    def _losses(self, module: Autoencoder) -> dict[str, Tensor]:
+        losses, errors = [], []
+        with fork(self.noise_seed):
+            for x, *mask in self.source.batches(_CHUNK):
+                trace = module.trace(x, *mask, corrupt=True)
+                losses.append(torch.stack(list(module.terms(trace).values())).sum(0))
+                p = trace.p if module.deterministic else module.decoder(trace.q.mean[None], 2)
+                error = ((module.likelihood.expectation(p)[0] - x) * self.unit).square()
+                errors.append(sum_features(error, x.ndim - 1, mask[0].float() if mask else None))
+        return {"loss": torch.cat(losses), "squared_error": torch.cat(errors)}
+
+    def _mean_residual(self, module: Autoencoder) -> Tensor:
+        head = module.likelihood
+        total: Tensor | float = 0.0
+        count: Tensor | float = 0.0
+        with fork(self.noise_seed):
+            for x, *mask in self.source.batches(_CHUNK):
+                p = module.trace(x, *mask, corrupt=True).p
+                residual = (head.expectation(p) - x).abs().pow(head.power).mean(0)
+                there = mask[0] if mask else torch.ones_like(x, dtype=torch.bool)
+                total = total + residual.masked_fill(~there, 0.0).sum(0)
+                count = count + there.sum(0)
+        assert isinstance(total, Tensor)  # noqa: S101
+        assert isinstance(count, Tensor)  # noqa: S101
+        return total / count.clamp(min=1)
+
+
+@dataclass
+class _Member:
+    """One autoencoder in training with the rows it is validated on."""
+
+    training: Training
+    rounds: Iterator[Round]
+    validation: Validation | None
+    pca_error: Tensor | None
+
+
+def fit(
+    build: Callable[[], Autoencoder],
+    source: TensorSource,
+    plan: Plan,
+    seeds: Seeds,
+    *,
+    selection: Selection,
+    unit: Tensor,
+    offset: float = 0.0,
+    start: bool = True,
+    listener: Listener | None = None,
+) -> Fit:
+    """Train what ``build`` makes on the rows of ``source``.
+
+    Args:
+        build: makes a new autoencoder on the device; its initialisation is seeded here.
+        source: scaled training rows, missing entries filled and masked.
+        plan: steps, rates.
+        seeds: initialisation, order, noise.
+        selection: cross-validation, held-out rows, or neither.
+        unit: (*F,) scale of each feature.
+        offset: nats per sample that scaling adds to a loss.
+        start: whether training starts from (and may return to) the linear start.
+        listener: called after every round.
+
+    Raises:
+        DivergedError: the loss is not finite at the very start, so there is nothing to keep.
+
+    KeyboardInterrupt ends training and keeps the best state so far.
+    """
+    members = [
+        _member(build, source, train, held_out, plan, seeds, unit, start)
+        for train, held_out in _parts(source.n_rows, selection, seeds.order)
+    ]
+    last = members[-1].training
+    judges = [member for member in members if member.validation is not None]
+    result = Fit(build())
+    best = _snapshot(last.kept)
+    best_loss: Tensor | None = None
+    start_loss: Tensor | None = None
+    residual: Tensor | None = None
+    waited = 0
+    try:
+        with fork(seeds.noise):
+            for rounds in zip(*(member.rounds for member in members), strict=True):
+                now = rounds[-1]
+                loss, error = _pooled(rounds)
+                finite = bool(loss.isfinite().all()) and math.isfinite(now.loss)
+                if not finite and now.step == 0:
+                    raise DivergedError(
+                        "the loss before the first step",
+                        "is not a finite number",
+                        "Look for values of extreme size in the data, or change the likelihood.",
+                    )
+                better = best_loss is None or float(loss.mean()) < float(best_loss.mean())
+                if finite and (better or not judges):
+                    best, best_loss, result.best_step = _snapshot(last.kept), loss, now.step
+                    residual = _pooled_residual(judges)
+                    waited = 0
+                else:
+                    waited += 1
+                start_loss = loss if start_loss is None else start_loss
+                progress = _progress(now, loss, error, judges, plan.steps, offset, result.best_step)
+                result.history.append(progress.as_dict())
+                if listener is not None:
+                    listener(progress)
+                if not finite or (plan.patience is not None and judges and waited >= plan.patience):
+                    break
+    except KeyboardInterrupt:
+        result.interrupted = True
+    _load(result.autoencoder, best)
+    if start and judges and start_loss is not None and best_loss is not None:
+        gain = (start_loss - best_loss).double()
+        error_of_gain = float(gain.std()) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
+        if not float(gain.mean()) > GATE * error_of_gain:
+            result.stayed_linear, result.best_step, residual = True, 0, None
+            with fork(seeds.initialisation):
+                result.autoencoder = build()
+            result.autoencoder.corruption.prepare(source.x)
+            linear_start(result.autoencoder, source.x)
+    if residual is not None and result.autoencoder.likelihood.free_scale:
+        result.autoencoder.likelihood.calibrate(residual)
+    result.autoencoder.eval()
+    return result
+
+
+def _parts(n_rows: int, selection: Selection, seed: int) -> list[tuple[Tensor, Tensor | None]]:
+    everything = torch.arange(n_rows)
+    if selection.n_folds > 1:
+        return [*folds(n_rows, selection.n_folds, seed), (everything, None)]
+    if selection.n_held_out > 0:
+        return [hold_out(n_rows, selection.n_held_out, seed)]
+    return [(everything, None)]
+
+
+def _member(
+    build: Callable[[], Autoencoder],
+    source: TensorSource,
+    train: Tensor,
+    held_out: Tensor | None,
+    plan: Plan,
+    seeds: Seeds,
+    unit: Tensor,
+    start: bool,
+) -> _Member:
+    rows = source if len(train) == source.n_rows else source.subset(train)
+    with fork(seeds.initialisation):
+        module = build()
+    module.corruption.prepare(rows.x)
+    spectrum = linear_start(module, rows.x) if start else None
+    training = Training(module, plan)
+    validation = None
+    pca_error = None
+    if held_out is not None:
+        validation = Validation(source.subset(held_out), unit, seeds.noise)
+        if spectrum is None or len(spectrum.mean) != rows.x[0].numel():
+            spectrum = pca.spectrum(rows.x, module.n_components)
+        pca_error = _pca_error(spectrum, module.n_components, validation.source, unit)
+    rounds = training.rounds(rows, seeds.order, validation)
+    return _Member(training, rounds, validation, pca_error)
+
+
+def _pca_error(s: pca.Spectrum, n_components: int, held_out: TensorSource, unit: Tensor) -> Tensor:
+    """Squared error of PCA on the held-out rows, (n,), in data units."""
+    axes = s.axes[:n_components]
+    errors = []
+    for x, *mask in held_out.batches(_CHUNK):
+        centred = x.flatten(1).double() - s.mean
+        left = ((centred - centred @ axes.T @ axes) * unit.flatten()).square()
+        errors.append(sum_features(left, 1, mask[0].flatten(1).double() if mask else None))
+    return torch.cat(errors)
+
+
+def _pooled(rounds: tuple[Round, ...]) -> tuple[Tensor, Tensor]:
+    """Losses and squared errors of all held-out rows; a NaN-free empty answer without any."""
+    held_out = [r.validation for r in rounds if r.validation is not None]
+    if not held_out:
+        return torch.zeros(1), torch.full((1,), math.nan)
+    return (
+        torch.cat([v["loss"] for v in held_out]),
+        torch.cat([v["squared_error"] for v in held_out]),
+    )
+
+
+def _pooled_residual(judges: list[_Member]) -> Tensor | None:
+    """Mean residual over all held-out rows, (*F,)."""
+    parts = [
+        (member.validation.residual, member.validation.source.n_rows)
+        for member in judges
+        if member.validation is not None and member.validation.residual is not None
+    ]
+    if not parts:
+        return None
+    total = torch.stack([residual * n for residual, n in parts]).sum(0)
+    return total / sum(n for _, n in parts)
+
+
+def _progress(
+    now: Round,
+    loss: Tensor,
+    error: Tensor,
+    judges: list[_Member],
+    steps: int,
+    offset: float,
+    best_step: int,
+) -> Progress:
+    line = [member.pca_error for member in judges if member.pca_error is not None]
+    terms = dict(now.terms)
+    for name in ("reconstruction", "importance"):
+        if name in terms:
+            terms[name] += offset
+    return Progress(
+        step=now.step,
+        steps=steps,
+        epoch=now.epoch,
+        seconds=now.seconds,
+        terms=terms,
+        validation=float(loss.double().mean()) + offset if judges else math.nan,
+        squared_error=float(error.double().mean()),
+        pca_squared_error=float(torch.cat(line).mean()) if line else math.nan,
+        best_step=best_step,
+    )
+
+
+def _snapshot(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
+def _load(module: nn.Module, state: dict[str, Tensor]) -> None:
+    for name, buffer in module.named_buffers():
+        if name in state and buffer.shape != state[name].shape:  # salt and pepper's extremes
+            buffer.resize_(state[name].shape)
+    module.load_state_dict(state)

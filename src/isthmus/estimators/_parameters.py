@@ -1,0 +1,213 @@
+"""Rules for the parameters, and what they and "auto" come to for given data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+
+from isthmus.core.autoencoder import Autoencoder as Core
+from isthmus.core.likelihoods import Likelihood
+from isthmus.data.scaling import KINDS, Kind
+from isthmus.engine.plan import Plan, Precision
+from isthmus.errors import CombinationError, InvalidParameterError
+from isthmus.estimators._defaults import EVALUATIONS, PATIENCE, SLOW, SLOW_FACTOR, Recipe
+from isthmus.estimators._fitting import Progress, Selection
+
+if TYPE_CHECKING:
+    from isthmus.estimators._base import Estimator
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+def check(estimator: Estimator, n_features: int) -> None:
+    """Refuse parameters that are wrong in themselves or for that many features.
+
+    Raises:
+        InvalidParameterError: what was given, the rule, the remedy.
+    """
+    _whole("n_components", estimator.n_components, 1)
+    regularised = (
+        estimator.noise is not None
+        or estimator.contraction > 0
+        or estimator.sparsity > 0
+        or estimator.beta is not None
+    )
+    if estimator.n_components >= n_features and not regularised:
+        rule = (
+            f"must be between 1 and {n_features - 1}, one less than n_features={n_features}, "
+            "the number of features of X"
+            if n_features > 1
+            else "leaves nothing to compress: X has n_features=1, and a bottleneck is narrower"
+        )
+        raise InvalidParameterError(
+            f"n_components={estimator.n_components}",
+            rule,
+            "Ask for fewer components, or use a denoising, contractive, sparse or variational "
+            "autoencoder, which may be as wide as its input.",
+        )
+    for name in ("max_epochs", "batch_size"):
+        value = getattr(estimator, name)
+        if value != "auto":
+            _whole(name, value, 1)
+    if estimator.patience not in ("auto", None):
+        _whole("patience", estimator.patience, 1)
+    _whole("n_draws", estimator.n_draws, 1)
+    if estimator.learning_rate != "auto":
+        _number("learning_rate", estimator.learning_rate, above=True)
+    for name in ("weight_decay", "noise_level", "emphasis", "contraction", "sparsity"):
+        _number(name, getattr(estimator, name))
+    if estimator.beta is not None:
+        _number("beta", estimator.beta)
+    fraction = estimator.validation_fraction
+    if not isinstance(fraction, Real) or not 0 < float(fraction) < 1:
+        raise InvalidParameterError(
+            f"validation_fraction={fraction!r}", "must lie between 0 and 1, both excluded"
+        )
+    _one_of("early_stopping", estimator.early_stopping, ("auto", True, False))
+    _one_of("precision", estimator.precision, PRECISIONS)
+    _one_of("compile", estimator.compile, ("auto", True, False))
+    _one_of("scaling", estimator.scaling, KINDS)
+    sizes = estimator.hidden_layer_sizes
+    if isinstance(sizes, str):
+        _one_of("hidden_layer_sizes", sizes, ("auto",))
+    elif not all(_is_whole(n) and n >= 1 for n in sizes):
+        raise InvalidParameterError(
+            f"hidden_layer_sizes={sizes!r}", "must be 'auto' or a sequence of widths of at least 1"
+        )
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _whole(name: str, value: Any, least: int) -> None:
+    if not _is_whole(value) or value < least:
+        raise InvalidParameterError(
+            f"{name}={value!r}", f"must be a whole number of at least {least}"
+        )
+
+
+def _number(name: str, value: Any, *, above: bool = False) -> None:
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value < 0 or (above and value == 0):
+        rule = "above 0" if above else "of at least 0"
+        raise InvalidParameterError(f"{name}={value!r}", f"must be a finite number {rule}")
+
+
+def _one_of(name: str, value: Any, allowed: Sequence[Any]) -> None:
+    if not any(value is a or (isinstance(a, str) and value == a) for a in allowed):
+        names = ", ".join(repr(a) for a in allowed)
+        raise InvalidParameterError(f"{name}={value!r}", f"must be one of {names}")
+
+
+def device(name: str) -> torch.device:
+    """The device of that name; "auto" is CUDA where there is one, else the CPU.
+
+    Raises:
+        InvalidParameterError: the name means nothing, or no such device is here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(name)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:
+        raise InvalidParameterError(
+            f"device={name!r}",
+            "is not a device of this machine",
+            "Use device='auto', or 'cpu'.",
+        ) from error
+    return found
+
+
+def scaling(kind: str, head: Likelihood, name: str) -> Kind:
+    """The kind of scaling for that likelihood: only real data may be rescaled."""
+    if head.support == "real":
+        return cast(Kind, kind)
+    if kind in ("auto", "none"):
+        return "none"
+    raise CombinationError(
+        f"scaling={kind!r} with likelihood={name!r}",
+        "moves the data out of the support of the likelihood",
+        "Use scaling='auto' or 'none'.",
+    )
+
+
+def plan(estimator: Estimator, auto: Recipe, n_rows: int) -> tuple[Plan, Selection]:
+    """How long, at which rate, and how the state to keep is chosen."""
+    selection = _selection(estimator, auto, n_rows)
+    n_train = n_rows - selection.n_held_out
+    size = auto.batch_size if estimator.batch_size == "auto" else int(estimator.batch_size)
+    a_round = max(1, n_train // min(size, n_train))
+    steps = auto.steps if estimator.max_epochs == "auto" else int(estimator.max_epochs) * a_round
+    rate = auto.learning_rate if estimator.learning_rate == "auto" else estimator.learning_rate
+    patience = PATIENCE if estimator.patience == "auto" else estimator.patience
+    precision = auto.precision if estimator.precision == "auto" else estimator.precision
+    return (
+        Plan(
+            steps=steps,
+            batch_size=size,
+            evaluate_every=max(1, steps // EVALUATIONS),
+            learning_rate=float(rate),
+            slow=SLOW,
+            slow_factor=SLOW_FACTOR,
+            weight_decay=float(estimator.weight_decay),
+            patience=None if patience is None else int(patience),
+            precision=cast(Precision, precision),
+            compile=estimator.compile is True,
+        ),
+        selection,
+    )
+
+
+def _selection(estimator: Estimator, auto: Recipe, n_rows: int) -> Selection:
+    if estimator.early_stopping is False:
+        return Selection()
+    if estimator.early_stopping == "auto" and auto.n_folds > 1 and n_rows >= 2 * auto.n_folds:
+        return Selection(n_folds=auto.n_folds)
+    held_out = max(1, round(estimator.validation_fraction * n_rows))
+    return Selection(n_held_out=min(held_out, n_rows - 1))
+
+
+def check_networks(core: Core, n_features: int) -> None:
+    """Run one row of zeros through the user's own networks and compare sizes.
+
+    Raises:
+        InvalidParameterError: a network cannot take its input or gives another number of outputs.
+    """
+    n_components = core.n_components
+    for name, part, n_in in (
+        ("encoder", core.encoder, n_features),
+        ("decoder", core.decoder, n_components),
+    ):
+        was_training = part.net.training
+        part.net.eval()
+        try:
+            with torch.no_grad():
+                out = part.net(torch.zeros(2, n_in))
+        except RuntimeError as error:
+            raise InvalidParameterError(
+                f"{name}={type(part.net).__name__}",
+                f"cannot take rows of {n_in} values: {error}",
+            ) from error
+        part.net.train(was_training)
+        if not isinstance(out, torch.Tensor) or out[0].numel() != part.n_outputs:
+            given = out[0].numel() if isinstance(out, torch.Tensor) else type(out).__name__
+            raise InvalidParameterError(
+                f"{name}={type(part.net).__name__}",
+                f"gives {given} outputs for a row and must give {part.n_outputs}",
+                "A Gaussian encoder needs two outputs a latent, means first, then log-variances.",
+            )
+
+
+def line(name: str, progress: Progress) -> str:
+    """One line of a verbose fit."""
+    return (
+        f"[{name}] step {progress.step}/{progress.steps} "
+        f"validation {progress.validation:.4f} nats, "
+        f"squared error {progress.squared_error:.5g} (PCA {progress.pca_squared_error:.5g})"
+    )

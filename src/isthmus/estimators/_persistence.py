@@ -1,0 +1,169 @@
+"""A fitted estimator ↔ a run directory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from isthmus import presets
+from isthmus.data.scaling import Scaling
+from isthmus.errors import IsthmusError, RunError
+from isthmus.runs import directory
+
+if TYPE_CHECKING:
+    from isthmus.estimators._base import Estimator
+
+_CORE = "autoencoder."
+_FIGURES = ("n_steps_", "n_epochs_", "validation_", "squared_error_", "pca_squared_error_")
+
+
+def save(estimator: Estimator, path: str | os.PathLike[str], *, force: bool = False) -> Path:
+    """Write the run; see :meth:`isthmus.estimators.Autoencoder.save`."""
+    parameters = {name: _as_json(value) for name, value in estimator.get_params(deep=False).items()}
+    names = getattr(estimator, "feature_names_in_", None)
+    config: dict[str, Any] = {
+        "versions": directory.versions(),
+        "model": {
+            "class": type(estimator).__name__,
+            "parameters": parameters,
+            "architecture": estimator._architecture(),
+            "scaling": estimator.scaling_.kind,
+        },
+        "data": {
+            "n_features": int(estimator.n_features_in_),
+            "feature_names": None if names is None else [str(name) for name in names],
+        },
+        "fit": {
+            **{name: _finite(getattr(estimator, name)) for name in _FIGURES},
+            "interrupted_": estimator.interrupted_,
+            "stayed_linear_": estimator.stayed_linear_,
+        },
+    }
+    tensors = {
+        **{_CORE + name: t for name, t in estimator.autoencoder_.state_dict().items()},
+        "scaling.shift": estimator.scaling_.shift,
+        "scaling.scale": estimator.scaling_.scale,
+        "fill": estimator._fill,
+        "codes": torch.from_numpy(estimator._codes),
+    }
+    return directory.write(path, directory.Run(config, tensors, estimator.history_), force=force)
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+) -> Estimator:
+    """Open a run directory that ``save`` or ``isthmus fit`` wrote, on any machine.
+
+    Nothing in the folder is executed or imported. A model with networks of the user's own opens
+    when they are given again.
+
+    Args:
+        path: the run directory.
+        encoder: the user's own encoder, untrained, if the model was fitted with one.
+        decoder: the same for the decoder.
+
+    Returns:
+        The fitted estimator, of the class that was saved.
+
+    Raises:
+        RunError: missing, foreign, truncated, newer; or a network of the user's own is missing.
+
+    >>> import tempfile, numpy as np
+    >>> from isthmus import Autoencoder, load
+    >>> X = np.random.default_rng(0).normal(size=(20, 4))
+    >>> model = Autoencoder(2, max_epochs=1, random_state=0).fit(X)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     again = load(model.save(folder + "/run"))
+    >>> bool((again.transform(X) == model.transform(X)).all())
+    True
+    """
+    from isthmus.estimators.models import MODELS
+
+    run = directory.read(path)
+    try:
+        model = run.config["model"]
+        cls = MODELS[model["class"]]
+        parameters = dict(model["parameters"])
+        for name, given in (("encoder", encoder), ("decoder", decoder)):
+            parameters[name] = _network(name, parameters.get(name), given)
+        estimator: Estimator = cls(**parameters)
+        names = run.config["data"]["feature_names"]
+        estimator.n_features_in_ = int(run.config["data"]["n_features"])
+        if names is not None:
+            estimator.feature_names_in_ = np.asarray(names, dtype=object)
+        _restore(estimator, model, run)
+    except IsthmusError:
+        raise
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise RunError(
+            f"{path}",
+            f"does not hold what its schema promises ({type(error).__name__}: {error})",
+            "The run was altered or written by an incompatible version; fit again.",
+        ) from error
+    return estimator
+
+
+def _restore(estimator: Estimator, model: dict[str, Any], run: directory.Run) -> None:
+    architecture = model["architecture"]
+    core = presets.build(**architecture, encoder=estimator.encoder, decoder=estimator.decoder)
+    state = {
+        name.removeprefix(_CORE): t for name, t in run.tensors.items() if name.startswith(_CORE)
+    }
+    for name, buffer in core.named_buffers():
+        if name in state and buffer.shape != state[name].shape:
+            buffer.resize_(state[name].shape)
+    core.load_state_dict(state)
+    estimator.autoencoder_ = core.eval()
+    estimator.scaling_ = Scaling(
+        model["scaling"], run.tensors["scaling.shift"], run.tensors["scaling.scale"]
+    )
+    estimator._fill = run.tensors["fill"]
+    estimator._codes = run.tensors["codes"].numpy()
+    estimator._device = torch.device("cpu")
+    estimator._hidden = tuple(architecture["hidden_layer_sizes"])
+    estimator._n_categories = architecture["n_categories"]
+    estimator.n_components_ = estimator._n_features_out = int(architecture["n_components"])
+    estimator.history_ = run.history
+    fit = run.config["fit"]
+    for name in _FIGURES:
+        setattr(estimator, name, float("nan") if fit[name] is None else fit[name])
+    estimator.interrupted_ = bool(fit["interrupted_"])
+    estimator.stayed_linear_ = bool(fit["stayed_linear_"])
+    estimator._forget()
+
+
+def _network(name: str, recorded: Any, given: nn.Module | None) -> nn.Module | None:
+    if recorded is None:
+        return None
+    path = recorded["network"] if isinstance(recorded, dict) else str(recorded)
+    if given is None:
+        raise RunError(
+            f"the run's {name} {path}",
+            "is a network of your own, and a file may not import code",
+            f"Pass it to load: load(path, {name}={path.rpartition('.')[2]}(...)).",
+        )
+    return given
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, nn.Module):
+        return {"network": f"{type(value).__module__}.{type(value).__qualname__}"}
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_as_json(v) for v in value]
+    return None  # a random generator: its state is not a parameter of the model
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None

@@ -1,0 +1,157 @@
+"""The four autoencoders: one class of estimator with other defaults.
+
+Every parameter exists on every class, so a denoising variational autoencoder is
+``VariationalAutoencoder(noise="masking", noise_level=0.25)``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+
+from isthmus.estimators._base import Estimator
+
+
+@dataclass(eq=False, repr=False)
+class Autoencoder(Estimator):
+    """Undercomplete autoencoder: the non-linear PCA.
+
+    L(x) = −log p(x | z = m(x)) with fewer latents than features. By default training starts at
+    PCA and leaves it only for what is better on rows it was not trained on.
+
+    Args:
+        n_components: K, number of latents; 1 to D − 1, or any number from 1 for a model with a
+            corruption, a contraction, a sparsity penalty or a KL term.
+        hidden_layer_sizes: widths of the encoder's hidden layers, mirrored in the decoder;
+            "auto" from the size of the data.
+        activation: "silu", "gelu", "relu", "tanh", "sigmoid", "softplus" or "identity".
+        likelihood: p(x|z): "gaussian" (one σ for all features, at its optimum),
+            "gaussian_fixed" (σ = 1 in scaled units), "gaussian_feature" (σ per feature),
+            "gaussian_sample" (σ from the network), "laplace", "bernoulli",
+            "continuous_bernoulli", "categorical", "poisson", "negative_binomial".
+        scaling: "auto", "standard" (each feature by its own deviation), "common" (all by one),
+            "none"; fitted on the training rows and undone in every result.
+        linear_start: whether training starts at PCA (at probabilistic PCA with ``beta``; for
+            likelihoods other than the Gaussian at the regression of the link of the data on the
+            principal components). Otherwise networks start at random, without a linear path.
+        noise: corruption of the encoder's input: None, "gaussian", "masking",
+            "salt_and_pepper" or "swap" (the value of another row).
+        noise_level: standard deviation in scaled units, or probability per entry.
+        emphasis: weight in the loss of the entries that were corrupted.
+        contraction: λ ≥ 0 of λ‖∂E[z]/∂x‖²_F.
+        contraction_method: "auto", "closed_form", "exact" or "hutchinson".
+        sparsity: λ ≥ 0 of λ Σ|E[z_k]|.
+        beta: None for a deterministic encoder; otherwise q(z|x) is Gaussian and β weighs its
+            KL from the prior N(0, I).
+        kl_warmup: share of training over which the weight of the KL grows to β.
+        free_bits: nats a latent may carry at no cost in training.
+        objective: "evidence", or "importance" for the importance-weighted bound.
+        n_draws: codes drawn for each row in training.
+        max_epochs: passes over the training rows, at most; "auto" from the size of the data.
+        batch_size: rows of a step.
+        learning_rate: peak rate of AdamW.
+        weight_decay: decoupled decay of the non-linear layers' matrices.
+        early_stopping: "auto" cross-validates the number of steps on up to 1,500 rows and
+            holds rows out above; True always holds rows out; False trains to the end.
+        validation_fraction: share of the rows held out, between 0 and 1.
+        patience: rounds without improvement (of 40 in a full run) after which training ends.
+        encoder: your own ``nn.Module`` from (N, D) to (N, K), or (N, 2K) with ``beta``.
+        decoder: your own ``nn.Module`` from (N, K) to the likelihood's raw outputs, (N, D) for
+            most.
+        device: "auto", "cpu", "cuda", "cuda:1", …
+        precision: "auto", "float32" or "bfloat16" for matrix products in training.
+        compile: "auto", True or False: whether the training step is compiled.
+        random_state: seed of initialisation, order and noise; None for a new one.
+        verbose: 1 prints a line a round.
+
+    Attributes:
+        autoencoder_: the trained :class:`isthmus.core.autoencoder.Autoencoder`.
+        scaling_: the fitted :class:`isthmus.data.scaling.Scaling`.
+        n_components_, n_features_in_, feature_names_in_: sizes and names.
+        history_: one dict a round: step, epoch, seconds, loss terms and held-out loss in nats
+            per row, held-out squared error of the model and of PCA per row.
+        n_steps_, n_epochs_: at which the kept state was reached.
+        validation_, squared_error_, pca_squared_error_: its held-out figures.
+        stayed_linear_: True if nothing beat the linear start on held-out rows.
+        interrupted_: True if Ctrl-C ended the fit.
+
+    Examples:
+        >>> from sklearn.datasets import load_iris
+        >>> from isthmus import Autoencoder
+        >>> X = load_iris().data
+        >>> model = Autoencoder(n_components=2, max_epochs=5, random_state=0).fit(X)
+        >>> model.transform(X).shape
+        (150, 2)
+        >>> model.reconstruct(X).shape
+        (150, 4)
+    """
+
+
+@dataclass(eq=False, repr=False)
+class DenoisingAutoencoder(Estimator):
+    """Denoising autoencoder: corrupt the input, keep the clean target (Vincent et al. 2008).
+
+    L(x) = E_{x̃ ~ C(x̃|x)}[−log p(x | z = m(x̃))]. Parameters are those of :class:`Autoencoder`;
+    by default Gaussian noise of half a standard deviation.
+
+    Examples:
+        >>> from sklearn.datasets import load_iris
+        >>> from isthmus import DenoisingAutoencoder
+        >>> X = load_iris().data
+        >>> model = DenoisingAutoencoder(2, max_epochs=5, random_state=0).fit(X)
+        >>> model.reconstruct(model.corrupt(X, random_state=0)).shape
+        (150, 4)
+    """
+
+    _: KW_ONLY
+    noise: str | None = "gaussian"
+    noise_level: float = 0.5
+
+
+@dataclass(eq=False, repr=False)
+class ContractiveAutoencoder(Estimator):
+    """Contractive autoencoder: a code that moves little when its input does (Rifai et al. 2011).
+
+    L(x) = −log p(x | z = m(x)) + λ‖∂m(x)/∂x‖²_F. Parameters are those of :class:`Autoencoder`.
+
+    Examples:
+        >>> from sklearn.datasets import load_iris
+        >>> from isthmus import ContractiveAutoencoder
+        >>> X = load_iris().data
+        >>> model = ContractiveAutoencoder(2, max_epochs=5, random_state=0).fit(X)
+        >>> model.jacobian_norm(X).shape
+        (150,)
+    """
+
+    _: KW_ONLY
+    contraction: float = 0.1
+
+
+@dataclass(eq=False, repr=False)
+class VariationalAutoencoder(Estimator):
+    """Variational autoencoder: a distribution for each latent (Kingma & Welling 2014).
+
+    L(x) = E_{q(z|x)}[−log p(x|z)] + β KL(q(z|x) ‖ N(0, I)). Parameters are those of
+    :class:`Autoencoder`. Training starts at probabilistic PCA, the best linear one.
+
+    Examples:
+        >>> from sklearn.datasets import load_iris
+        >>> from isthmus import VariationalAutoencoder
+        >>> X = load_iris().data
+        >>> model = VariationalAutoencoder(2, max_epochs=5, random_state=0).fit(X)
+        >>> model.sample(3, random_state=0).shape
+        (3, 4)
+    """
+
+    _: KW_ONLY
+    beta: float | None = 1.0
+
+
+MODELS: dict[str, type[Estimator]] = {
+    cls.__name__: cls
+    for cls in (
+        Autoencoder,
+        DenoisingAutoencoder,
+        ContractiveAutoencoder,
+        VariationalAutoencoder,
+    )
+}

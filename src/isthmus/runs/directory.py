@@ -1,0 +1,209 @@
+"""One fit on disk: written whole or not at all, checked when it is read.
+
+    RUN/config.json         format, schema, versions, parameters, data, checksum of the tensors
+    RUN/model.safetensors   every tensor
+    RUN/history.json        one object a round of training
+
+A run is written into a temporary folder beside its destination and moved there in one rename.
+What is read is data: JSON and safetensors, no pickle and no import of anything named in a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from isthmus.errors import RunError
+
+FORMAT = "isthmus-run"
+SCHEMA = 1
+CONFIG, TENSORS, HISTORY = "config.json", "model.safetensors", "history.json"
+FILES = frozenset({CONFIG, TENSORS, HISTORY})
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run directory holds.
+
+    Attributes:
+        config: JSON object; ``format``, ``schema`` and ``checksum`` are added when written.
+        tensors: by name, on the CPU.
+        history: one flat object a round; NaN is written as null and read as NaN.
+    """
+
+    config: dict[str, Any]
+    tensors: Mapping[str, Tensor]
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def check_destination(path: str | os.PathLike[str], *, force: bool = False) -> Path:
+    """The path, if a run may be written there.
+
+    Raises:
+        RunError: something is there and ``force`` is not given, or it is not (only) a run.
+    """
+    target = Path(path)
+    if not target.exists() and not target.is_symlink():
+        return target
+    if not force:
+        raise RunError(
+            f"{target}", "exists", "Choose another folder, or overwrite it with force (--force)."
+        )
+    if not target.is_dir() or target.is_symlink():
+        raise RunError(f"{target}", "is no folder", "Choose another path.")
+    names = {entry.name for entry in target.iterdir()}
+    foreign = sorted(names - FILES)
+    if foreign or (names and CONFIG not in names):
+        what = f"holds {foreign[0]!r}, which is no part of a run" if foreign else "is no run"
+        raise RunError(
+            f"{target}", f"{what}, so it is not overwritten", "Choose another folder, or empty it."
+        )
+    return target
+
+
+def write(path: str | os.PathLike[str], run: Run, *, force: bool = False) -> Path:
+    """Write a run, whole or not at all.
+
+    Raises:
+        RunError: the destination may not be written (:func:`check_destination`), or cannot be.
+    """
+    target = check_destination(path, force=force)
+    staging: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        staging.chmod(0o755)
+        tensors = {name: t.detach().cpu().contiguous() for name, t in run.tensors.items()}
+        save_file(tensors, staging / TENSORS)
+        checksum = hashlib.sha256((staging / TENSORS).read_bytes()).hexdigest()
+        config = {"format": FORMAT, "schema": SCHEMA, **run.config, "checksum": checksum}
+        _write_json(staging / HISTORY, [_null_for_nan(row) for row in run.history])
+        _write_json(staging / CONFIG, config)
+        for name in FILES:
+            with (staging / name).open("rb") as file:
+                os.fsync(file.fileno())
+        _swap(staging, target)
+    except (OSError, SafetensorError) as error:
+        if isinstance(error, RunError):
+            raise
+        reason = getattr(error, "strerror", None) or str(error)
+        raise RunError(
+            f"{target}", f"cannot be written: {reason}", "Nothing was changed."
+        ) from error
+    finally:
+        if staging is not None and staging.exists():
+            shutil.rmtree(staging, ignore_errors=True)
+    return target
+
+
+def _swap(staging: Path, target: Path) -> None:
+    if not target.exists():
+        staging.rename(target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        target.rename(old / "old")
+        try:
+            staging.rename(target)
+        except OSError:
+            (old / "old").rename(target)
+            raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def read(path: str | os.PathLike[str]) -> Run:
+    """Read a run and check that it is one, whole, and of a schema this version knows.
+
+    Raises:
+        RunError: missing, foreign, truncated, altered, or newer.
+    """
+    folder = Path(path)
+    if not folder.exists():
+        raise RunError(f"{folder}", "does not exist", "Give the folder that fit wrote (--out).")
+    if not folder.is_dir():
+        raise RunError(f"{folder}", "is no folder", "Give the folder that fit wrote (--out).")
+    if not (folder / CONFIG).is_file():
+        raise RunError(
+            f"{folder}", f"is no run: it has no {CONFIG}", "Give the folder that fit wrote (--out)."
+        )
+    config = _read_json(folder / CONFIG)
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise RunError(
+            f"{folder / CONFIG}", f"was not written by isthmus: its format is not {FORMAT!r}"
+        )
+    schema = config.get("schema")
+    if not isinstance(schema, int) or schema < 1:
+        raise RunError(f"{folder / CONFIG}", f"names no schema: {schema!r}")
+    if schema > SCHEMA:
+        raise RunError(
+            f"{folder}",
+            f"has schema {schema}, written by isthmus {config.get('isthmus', '(unknown)')}; "
+            f"this version reads up to {SCHEMA}",
+            "Update isthmus to open it.",
+        )
+    tensors = _read_tensors(folder / TENSORS, str(config.get("checksum", "")))
+    history = _read_json(folder / HISTORY)
+    if not isinstance(history, list) or not all(isinstance(row, dict) for row in history):
+        raise RunError(f"{folder / HISTORY}", "is damaged: it is no list of objects")
+    rows = [{k: math.nan if v is None else v for k, v in row.items()} for row in history]
+    return Run(config, tensors, rows)
+
+
+def _read_tensors(path: Path, checksum: str) -> dict[str, Tensor]:
+    damaged = "The file was cut short or altered; fit again, or copy the run again."
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != checksum:
+            raise RunError(f"{path}", "is damaged: its checksum is not the recorded one", damaged)
+        tensors: dict[str, Tensor] = load_file(path, device="cpu")
+    except FileNotFoundError as error:
+        raise RunError(f"{path}", "is missing", "Copy the whole run folder.") from error
+    except (OSError, SafetensorError) as error:
+        if isinstance(error, RunError):
+            raise
+        raise RunError(f"{path}", f"cannot be read: {error}", damaged) from error
+    return tensors
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"{path}", "is missing", "Copy the whole run folder.") from error
+    except (ValueError, RecursionError) as error:
+        raise RunError(
+            f"{path}", f"is damaged: {error}", "The file was cut short or altered."
+        ) from error
+    except OSError as error:
+        raise RunError(f"{path}", f"cannot be read: {error.strerror}") from error
+
+
+def _write_json(path: Path, value: Any) -> None:
+    text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _null_for_nan(row: Mapping[str, float]) -> dict[str, float | None]:
+    return {k: v if math.isfinite(v) else None for k, v in row.items()}
+
+
+def versions() -> dict[str, str]:
+    """Versions that a run records."""
+    from isthmus import __version__
+
+    return {"isthmus": __version__, "torch": torch.__version__}
