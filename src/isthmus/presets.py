@@ -101,9 +101,9 @@ def build(
     penalties: list[Penalty] = []
     if beta is not None and objective == "evidence":
         penalties.append(KL(beta, kl_warmup, free_bits))
-    if contraction > 0:
+    if contraction != 0:
         penalties.append(Contraction(contraction, contraction_method))
-    if sparsity > 0:
+    if sparsity != 0:
         penalties.append(Sparsity(sparsity))
     return Autoencoder(
         Conditional(encoder, posterior, (n_components,)),

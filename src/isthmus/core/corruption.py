@@ -117,8 +117,7 @@ class SwapNoise(Corruption):
         if n == 1:
             return Corrupted(x, touched)
         order = torch.randperm(n, device=x.device)
-        place = torch.empty_like(order)
-        place[order] = torch.arange(n, device=x.device)
+        place = order.argsort()
         shift = torch.randint(1, n, (flat.shape[1],), device=x.device)
         other = order[(place[:, None] + shift) % n]
         return Corrupted(torch.where(touched, flat.gather(0, other).view_as(x), x), touched)

@@ -27,6 +27,7 @@ from isthmus.core import pca
 from isthmus.core.autoencoder import Autoencoder
 from isthmus.core.likelihoods import MIN_SCALE, Likelihood, LocationScale
 from isthmus.core.penalties import KL
+from isthmus.core.posteriors import LOG_VARIANCE_RANGE
 
 _CHUNK = 8192
 
@@ -69,7 +70,7 @@ def linear_start(autoencoder: Autoencoder, x: Tensor) -> pca.Spectrum | None:
     posterior = _posterior(autoencoder, spectrum)
     _set(net.linear, posterior.weight, -posterior.weight @ spectrum.mean)
     if not autoencoder.deterministic:
-        net.linear.bias[n_components:] = posterior.variance.log()
+        net.linear.bias[n_components:] = posterior.variance.log().clamp(*LOG_VARIANCE_RANGE)
 
     m = torch.cat(
         [(c.double() - spectrum.mean) @ posterior.weight.T for c in torch.split(seen, _CHUNK)]
@@ -94,6 +95,8 @@ def _posterior(autoencoder: Autoencoder, spectrum: pca.Spectrum) -> pca.LinearPo
     fixed = None
     if isinstance(head, LocationScale) and head.kind == "fixed":
         fixed = float(head.log_value.exp()) ** 2
+    elif pca.linear_noise(spectrum, autoencoder.n_components, beta)[0] < MIN_SCALE**2:
+        fixed = MIN_SCALE**2  # where a free scale of noiseless data stops
     return pca.linear_gaussian(spectrum, autoencoder.n_components, beta, fixed)
 
 

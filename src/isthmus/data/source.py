@@ -61,7 +61,7 @@ class TensorSource:
     def batches(self, batch_size: int) -> Iterator[Batch]:
         """All rows once, in their order."""
         for start in range(0, self.n_rows, batch_size):
-            yield self._rows(slice(start, start + batch_size))
+            yield self.rows(slice(start, start + batch_size))
 
     def shuffled(self, batch_size: int, seed: int) -> Iterator[Batch]:
         """Batches without end, each epoch in a new random order."""
@@ -70,7 +70,8 @@ class TensorSource:
         while True:
             order = torch.randperm(self.n_rows, generator=generator).to(self.x.device)
             for start in range(0, self.n_rows - size + 1, size):
-                yield self._rows(order[start : start + size])
+                yield self.rows(order[start : start + size])
 
-    def _rows(self, rows: Tensor | slice) -> Batch:
+    def rows(self, rows: Tensor | slice) -> Batch:
+        """The batch of those rows; an index of any shape gives that shape in front."""
         return (self.x[rows],) if self.mask is None else (self.x[rows], self.mask[rows])

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.data.source import Batch, Source
+from isthmus.engine.ensemble import Ensemble
 from isthmus.engine.plan import Plan
 
 Validate = Callable[[nn.Module], dict[str, Tensor]]
@@ -30,7 +31,8 @@ class Round:
         step: steps done so far; 0 is the start, before any.
         epoch: rows seen so far divided by rows there are.
         seconds: since the start of the run.
-        terms: mean of each loss term over the round's rows, nats per sample; empty at step 0.
+        terms: mean of each loss term over the round's rows, nats per sample, of the last member of
+            an ensemble; empty at step 0.
         validation: {name: (n,)} of the held-out rows, or None.
         learning_rate: of the last step.
     """
@@ -52,8 +54,9 @@ class Training:
     """Optimiser, average and step count of one module.
 
     Args:
-        module: forward(*batch) returns {name: (n,)}; ``set_progress(share)`` is called before
-            every step where the module has it.
+        module: forward(*batch) returns {name: (n,)}, or {name: (M, n)} of an ensemble, whose
+            members' losses are added; ``set_progress(share)`` is called before every step where
+            the module has it.
         plan: what to do.
 
     Attributes:
@@ -78,7 +81,7 @@ class Training:
         self._set_progress = getattr(module, "set_progress", None)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
-        """One step; returns the mean of each term, 0-d, without waiting for it."""
+        """One step; returns each term's mean over the batch, () or (M,), without waiting."""
         plan, t = self.plan, self.step_count
         if self._set_progress is not None:
             self._set_progress(t / max(1, plan.steps))
@@ -88,7 +91,7 @@ class Training:
         with torch.autocast(
             batch[0].device.type, torch.bfloat16, enabled=plan.precision == "bfloat16"
         ):
-            terms = {name: value.mean() for name, value in self._call(*batch).items()}
+            terms = {name: value.mean(-1) for name, value in self._call(*batch).items()}
             loss = torch.stack(list(terms.values())).sum()
         loss.backward()  # type: ignore[no-untyped-call]
         if plan.clip_norm is not None:
@@ -150,7 +153,7 @@ class Training:
             step=self.step_count,
             epoch=self.step_count * epochs_a_step,
             seconds=time.perf_counter() - began,
-            terms={name: float(value) / n_steps for name, value in total.items()},
+            terms={name: float(value.reshape(-1)[-1]) / n_steps for name, value in total.items()},
             validation=validation,
             learning_rate=self.plan.rate(max(0, self.step_count - 1)),
         )
@@ -162,8 +165,9 @@ def _parameter_groups(module: nn.Module, plan: Plan) -> tuple[list[dict[str, Any
     for name, parameter in module.named_parameters():
         if not parameter.requires_grad:
             continue
-        slow = any(part in name for part in plan.slow)
-        decay = plan.weight_decay if parameter.ndim > 1 and not slow else 0.0
+        slow = any(part in name.replace("/", ".") for part in plan.slow)
+        matrix = parameter.ndim > (2 if isinstance(module, Ensemble) else 1)
+        decay = plan.weight_decay if matrix and not slow else 0.0
         key = (decay, plan.slow_factor if slow else 1.0)
         members.setdefault(key, []).append(parameter)
     groups = [{"params": group, "weight_decay": decay} for (decay, _), group in members.items()]

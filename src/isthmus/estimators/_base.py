@@ -28,7 +28,7 @@ from isthmus.data.scaling import Scaling
 from isthmus.data.source import TensorSource
 from isthmus.engine.loop import Training
 from isthmus.engine.plan import Plan
-from isthmus.errors import InvalidParameterError
+from isthmus.errors import CombinationError, InvalidParameterError
 from isthmus.estimators import _input, _parameters
 from isthmus.estimators._defaults import recipe
 from isthmus.estimators._fitting import Fit, Listener, Progress, Selection, fit
@@ -42,13 +42,20 @@ _PAIRS = 8
 _CODES_KEPT = 5000
 
 
+class _Derived:
+    """What is computed from the fitted weights when it is first needed."""
+
+    double: Core | None = None
+    mixture: GaussianMixture | None = None
+
+
 class _Working:
     """What a fitted estimator works with beside its attributes; apart, to be no parameters."""
 
     _training: Training | None = None
     _partial_seed: Seeds | None = None
-    _double: Core | None = None
-    _mixture: GaussianMixture | None = None
+    _architecture: dict[str, Any]
+    _derived: _Derived
 
 
 @dataclass(eq=False, repr=False)
@@ -127,6 +134,12 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         self._keep(result, source)
         if result.interrupted:
             warnings.warn("Training was interrupted; the best state so far is kept.", stacklevel=2)
+        if result.diverged:
+            warnings.warn(
+                f"The loss is no finite number after step {result.history[-1]['step']}; the state "
+                f"of step {self.n_steps_} is kept. Try a lower learning_rate.",
+                stacklevel=2,
+            )
         return self
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
@@ -144,6 +157,8 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         """
         first = not hasattr(self, "autoencoder_")
         data = _input.rows(self, X, reset=first, min_rows=2 if first else 1)
+        if not first:
+            self.autoencoder_.likelihood.check(torch.from_numpy(data))
         if first:
             source = self._prepare(data)
             seeds = self._seeds(self.random_state)
@@ -163,15 +178,21 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         source = TensorSource(*self._scaled(data, torch.float32)).to(self._device)
         training = self._continue(source.n_rows)
         steps = math.ceil(source.n_rows / training.plan.batch_size)
-        seeds = Seeds.derive(self._partial_seed.order, rank=training.step_count)
+        assert self._partial_seed is not None  # noqa: S101  (set by _continue)
+        # another order at every call, so that the rows left over by whole batches change
+        seeds = Seeds.derive(self._partial_seed.order + training.step_count)
+        self.autoencoder_.to(self._device)
         with fork(seeds.noise):
             self.autoencoder_.train()
             batches = source.shuffled(training.plan.batch_size, seeds.order)
             for _ in range(steps):
                 training.step(next(batches))
-        self.autoencoder_.eval()
+        self.autoencoder_.cpu().eval()
         self.n_steps_ += steps
         self._forget()
+        codes = self._encode_scaled(source.x[:_CODES_KEPT].cpu()).numpy().astype(np.float32)
+        known = codes[:0] if first else self._codes
+        self._codes = np.concatenate([known, codes])[-_CODES_KEPT:]
         return self
 
     def _continue(self, n_rows: int) -> Training:
@@ -189,6 +210,7 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
                 slow_factor=plan.slow_factor,
                 clip_norm=plan.clip_norm,
                 averaging=0,
+                precision=plan.precision,
                 constant=True,
             )
             self.autoencoder_.to(self._device)
@@ -202,22 +224,24 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         x = torch.from_numpy(data)
         head = self._likelihood(x)
         head.check(x)
-        self._n_categories = head.n_raw if head.support == "category" else 2
         self._device = _parameters.device(self.device)
         kind = _parameters.scaling(self.scaling, head, self.likelihood)
         self.scaling_ = Scaling.fit(x, kind)
         self._fill = torch.zeros(x.shape[1], dtype=torch.float64)
         if head.support != "real" and bool(x.isnan().any()):
-            self._fill = x.double().nanmean(0).round()
+            mean = x.double().nanmean(0)
+            self._fill = mean if head.support == "unit" else mean.round()
         self.n_components_ = int(self.n_components)
         self._n_features_out = self.n_components_
         sizes = self.hidden_layer_sizes
-        self._hidden = (
+        hidden = (
             recipe(len(x), x.shape[1], self.n_components_).hidden_layer_sizes
             if isinstance(sizes, str)
             else tuple(int(n) for n in sizes)
         )
         self._training = None
+        self._partial_seed = None
+        self._architecture = self._describe(hidden, head.n_raw if head.support == "category" else 2)
         return TensorSource(*self._scaled(data, torch.float32)).to(self._device)
 
     def _likelihood(self, x: Tensor) -> Likelihood:
@@ -230,15 +254,15 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         auto = recipe(n_rows, self.n_features_in_, self.n_components_)
         return _parameters.plan(self, auto, n_rows)
 
-    def _architecture(self) -> dict[str, Any]:
+    def _describe(self, hidden: Sequence[int], n_categories: int) -> dict[str, Any]:
         """Arguments of :func:`isthmus.presets.build`, networks of the user's own apart."""
         return {
             "feature_shape": [self.n_features_in_],
             "n_components": self.n_components_,
-            "hidden_layer_sizes": list(self._hidden),
+            "hidden_layer_sizes": list(hidden),
             "activation": self.activation,
             "likelihood": self.likelihood,
-            "n_categories": self._n_categories,
+            "n_categories": n_categories,
             "linear_path": bool(self.linear_start),
             "noise": self.noise,
             "noise_level": self.noise_level,
@@ -255,7 +279,7 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
 
     def _build(self) -> Core:
         core = presets.build(
-            **self._architecture(),
+            **self._architecture,
             encoder=copy.deepcopy(self.encoder),
             decoder=copy.deepcopy(self.decoder),
         )
@@ -282,8 +306,7 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
 
     def _forget(self) -> None:
         """Drop what was derived from the weights."""
-        self._double = None
-        self._mixture = None
+        self._derived = _Derived()
 
     def _listeners(self, callback: Listener | None) -> Listener | None:
         if not self.verbose:
@@ -312,7 +335,7 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     def inverse_transform(self, Z: Any) -> Array:
         """Decode codes (N, K) to E[x|z], (N, D), in the units of the data."""
         check_is_fitted(self)
-        codes = check_array(Z, dtype=[np.float64, np.float32])
+        codes = _input.writable(check_array(_input.as_array(Z), dtype=[np.float64, np.float32]))
         if codes.shape[1] != self.n_components_:
             raise InvalidParameterError(
                 f"Z with {codes.shape[1]} columns",
@@ -337,6 +360,9 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         data, module = self._ready(X)
         generator = torch.Generator().manual_seed(0)
         half = torch.randn(_PAIRS, self.n_components_, generator=generator, dtype=torch.float64)
+        # orthonormal columns: the deviates' covariance is I (for each block of latents), so that
+        # the bound of a linear decoder, probabilistic PCA, is exact
+        half = torch.cat([torch.linalg.qr(b)[0] for b in half.split(_PAIRS, 1)], 1) * _PAIRS**0.5
         noise = torch.cat([half, -half])
         noise = noise[:1] * 0 if module.deterministic else noise
         jacobian = self.scaling_.log_jacobian
@@ -411,6 +437,11 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     def jacobian_norm(self, X: Any) -> Array:
         """‖∂E[z|x]/∂x‖_F of each row, (N,), units of code per unit of the scaled data; exact."""
         data, module = self._ready(X)
+        if module.likelihood.support == "category":
+            raise CombinationError(
+                "jacobian_norm with likelihood='categorical'",
+                "is not defined: a category has no derivative",
+            )
 
         def norm(x: Tensor, _: Tensor) -> Tensor:
             encoder = module.encoder
@@ -453,15 +484,16 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     def _ready(self, X: Any) -> tuple[_input.Floats, Core]:
         check_is_fitted(self)
         data = _input.rows(self, X, reset=False)
+        self.autoencoder_.likelihood.check(torch.from_numpy(data))
         return data, self._module(data.dtype)
 
     def _module(self, dtype: np.dtype[Any]) -> Core:
         """The autoencoder in the precision of the rows."""
         if dtype == np.float32:
             return self.autoencoder_
-        if self._double is None:
-            self._double = copy.deepcopy(self.autoencoder_).double()
-        return self._double
+        if self._derived.double is None:
+            self._derived.double = copy.deepcopy(self.autoencoder_).double()
+        return self._derived.double
 
     def _encode_scaled(self, x: Tensor) -> Tensor:
         with torch.no_grad():
@@ -489,16 +521,16 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
 
     def _fit_mixture(self) -> GaussianMixture:
         """Ten Gaussians, fewer for few codes, with full covariance."""
-        if self._mixture is None:
+        if self._derived.mixture is None:
             n, k = self._codes.shape
             n_clusters = max(1, min(10, n // (5 * (k + 1))))
             spread = float(self._codes.var()) or 1.0
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                self._mixture = GaussianMixture(
+                self._derived.mixture = GaussianMixture(
                     n_clusters, reg_covar=1e-4 * spread, random_state=0
                 ).fit(self._codes.astype(np.float64))
-        return self._mixture
+        return self._derived.mixture
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -3,8 +3,8 @@
 *Many rows*: a random part is held out; the state with the lowest loss on it is kept.
 
 *Few rows*: holding rows back costs more than a network gains, so the number of steps is
-cross-validated. K autoencoders, each without one fold, and one of all rows are trained side by
-side, round by round, on one schedule; the round at which the pooled loss of the K on the rows
+cross-validated. K autoencoders, each without one fold, and one of all rows are trained as one
+ensemble on one schedule; the round at which the pooled loss of the K on the rows
 they did not see is lowest decides which state of the one of all rows is kept.
 
 *Never worse*: a linear start is left only if the held-out loss improves by more than
@@ -15,7 +15,7 @@ rows, that is PCA.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -27,6 +27,7 @@ from isthmus.core.linear_start import linear_start
 from isthmus.core.trace import sum_features
 from isthmus.data.source import TensorSource
 from isthmus.data.split import folds, hold_out
+from isthmus.engine.ensemble import Ensemble, EnsembleSource
 from isthmus.engine.loop import Round, Training
 from isthmus.engine.plan import Plan
 from isthmus.errors import DivergedError
@@ -97,6 +98,7 @@ class Fit:
     history: list[dict[str, float]] = field(default_factory=list)
     best_step: int = 0
     interrupted: bool = False
+    diverged: bool = False
     stayed_linear: bool = False
 
 
@@ -107,7 +109,7 @@ class Validation:
     that suits them, so that the choice of the state does not punish a falling training error.
 
     Args:
-        source: the held-out rows.
+        parts: one source of held-out rows for each autoencoder that is judged.
         unit: (*F,) scale of each feature, for errors in data units.
         noise_seed: noise and corruption are the same at every call.
 
@@ -115,28 +117,42 @@ class Validation:
         residual: (*F,) mean residual of the last call, what a free scale is set from.
     """
 
-    def __init__(self, source: TensorSource, unit: Tensor, noise_seed: int) -> None:
-        self.source = source
+    def __init__(self, parts: list[TensorSource], unit: Tensor, noise_seed: int) -> None:
+        self.parts = parts
         self.unit = unit
         self.noise_seed = noise_seed
         self.residual: Tensor | None = None
 
     def __call__(self, module: nn.Module) -> dict[str, Tensor]:
-        assert isinstance(module, Autoencoder)  # noqa: S101
-        head = module.likelihood
-        if not head.free_scale:
-            return self._losses(module)
-        before = {name: value.clone() for name, value in head.state_dict().items()}
-        self.residual = self._mean_residual(module)
-        head.calibrate(self.residual)
-        losses = self._losses(module)
-        head.load_state_dict(before)
-        return losses
+        """{"loss": (n,), "squared_error": (n,)} of all held-out rows, part after part."""
+        judged = list(zip(_members(module), self.parts, strict=False))
+        residuals, losses = [], []
+        for member, part in judged:
+            head = member.likelihood
+            if not head.free_scale:
+                losses.append(self._losses(member, part))
+                continue
+            before = {name: value.clone() for name, value in head.state_dict().items()}
+            residuals.append(self._mean_residual(member, part))
+            head.calibrate(residuals[-1])
+            losses.append(self._losses(member, part))
+            head.load_state_dict(before)
+        if residuals:
+            sizes = [part.n_rows / self.n_rows for part in self.parts]
+            self.residual = torch.stack(
+                [residual * size for residual, size in zip(residuals, sizes, strict=True)]
+            ).sum(0)
+        return {name: torch.cat([each[name] for each in losses]) for name in losses[0]}
 
-    def _losses(self, module: Autoencoder) -> dict[str, Tensor]:
+    @property
+    def n_rows(self) -> int:
+        """Held-out rows in all."""
+        return sum(part.n_rows for part in self.parts)
+
+    def _losses(self, module: Autoencoder, part: TensorSource) -> dict[str, Tensor]:
         losses, errors = [], []
         with fork(self.noise_seed):
-            for x, *mask in self.source.batches(_CHUNK):
+            for x, *mask in part.batches(_CHUNK):
                 trace = module.trace(x, *mask, corrupt=True)
                 losses.append(torch.stack(list(module.terms(trace).values())).sum(0))
                 p = trace.p if module.deterministic else module.decoder(trace.q.mean[None], 2)
@@ -144,30 +160,20 @@ class Validation:
                 errors.append(sum_features(error, x.ndim - 1, mask[0].float() if mask else None))
         return {"loss": torch.cat(losses), "squared_error": torch.cat(errors)}
 
-    def _mean_residual(self, module: Autoencoder) -> Tensor:
+    def _mean_residual(self, module: Autoencoder, part: TensorSource) -> Tensor:
         head = module.likelihood
         total: Tensor | float = 0.0
         count: Tensor | float = 0.0
         with fork(self.noise_seed):
-            for x, *mask in self.source.batches(_CHUNK):
+            for x, *mask in part.batches(_CHUNK):
                 p = module.trace(x, *mask, corrupt=True).p
                 residual = (head.expectation(p) - x).abs().pow(head.power).mean(0)
                 there = mask[0] if mask else torch.ones_like(x, dtype=torch.bool)
                 total = total + residual.masked_fill(~there, 0.0).sum(0)
                 count = count + there.sum(0)
-        assert isinstance(total, Tensor)  # noqa: S101
+        assert isinstance(total, Tensor)  # noqa: S101  (no part is empty)
         assert isinstance(count, Tensor)  # noqa: S101
         return total / count.clamp(min=1)
-
-
-@dataclass
-class _Member:
-    """One autoencoder in training with the rows it is validated on."""
-
-    training: Training
-    rounds: Iterator[Round]
-    validation: Validation | None
-    pca_error: Tensor | None
 
 
 def fit(
@@ -200,23 +206,34 @@ def fit(
 
     KeyboardInterrupt ends training and keeps the best state so far.
     """
-    members = [
-        _member(build, source, train, held_out, plan, seeds, unit, start)
-        for train, held_out in _parts(source.n_rows, selection, seeds.order)
-    ]
-    last = members[-1].training
-    judges = [member for member in members if member.validation is not None]
-    result = Fit(build())
-    best = _snapshot(last.kept)
-    best_loss: Tensor | None = None
-    start_loss: Tensor | None = None
-    residual: Tensor | None = None
+    parts = _parts(source.n_rows, selection, seeds.order)
+    modules = []
+    for train, _ in parts:
+        with fork(seeds.initialisation):
+            modules.append(build())
+        modules[-1].corruption.prepare(source.x[train])
+        if start:
+            linear_start(modules[-1], source.x[train])
+    held_out = [source.subset(rows) for _, rows in parts if rows is not None]
+    validation = Validation(held_out, unit, seeds.noise) if held_out else None
+    line = _pca_line(source, parts, unit, modules[-1].n_components)
+    with fork(seeds.initialisation):
+        result = Fit(build())
+    if len(modules) > 1:
+        training = Training(Ensemble(modules), plan)
+        rounds = training.rounds(
+            EnsembleSource(source, [train for train, _ in parts]), seeds.order, validation
+        )
+    else:
+        training = Training(modules[0], plan)
+        rounds = training.rounds(source.subset(parts[0][0]), seeds.order, validation)
+    best = _snapshot(_members(training.kept)[-1])
+    start_loss = best_loss = residual = None
     waited = 0
     try:
         with fork(seeds.noise):
-            for rounds in zip(*(member.rounds for member in members), strict=True):
-                now = rounds[-1]
-                loss, error = _pooled(rounds)
+            for now in rounds:
+                loss = torch.zeros(1) if now.validation is None else now.validation["loss"]
                 finite = bool(loss.isfinite().all()) and math.isfinite(now.loss)
                 if not finite and now.step == 0:
                     raise DivergedError(
@@ -224,24 +241,25 @@ def fit(
                         "is not a finite number",
                         "Look for values of extreme size in the data, or change the likelihood.",
                     )
+                waited += 1
                 better = best_loss is None or float(loss.mean()) < float(best_loss.mean())
-                if finite and (better or not judges):
-                    best, best_loss, result.best_step = _snapshot(last.kept), loss, now.step
-                    residual = _pooled_residual(judges)
-                    waited = 0
-                else:
-                    waited += 1
+                if finite and (better or validation is None):
+                    best, best_loss = _snapshot(_members(training.kept)[-1]), loss
+                    result.best_step, waited = now.step, 0
+                    residual = None if validation is None else validation.residual
                 start_loss = loss if start_loss is None else start_loss
-                progress = _progress(now, loss, error, judges, plan.steps, offset, result.best_step)
+                progress = _progress(now, line, plan.steps, offset, result.best_step)
                 result.history.append(progress.as_dict())
                 if listener is not None:
                     listener(progress)
-                if not finite or (plan.patience is not None and judges and waited >= plan.patience):
+                result.diverged = not finite
+                patient = plan.patience is None or validation is None or waited < plan.patience
+                if not finite or not patient:
                     break
     except KeyboardInterrupt:
         result.interrupted = True
     _load(result.autoencoder, best)
-    if start and judges and start_loss is not None and best_loss is not None:
+    if start and validation is not None and start_loss is not None and best_loss is not None:
         gain = (start_loss - best_loss).double()
         error_of_gain = float(gain.std()) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
         if not float(gain.mean()) > GATE * error_of_gain:
@@ -265,91 +283,46 @@ def _parts(n_rows: int, selection: Selection, seed: int) -> list[tuple[Tensor, T
     return [(everything, None)]
 
 
-def _member(
-    build: Callable[[], Autoencoder],
+def _members(module: nn.Module) -> list[Autoencoder]:
+    members = module.members if isinstance(module, Ensemble) else [module]
+    return [member for member in members if isinstance(member, Autoencoder)]
+
+
+def _pca_line(
     source: TensorSource,
-    train: Tensor,
-    held_out: Tensor | None,
-    plan: Plan,
-    seeds: Seeds,
+    parts: list[tuple[Tensor, Tensor | None]],
     unit: Tensor,
-    start: bool,
-) -> _Member:
-    rows = source if len(train) == source.n_rows else source.subset(train)
-    with fork(seeds.initialisation):
-        module = build()
-    module.corruption.prepare(rows.x)
-    spectrum = linear_start(module, rows.x) if start else None
-    training = Training(module, plan)
-    validation = None
-    pca_error = None
-    if held_out is not None:
-        validation = Validation(source.subset(held_out), unit, seeds.noise)
-        if spectrum is None or len(spectrum.mean) != rows.x[0].numel():
-            spectrum = pca.spectrum(rows.x, module.n_components)
-        pca_error = _pca_error(spectrum, module.n_components, validation.source, unit)
-    rounds = training.rounds(rows, seeds.order, validation)
-    return _Member(training, rounds, validation, pca_error)
-
-
-def _pca_error(s: pca.Spectrum, n_components: int, held_out: TensorSource, unit: Tensor) -> Tensor:
-    """Squared error of PCA on the held-out rows, (n,), in data units."""
-    axes = s.axes[:n_components]
+    n_components: int,
+) -> float:
+    """Held-out squared error per row of PCA with as many components, in data units."""
     errors = []
-    for x, *mask in held_out.batches(_CHUNK):
-        centred = x.flatten(1).double() - s.mean
-        left = ((centred - centred @ axes.T @ axes) * unit.flatten()).square()
-        errors.append(sum_features(left, 1, mask[0].flatten(1).double() if mask else None))
-    return torch.cat(errors)
+    for train, held_out in parts:
+        if held_out is None:
+            continue
+        s = pca.spectrum(source.x[train], n_components)
+        for x, *mask in source.subset(held_out).batches(_CHUNK):
+            centred = x.flatten(1).double() - s.mean
+            left = ((centred - centred @ s.axes.T @ s.axes) * unit.flatten()).square()
+            errors.append(sum_features(left, 1, mask[0].flatten(1).double() if mask else None))
+    return float(torch.cat(errors).mean()) if errors else math.nan
 
 
-def _pooled(rounds: tuple[Round, ...]) -> tuple[Tensor, Tensor]:
-    """Losses and squared errors of all held-out rows; a NaN-free empty answer without any."""
-    held_out = [r.validation for r in rounds if r.validation is not None]
-    if not held_out:
-        return torch.zeros(1), torch.full((1,), math.nan)
-    return (
-        torch.cat([v["loss"] for v in held_out]),
-        torch.cat([v["squared_error"] for v in held_out]),
-    )
-
-
-def _pooled_residual(judges: list[_Member]) -> Tensor | None:
-    """Mean residual over all held-out rows, (*F,)."""
-    parts = [
-        (member.validation.residual, member.validation.source.n_rows)
-        for member in judges
-        if member.validation is not None and member.validation.residual is not None
-    ]
-    if not parts:
-        return None
-    total = torch.stack([residual * n for residual, n in parts]).sum(0)
-    return total / sum(n for _, n in parts)
-
-
-def _progress(
-    now: Round,
-    loss: Tensor,
-    error: Tensor,
-    judges: list[_Member],
-    steps: int,
-    offset: float,
-    best_step: int,
-) -> Progress:
-    line = [member.pca_error for member in judges if member.pca_error is not None]
+def _progress(now: Round, line: float, steps: int, offset: float, best_step: int) -> Progress:
     terms = dict(now.terms)
     for name in ("reconstruction", "importance"):
         if name in terms:
             terms[name] += offset
+    held_out = now.validation or {}
+    means = {name: float(value.double().mean()) for name, value in held_out.items()}
     return Progress(
         step=now.step,
         steps=steps,
         epoch=now.epoch,
         seconds=now.seconds,
         terms=terms,
-        validation=float(loss.double().mean()) + offset if judges else math.nan,
-        squared_error=float(error.double().mean()),
-        pca_squared_error=float(torch.cat(line).mean()) if line else math.nan,
+        validation=means.get("loss", math.nan) + offset,
+        squared_error=means.get("squared_error", math.nan),
+        pca_squared_error=line,
         best_step=best_step,
     )
 

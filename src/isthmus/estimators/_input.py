@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
+from isthmus.data.tables import Table, drop_advice, quoted
 from isthmus.errors import DataError
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
@@ -19,8 +20,9 @@ Floats = NDArray[np.float32] | NDArray[np.float64]
 def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) -> Floats:
     """X as a float32 or float64 array (N, D); NaN stays, infinity is refused.
 
-    Arrays, DataFrames, torch tensors and sparse matrices (made dense). float64 stays float64,
-    integers of at most 16 bits and float16 become float32, other integers float64.
+    Arrays, DataFrames, tables of :mod:`isthmus.data`, torch tensors and sparse matrices (made
+    dense). float64 stays float64, integers of at most 16 bits and float16 become float32, other
+    integers float64.
 
     Args:
         estimator: remembers or compares the number and names of features.
@@ -30,23 +32,26 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
 
     Raises:
         ValueError: scikit-learn's, for a wrong shape, number or names of features, or infinity.
-        DataError: a feature is missing in every row of the fit.
+        DataError: a feature is missing in every row of the fit, or a table has other columns
+            than that of the fit.
     """
-    if isinstance(X, torch.Tensor):
-        X = X.detach().cpu().numpy()
-    X = validate_data(
-        estimator,
-        X,
-        reset=reset,
-        accept_sparse=("csr", "csc", "coo"),
-        dtype="numeric",
-        ensure_all_finite="allow-nan",
-        ensure_min_samples=min_rows,
-    )
+    X = as_array(X)
+    if isinstance(X, Table):
+        X = _table(estimator, X, reset, min_rows)
+    else:
+        X = validate_data(
+            estimator,
+            X,
+            reset=reset,
+            accept_sparse=("csr", "csc", "coo"),
+            dtype="numeric",
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=min_rows,
+        )
     if sparse.issparse(X):
         X = X.toarray()
     small = X.dtype.itemsize <= 2 or X.dtype == np.float32
-    data = cast(Floats, np.ascontiguousarray(X, dtype=np.float32 if small else np.float64))
+    data = writable(X.astype(np.float32 if small else np.float64, copy=False))
     if reset:
         empty = np.isnan(data).all(0)
         if empty.any():
@@ -57,3 +62,70 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
                 f"column {name} of X", "has no value in any row", "Drop it, or fill it."
             )
     return data
+
+
+def as_array(X: Any) -> Any:
+    """A torch tensor as an array; anything else as it is."""
+    if not isinstance(X, torch.Tensor):
+        return X
+    X = X.detach().cpu()
+    return (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+
+
+def writable(X: NDArray[Any]) -> Floats:
+    """The same array if torch can share its memory (contiguous, not read-only), else a copy."""
+    X = np.ascontiguousarray(X)
+    return cast(Floats, X if X.flags.writeable else X.copy())
+
+
+def _table(estimator: BaseEstimator, table: Table, reset: bool, min_rows: int) -> Floats:
+    """The rows of a table; remembers or compares its columns, by name where both have names."""
+    count, columns = table.values.shape
+    if count < min_rows:
+        raise DataError(table.origin, f"must have at least {min_rows} rows; it has {count}")
+    if reset:
+        estimator.n_features_in_ = columns
+        if table.names is not None:
+            estimator.feature_names_in_ = np.asarray(table.names, dtype=object)
+        elif hasattr(estimator, "feature_names_in_"):
+            del estimator.feature_names_in_
+    else:
+        _compare(table, estimator.n_features_in_, getattr(estimator, "feature_names_in_", None))
+    return cast(Floats, check_array(table.values, ensure_all_finite="allow-nan"))
+
+
+def _compare(table: Table, n_features: int, known: NDArray[Any] | None) -> None:
+    columns = table.values.shape[1]
+    if known is None or table.names is None:
+        if columns != n_features:
+            raise DataError(
+                f"{table.origin} with {columns} column{'s' * (columns != 1)}",
+                f"must have {n_features}, as the data of the fit",
+            )
+        return
+    fitted = [str(name) for name in known]
+    here = list(table.names)
+    if here == fitted:
+        return
+    missing = [name for name in fitted if name not in set(here)]
+    extra = [name for name in here if name not in set(fitted)]
+    if missing:
+        also = f", and has {quoted(extra)}, which the fit did not see" if extra else ""
+        raise DataError(
+            table.origin,
+            f"must have the columns of the fit; it lacks {quoted(missing)}{also}",
+            "Give the columns that the fit had, under the same names.",
+        )
+    if extra:
+        raise DataError(
+            table.origin,
+            f"must have the columns of the fit and no other; the fit did not see {quoted(extra)}",
+            drop_advice(extra),
+        )
+    first = next(j for j, name in enumerate(here) if name != fitted[j])
+    raise DataError(
+        table.origin,
+        f"must have its columns in the order of the fit; column {first + 1} is {here[first]!r} "
+        f"and was {fitted[first]!r}",
+        "Put them in that order.",
+    )

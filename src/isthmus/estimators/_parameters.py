@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
 from isthmus.core.autoencoder import Autoencoder as Core
+from isthmus.core.jacobian import METHODS
 from isthmus.core.likelihoods import Likelihood
 from isthmus.data.scaling import KINDS, Kind
 from isthmus.engine.plan import Plan, Precision
 from isthmus.errors import CombinationError, InvalidParameterError
 from isthmus.estimators._defaults import EVALUATIONS, PATIENCE, SLOW, SLOW_FACTOR, Recipe
 from isthmus.estimators._fitting import Progress, Selection
+from isthmus.nets.activations import ACTIVATIONS
 
 if TYPE_CHECKING:
     from isthmus.estimators._base import Estimator
@@ -30,6 +32,10 @@ def check(estimator: Estimator, n_features: int) -> None:
         InvalidParameterError: what was given, the rule, the remedy.
     """
     _whole("n_components", estimator.n_components, 1)
+    for name in ("weight_decay", "noise_level", "emphasis", "contraction", "sparsity", "free_bits"):
+        _number(name, getattr(estimator, name))
+    if estimator.beta is not None:
+        _number("beta", estimator.beta)
     regularised = (
         estimator.noise is not None
         or estimator.contraction > 0
@@ -58,10 +64,6 @@ def check(estimator: Estimator, n_features: int) -> None:
     _whole("n_draws", estimator.n_draws, 1)
     if estimator.learning_rate != "auto":
         _number("learning_rate", estimator.learning_rate, above=True)
-    for name in ("weight_decay", "noise_level", "emphasis", "contraction", "sparsity"):
-        _number(name, getattr(estimator, name))
-    if estimator.beta is not None:
-        _number("beta", estimator.beta)
     fraction = estimator.validation_fraction
     if not isinstance(fraction, Real) or not 0 < float(fraction) < 1:
         raise InvalidParameterError(
@@ -71,10 +73,21 @@ def check(estimator: Estimator, n_features: int) -> None:
     _one_of("precision", estimator.precision, PRECISIONS)
     _one_of("compile", estimator.compile, ("auto", True, False))
     _one_of("scaling", estimator.scaling, KINDS)
+    _one_of("activation", estimator.activation, tuple(ACTIVATIONS))
+    _one_of("contraction_method", estimator.contraction_method, METHODS)
+    warmup = estimator.kl_warmup
+    if not isinstance(warmup, Real) or not 0 <= float(warmup) <= 1:
+        raise InvalidParameterError(
+            f"kl_warmup={warmup!r}", "must lie between 0 and 1, a share of the training"
+        )
+    for name in ("encoder", "decoder"):
+        network = getattr(estimator, name)
+        if network is not None and not isinstance(network, torch.nn.Module):
+            raise InvalidParameterError(f"{name}={network!r}", "must be None or a torch.nn.Module")
     sizes = estimator.hidden_layer_sizes
     if isinstance(sizes, str):
         _one_of("hidden_layer_sizes", sizes, ("auto",))
-    elif not all(_is_whole(n) and n >= 1 for n in sizes):
+    elif not isinstance(sizes, Iterable) or not all(_is_whole(n) and n >= 1 for n in sizes):
         raise InvalidParameterError(
             f"hidden_layer_sizes={sizes!r}", "must be 'auto' or a sequence of widths of at least 1"
         )
@@ -115,7 +128,7 @@ def device(name: str) -> torch.device:
     try:
         found = torch.device(name)
         torch.empty(0, device=found)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         raise InvalidParameterError(
             f"device={name!r}",
             "is not a device of this machine",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from torch import nn
 from isthmus import presets
 from isthmus.data.scaling import Scaling
 from isthmus.errors import IsthmusError, RunError
+from isthmus.random import fork
 from isthmus.runs import directory
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ def save(estimator: Estimator, path: str | os.PathLike[str], *, force: bool = Fa
         "model": {
             "class": type(estimator).__name__,
             "parameters": parameters,
-            "architecture": estimator._architecture(),
+            "architecture": estimator._architecture,
             "scaling": estimator.scaling_.kind,
         },
         "data": {
@@ -94,15 +97,26 @@ def load(
         parameters = dict(model["parameters"])
         for name, given in (("encoder", encoder), ("decoder", decoder)):
             parameters[name] = _network(name, parameters.get(name), given)
+        sizes = parameters.get("hidden_layer_sizes")
+        parameters["hidden_layer_sizes"] = tuple(sizes) if isinstance(sizes, list) else sizes
         estimator: Estimator = cls(**parameters)
         names = run.config["data"]["feature_names"]
         estimator.n_features_in_ = int(run.config["data"]["n_features"])
         if names is not None:
+            if len(names) != estimator.n_features_in_:
+                raise ValueError(f"{len(names)} names for {estimator.n_features_in_} features")
             estimator.feature_names_in_ = np.asarray(names, dtype=object)
         _restore(estimator, model, run)
     except IsthmusError:
         raise
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        RuntimeError,
+        AttributeError,
+    ) as error:
         raise RunError(
             f"{path}",
             f"does not hold what its schema promises ({type(error).__name__}: {error})",
@@ -113,7 +127,13 @@ def load(
 
 def _restore(estimator: Estimator, model: dict[str, Any], run: directory.Run) -> None:
     architecture = model["architecture"]
-    core = presets.build(**architecture, encoder=estimator.encoder, decoder=estimator.decoder)
+    with fork(0):
+        core = presets.build(
+            **architecture,
+            encoder=copy.deepcopy(estimator.encoder),
+            decoder=copy.deepcopy(estimator.decoder),
+        )
+    _check_shapes(run.tensors, core.feature_shape, core.n_components, estimator.n_features_in_)
     state = {
         name.removeprefix(_CORE): t for name, t in run.tensors.items() if name.startswith(_CORE)
     }
@@ -128,8 +148,7 @@ def _restore(estimator: Estimator, model: dict[str, Any], run: directory.Run) ->
     estimator._fill = run.tensors["fill"]
     estimator._codes = run.tensors["codes"].numpy()
     estimator._device = torch.device("cpu")
-    estimator._hidden = tuple(architecture["hidden_layer_sizes"])
-    estimator._n_categories = architecture["n_categories"]
+    estimator._architecture = architecture
     estimator.n_components_ = estimator._n_features_out = int(architecture["n_components"])
     estimator.history_ = run.history
     fit = run.config["fit"]
@@ -138,6 +157,19 @@ def _restore(estimator: Estimator, model: dict[str, Any], run: directory.Run) ->
     estimator.interrupted_ = bool(fit["interrupted_"])
     estimator.stayed_linear_ = bool(fit["stayed_linear_"])
     estimator._forget()
+
+
+def _check_shapes(
+    tensors: Mapping[str, torch.Tensor], shape: tuple[int, ...], n_components: int, n_features: int
+) -> None:
+    if shape != (n_features,):
+        raise ValueError(f"n_features is {n_features}, and the model's rows are {shape}")
+    for name in ("scaling.shift", "scaling.scale", "fill"):
+        if tensors[name].shape != shape:
+            raise ValueError(f"{name} has shape {tuple(tensors[name].shape)} and must be {shape}")
+    codes = tensors["codes"]
+    if codes.ndim != 2 or codes.shape[1] != n_components:
+        raise ValueError(f"codes has shape {tuple(codes.shape)} and must be (N, {n_components})")
 
 
 def _network(name: str, recorded: Any, given: nn.Module | None) -> nn.Module | None:
@@ -160,8 +192,10 @@ def _as_json(value: Any) -> Any:
         return value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, np.ndarray)):
         return [_as_json(v) for v in value]
+    if isinstance(value, torch.device):
+        return str(value)
     return None  # a random generator: its state is not a parameter of the model
 
 

@@ -1,0 +1,1 @@
+"""Claims with figures: each module prints one table and writes it to benchmarks/results/."""

@@ -1,0 +1,55 @@
+"""Data, tables and result files that the benchmarks share."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+RESULTS = Path(__file__).parent / "results"
+VARIABLE = "ISTHMUS_DATA"
+
+
+def data_folder() -> Path | None:
+    """The folder of benchmark data named by the environment variable, or None."""
+    name = os.environ.get(VARIABLE)
+    return Path(name) if name else None
+
+
+def need_data() -> Path:
+    """The folder of benchmark data; ends the program with a sentence if there is none."""
+    folder = data_folder()
+    if folder is None or not folder.is_dir():
+        sys.exit(
+            f"skipped: set {VARIABLE} to the folder of the benchmark data (docs/benchmarks.md)"
+        )
+    return folder
+
+
+def standardise(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both by the mean and deviation of the training rows; constant columns are only centred."""
+    mean, deviation = train.mean(0), train.std(0)
+    deviation[deviation <= 1e-12 * np.maximum(1, np.abs(mean))] = 1.0
+    return (train - mean) / deviation, (test - mean) / deviation
+
+
+def write(name: str, rows: list[dict[str, Any]], summary: dict[str, Any]) -> Path:
+    """benchmarks/results/NAME.json with the figures, the versions and the machine."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    machine = {
+        "processor": platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }
+    text = json.dumps({"machine": machine, "summary": summary, "rows": rows}, indent=1)
+    path.write_text(text + "\n", encoding="utf-8")
+    return path
