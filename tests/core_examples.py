@@ -77,8 +77,8 @@ def digits() -> Tensor:
     return torch.tensor(load_digits().data / 16.0)
 
 
-def mnist(split: str, n: int) -> Tensor:
-    """The first n images of a split of MNIST, (n, 784) float64 in [0, 1]; skips without it."""
+def mnist(n: int) -> Tensor:
+    """The first n test images of MNIST, (n, 784) float64 in [0, 1]; skips without them."""
     folder = os.environ.get("ISTHMUS_DATA")
     if not folder:
         pytest.skip("ISTHMUS_DATA is not set: the folder with mnist.npz")
@@ -86,4 +86,4 @@ def mnist(split: str, n: int) -> Tensor:
     if not path.exists():
         pytest.skip(f"{path} does not exist")
     with np.load(path) as arrays:
-        return torch.tensor(arrays[f"x_{split}"][:n].reshape(n, -1) / 255.0)
+        return torch.tensor(arrays["x_test"][:n].reshape(n, -1) / 255.0)

@@ -6,9 +6,9 @@ import math
 
 import pytest
 import torch
-from core_examples import small
 from torch import Tensor
 
+from core_examples import small
 from isthmus.core.corruption import (
     CORRUPTIONS,
     Corruption,

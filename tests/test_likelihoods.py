@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from core_examples import N_CATEGORIES, mnist, small, supported
 from scipy import stats
 from scipy.special import softmax
 from torch import Tensor
 
+from core_examples import N_CATEGORIES, mnist, small, supported
 from isthmus.core.likelihoods import (
     GAIN,
     LIKELIHOODS,
@@ -87,11 +87,11 @@ TABLE = [
         np.array([0.0, 1.0]),
         NOT_UNIT,
     ),
-    Case(
-        "continuous_bernoulli", lambda x, r: continuous_bernoulli(x, r[..., 0]), UNIT, NOT_UNIT
-    ),
+    Case("continuous_bernoulli", lambda x, r: continuous_bernoulli(x, r[..., 0]), UNIT, NOT_UNIT),
     Case("categorical", categorical, np.arange(float(N_CATEGORIES)), (-1.0, 3.0, 0.5, math.inf)),
-    Case("poisson", lambda x, r: of(stats.poisson(np.exp(r[..., 0])), x, "logpmf"), COUNT, NOT_COUNT),
+    Case(
+        "poisson", lambda x, r: of(stats.poisson(np.exp(r[..., 0])), x, "logpmf"), COUNT, NOT_COUNT
+    ),
     Case(
         "negative_binomial",
         lambda x, r: of(
@@ -340,7 +340,7 @@ def test_its_variance_is_mean_plus_mean_squared_over_r() -> None:
 
 @pytest.mark.data
 def test_bernoulli_on_grey_pixels_has_their_entropy_as_its_floor() -> None:
-    x = mnist("test", 10_000)
+    x = mnist(10_000)
     p = Bernoulli()(x.logit(eps=1e-12).unsqueeze(-1))
     # identity 11
     assert float(-p.log_prob(x).sum(1).mean()) == pytest.approx(45.534, abs=1e-3)

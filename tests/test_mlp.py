@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from core_examples import perturbed, rows
 from torch import nn
 
+from core_examples import perturbed, rows
 from isthmus.errors import InvalidParameterError
 from isthmus.nets.activations import ACTIVATIONS, activation
 from isthmus.nets.mlp import MLP
@@ -67,6 +67,31 @@ def test_with_a_linear_path_it_is_the_sum_of_both(hidden: tuple[int, ...]) -> No
     else:
         assert len(net.layers) == 0
     assert net.n_hidden_layers == len(hidden)
+
+
+def test_outside_of_its_box_the_network_extrapolates_in_a_line() -> None:
+    net = MLP((5,), (4, 3), 2, "tanh")
+    perturbed(net)
+    assert net.linear is not None
+    x = rows(20, 5)
+    plain, path = net(x), net.linear(x)
+    net.set_constants(low=x.amin(0), high=x.amax(0))
+    torch.testing.assert_close(net(x), plain, rtol=1e-12, atol=1e-12)
+    net.set_constants(gain=0.25)
+    torch.testing.assert_close(net(x), path + 0.25 * (plain - path))
+    far = x.amax(0) + torch.tensor([[1.0], [2.0], [3.0]], dtype=torch.float64)
+    first, second = net(far).diff(dim=0)
+    torch.testing.assert_close(first, second)
+    torch.testing.assert_close(first, net.linear(far).diff(dim=0)[0])
+
+
+def test_the_constants_are_kept_in_the_file_of_the_model() -> None:
+    net, other = MLP((3,), (4,), 2), MLP((3,), (4,), 2)
+    net.set_constants(low=-torch.ones(3), high=torch.ones(3), gain=0.5)
+    other.load_state_dict(net.state_dict())
+    x = 3 * torch.randn(10, 3)
+    torch.testing.assert_close(other(x), net(x))
+    assert float(other.gain) == 0.5
 
 
 @pytest.mark.parametrize("linear_path", [True, False])

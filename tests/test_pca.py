@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from core_examples import rows
 from scipy import stats
 from sklearn.decomposition import PCA
 from torch import Tensor
 
+from core_examples import rows
 from isthmus.core import pca
 from isthmus.core.pca import (
     LinearPosterior,
@@ -29,7 +29,9 @@ SIZES = [(200, 6), (30, 30), (20, 50), (10, 90), (50, 1)]
 
 def reference(x: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """All eigenvalues, falling, and axes as rows, of the covariance divided by N."""
-    values, vectors = np.linalg.eigh(np.cov(x.numpy(), rowvar=False, bias=True).reshape(2 * x[0].shape))
+    values, vectors = np.linalg.eigh(
+        np.cov(x.numpy(), rowvar=False, bias=True).reshape(2 * x[0].shape)
+    )
     return values[::-1], vectors[:, ::-1].T
 
 
@@ -71,9 +73,7 @@ def test_axes_are_orthonormal_and_their_signs_are_fixed(n: int, d: int) -> None:
 
 
 @pytest.mark.parametrize(("n", "d"), [(300, 40), (60, 200)])
-def test_the_randomised_spectrum_is_near(
-    n: int, d: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_randomised_spectrum_is_near(n: int, d: int, monkeypatch: pytest.MonkeyPatch) -> None:
     x = rows(n, d, last=1e-3)
     exact = spectrum(x, 5)
     monkeypatch.setattr(pca, "EXACT_SIZE", 8)
@@ -177,7 +177,12 @@ def test_the_linear_vae_is_probabilistic_pca(k: int) -> None:
     assert exact == pytest.approx(by_formula, rel=1e-10)
     covariance = torch.tensor(np.cov(X.numpy(), rowvar=False, bias=True))
     elbo = bound(
-        covariance, w, torch.tensor(noise, dtype=torch.float64), posterior.weight, posterior.variance, beta=1.0
+        covariance,
+        w,
+        torch.tensor(noise, dtype=torch.float64),
+        posterior.weight,
+        posterior.variance,
+        beta=1.0,
     )
     assert elbo.item() == pytest.approx(exact, rel=1e-10)
 
@@ -186,9 +191,7 @@ def test_the_same_likelihood_is_scikit_learns() -> None:
     # scikit-learn divides by N − 1: ask both about the covariance of N − 1
     k, n = 3, len(X)
     s = spectrum(X, k)
-    scaled = Spectrum(
-        s.mean, s.axes, s.eigenvalues * n / (n - 1), s.total_variance * n / (n - 1)
-    )
+    scaled = Spectrum(s.mean, s.axes, s.eigenvalues * n / (n - 1), s.total_variance * n / (n - 1))
     noise, _ = linear_noise(scaled, k)
     theirs = PCA(k, svd_solver="full").fit(X.numpy())
     assert noise == pytest.approx(theirs.noise_variance_, rel=1e-9)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from core_examples import rows, small, supported, total
 from torch import Tensor
 from torch.distributions import Normal
 
+from core_examples import rows, small, supported, total
 from isthmus.core.autoencoder import Autoencoder
 from isthmus.core.likelihoods import LIKELIHOODS
 from isthmus.core.penalties import KL, Contraction, Penalty, Sparsity, kl_per_latent

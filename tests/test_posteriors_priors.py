@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from core_examples import rows, small
 from torch import nn
 from torch.distributions import kl_divergence
 
+from core_examples import rows, small
 from isthmus.core.conditional import Conditional
 from isthmus.core.penalties import kl_per_latent
 from isthmus.core.posteriors import LOG_VARIANCE_RANGE, Delta, DiagonalGaussian
@@ -69,9 +69,7 @@ def test_its_variance_stays_inside_its_range(size: float) -> None:
 
 @pytest.mark.parametrize("head", HEADS, ids=NAMES)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
-def test_codes_are_never_below_float32(
-    head: Delta | DiagonalGaussian, dtype: torch.dtype
-) -> None:
+def test_codes_are_never_below_float32(head: Delta | DiagonalGaussian, dtype: torch.dtype) -> None:
     conditional = Conditional(nn.Linear(4, 3 * head.n_raw).to(dtype), head, (3,))
     q = conditional(torch.randn(5, 4, dtype=dtype))
     assert q.mean.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)

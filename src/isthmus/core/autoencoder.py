@@ -43,6 +43,8 @@ class Autoencoder(nn.Module):
         CombinationError: parts that do not go together, both named.
     """
 
+    jitter: Tensor
+
     def __init__(
         self,
         encoder: Conditional,
@@ -66,6 +68,8 @@ class Autoencoder(nn.Module):
         self.penalties = nn.ModuleList(penalties)
         self.objective = objective or EvidenceBound()
         self.emphasis = float(emphasis)
+        self.register_buffer("jitter", torch.zeros(()), persistent=False)
+        self.has_jitter = False
         self._refuse()
 
     @property
@@ -127,6 +131,8 @@ class Autoencoder(nn.Module):
         corrupted = self.corruption(x) if (self.training if corrupt is None else corrupt) else None
         x_tilde = x if corrupted is None else corrupted.x_tilde
         touched = None if corrupted is None else corrupted.touched
+        if self.training and self.has_jitter:
+            x_tilde = x_tilde + self.jitter * torch.randn_like(x_tilde)
         q: Distribution = self.encoder(x_tilde)
         if noise is None:
             z = q.rsample(torch.Size((n_draws or self.objective.n_draws,)))
@@ -166,6 +172,16 @@ class Autoencoder(nn.Module):
             bound: Tensor = self.objective(trace, ())["importance"]
             return -bound
         return trace.log_likelihood().mean(0) - kl_per_latent(trace).sum(-1)
+
+    def set_jitter(self, deviation: float) -> None:
+        """Add Gaussian noise of that deviation (scaled units) to the encoder's input in training.
+
+        Unlike a corruption it is no part of what the model is asked for: it smooths the map
+        (Bishop 1995, *Training with Noise is Equivalent to Tikhonov Regularization*) and is
+        absent from validation and scores.
+        """
+        self.has_jitter = deviation > 0
+        self.jitter.fill_(deviation)
 
     def set_progress(self, progress: float) -> None:
         """Share of training (0 to 1) that has passed: drives warm-up schedules."""

@@ -90,7 +90,8 @@ class Ensemble(nn.Module):
         return mapped
 
     def _can_map(self, batch: tuple[Tensor, ...]) -> bool:
-        tensors = {name: getattr(self, own).detach() for own, name in self._names.items()}
+        # clones, because the trial may write into buffers before it fails
+        tensors = {name: getattr(self, own).detach().clone() for own, name in self._names.items()}
         state = torch.random.get_rng_state()
         try:
             self._map(tensors, batch)

@@ -56,6 +56,7 @@ class _Working:
     _partial_seed: Seeds | None = None
     _architecture: dict[str, Any]
     _derived: _Derived
+    _codes: Tensor
 
 
 @dataclass(eq=False, repr=False)
@@ -80,10 +81,11 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     free_bits: float = 0.0
     objective: str = "evidence"
     n_draws: int = 1
+    jitter: str | float = "auto"
     max_epochs: str | int = "auto"
     batch_size: str | int = "auto"
     learning_rate: str | float = "auto"
-    weight_decay: float = 0.01
+    weight_decay: float = 0.3
     early_stopping: str | bool = "auto"
     validation_fraction: float = 0.1
     patience: str | int | None = "auto"
@@ -129,6 +131,7 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             unit=self.scaling_.scale.to(source.x),
             offset=self._offset(source),
             start=self.linear_start,
+            jitter=_parameters.jitter(self, source.n_rows),
             listener=self._listeners(callback),
         )
         self._keep(result, source)
@@ -182,17 +185,19 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         # another order at every call, so that the rows left over by whole batches change
         seeds = Seeds.derive(self._partial_seed.order + training.step_count)
         self.autoencoder_.to(self._device)
-        with fork(seeds.noise):
-            self.autoencoder_.train()
-            batches = source.shuffled(training.plan.batch_size, seeds.order)
-            for _ in range(steps):
-                training.step(next(batches))
-        self.autoencoder_.cpu().eval()
-        self.n_steps_ += steps
-        self._forget()
-        codes = self._encode_scaled(source.x[:_CODES_KEPT].cpu()).numpy().astype(np.float32)
+        try:
+            with fork(seeds.noise):
+                self.autoencoder_.train()
+                batches = source.shuffled(training.plan.batch_size, seeds.order)
+                for _ in range(steps):
+                    training.step(next(batches))
+                    self.n_steps_ += 1
+        finally:
+            self.autoencoder_.cpu().eval()
+            self._forget()
+        codes = self._encode_scaled(source.x[:_CODES_KEPT].cpu())
         known = codes[:0] if first else self._codes
-        self._codes = np.concatenate([known, codes])[-_CODES_KEPT:]
+        self._codes = torch.cat([known, codes])[-_CODES_KEPT:]
         return self
 
     def _continue(self, n_rows: int) -> Training:
@@ -302,7 +307,7 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             :_CODES_KEPT
         ]
         x = source.x.cpu()[kept.sort().values]
-        self._codes = self._encode_scaled(x).numpy().astype(np.float32)
+        self._codes = self._encode_scaled(x)
 
     def _forget(self) -> None:
         """Drop what was derived from the weights."""
@@ -524,12 +529,12 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         if self._derived.mixture is None:
             n, k = self._codes.shape
             n_clusters = max(1, min(10, n // (5 * (k + 1))))
-            spread = float(self._codes.var()) or 1.0
+            spread = float(self._codes.var(correction=0)) or 1.0
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 self._derived.mixture = GaussianMixture(
                     n_clusters, reg_covar=1e-4 * spread, random_state=0
-                ).fit(self._codes.astype(np.float64))
+                ).fit(self._codes.double().numpy())
         return self._derived.mixture
 
     def __sklearn_tags__(self) -> Tags:

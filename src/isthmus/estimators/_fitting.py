@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from isthmus.core import pca
 from isthmus.core.autoencoder import Autoencoder
+from isthmus.core.likelihoods import LocationScale
 from isthmus.core.linear_start import linear_start
 from isthmus.core.trace import sum_features
 from isthmus.data.source import TensorSource
@@ -30,6 +31,7 @@ from isthmus.data.split import folds, hold_out
 from isthmus.engine.ensemble import Ensemble, EnsembleSource
 from isthmus.engine.loop import Round, Training
 from isthmus.engine.plan import Plan
+from isthmus.engine.threads import suitable_threads
 from isthmus.errors import DivergedError
 from isthmus.random import Seeds, fork
 
@@ -186,6 +188,7 @@ def fit(
     unit: Tensor,
     offset: float = 0.0,
     start: bool = True,
+    jitter: float = 0.0,
     listener: Listener | None = None,
 ) -> Fit:
     """Train what ``build`` makes on the rows of ``source``.
@@ -199,6 +202,8 @@ def fit(
         unit: (*F,) scale of each feature.
         offset: nats per sample that scaling adds to a loss.
         start: whether training starts from (and may return to) the linear start.
+        jitter: noise on the encoder's input in training, in units of the likelihood's scale at
+            the start, that is of what PCA leaves over.
         listener: called after every round.
 
     Raises:
@@ -214,6 +219,9 @@ def fit(
         modules[-1].corruption.prepare(source.x[train])
         if start:
             linear_start(modules[-1], source.x[train])
+        head = modules[-1].likelihood
+        if jitter and isinstance(head, LocationScale):
+            modules[-1].set_jitter(jitter * float(head.log_value.exp().mean()))
     held_out = [source.subset(rows) for _, rows in parts if rows is not None]
     validation = Validation(held_out, unit, seeds.noise) if held_out else None
     line = _pca_line(source, parts, unit, modules[-1].n_components)
@@ -230,8 +238,9 @@ def fit(
     best = _snapshot(_members(training.kept)[-1])
     start_loss = best_loss = residual = None
     waited = 0
+    work = (plan.batch_size, max(p.numel() for p in training.module.parameters()))
     try:
-        with fork(seeds.noise):
+        with suitable_threads(*work), fork(seeds.noise):
             for now in rounds:
                 loss = torch.zeros(1) if now.validation is None else now.validation["loss"]
                 finite = bool(loss.isfinite().all()) and math.isfinite(now.loss)

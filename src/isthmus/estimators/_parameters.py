@@ -15,7 +15,15 @@ from isthmus.core.likelihoods import Likelihood
 from isthmus.data.scaling import KINDS, Kind
 from isthmus.engine.plan import Plan, Precision
 from isthmus.errors import CombinationError, InvalidParameterError
-from isthmus.estimators._defaults import EVALUATIONS, PATIENCE, SLOW, SLOW_FACTOR, Recipe
+from isthmus.estimators._defaults import (
+    EVALUATIONS,
+    MOST_HELD_OUT,
+    PATIENCE,
+    SLOW,
+    SLOW_FACTOR,
+    Recipe,
+    auto_jitter,
+)
 from isthmus.estimators._fitting import Progress, Selection
 from isthmus.nets.activations import ACTIVATIONS
 
@@ -36,13 +44,7 @@ def check(estimator: Estimator, n_features: int) -> None:
         _number(name, getattr(estimator, name))
     if estimator.beta is not None:
         _number("beta", estimator.beta)
-    regularised = (
-        estimator.noise is not None
-        or estimator.contraction > 0
-        or estimator.sparsity > 0
-        or estimator.beta is not None
-    )
-    if estimator.n_components >= n_features and not regularised:
+    if estimator.n_components >= n_features and not _regularised(estimator):
         rule = (
             f"must be between 1 and {n_features - 1}, one less than n_features={n_features}, "
             "the number of features of X"
@@ -62,6 +64,8 @@ def check(estimator: Estimator, n_features: int) -> None:
     if estimator.patience not in ("auto", None):
         _whole("patience", estimator.patience, 1)
     _whole("n_draws", estimator.n_draws, 1)
+    if estimator.jitter != "auto":
+        _number("jitter", estimator.jitter)
     if estimator.learning_rate != "auto":
         _number("learning_rate", estimator.learning_rate, above=True)
     fraction = estimator.validation_fraction
@@ -91,6 +95,23 @@ def check(estimator: Estimator, n_features: int) -> None:
         raise InvalidParameterError(
             f"hidden_layer_sizes={sizes!r}", "must be 'auto' or a sequence of widths of at least 1"
         )
+
+
+def _regularised(estimator: Estimator) -> bool:
+    """Whether something else than the bottleneck keeps the code from being a copy of the input."""
+    return (
+        estimator.noise is not None
+        or estimator.contraction > 0
+        or estimator.sparsity > 0
+        or estimator.beta is not None
+    )
+
+
+def jitter(estimator: Estimator, n_rows: int) -> float:
+    """Noise on the encoder's input in training; "auto" spares models with a regulariser."""
+    if estimator.jitter != "auto":
+        return float(estimator.jitter)
+    return 0.0 if _regularised(estimator) else auto_jitter(n_rows)
 
 
 def _is_whole(value: Any) -> bool:
@@ -183,7 +204,7 @@ def _selection(estimator: Estimator, auto: Recipe, n_rows: int) -> Selection:
     if estimator.early_stopping == "auto" and auto.n_folds > 1 and n_rows >= 2 * auto.n_folds:
         return Selection(n_folds=auto.n_folds)
     held_out = max(1, round(estimator.validation_fraction * n_rows))
-    return Selection(n_held_out=min(held_out, n_rows - 1))
+    return Selection(n_held_out=min(held_out, MOST_HELD_OUT, n_rows - 1))
 
 
 def check_networks(core: Core, n_features: int) -> None:

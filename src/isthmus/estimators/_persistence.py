@@ -14,7 +14,7 @@ from torch import nn
 
 from isthmus import presets
 from isthmus.data.scaling import Scaling
-from isthmus.errors import IsthmusError, RunError
+from isthmus.errors import RunError
 from isthmus.random import fork
 from isthmus.runs import directory
 
@@ -52,7 +52,7 @@ def save(estimator: Estimator, path: str | os.PathLike[str], *, force: bool = Fa
         "scaling.shift": estimator.scaling_.shift,
         "scaling.scale": estimator.scaling_.scale,
         "fill": estimator._fill,
-        "codes": torch.from_numpy(estimator._codes),
+        "codes": estimator._codes,
     }
     return directory.write(path, directory.Run(config, tensors, estimator.history_), force=force)
 
@@ -107,8 +107,6 @@ def load(
                 raise ValueError(f"{len(names)} names for {estimator.n_features_in_} features")
             estimator.feature_names_in_ = np.asarray(names, dtype=object)
         _restore(estimator, model, run)
-    except IsthmusError:
-        raise
     except (
         LookupError,
         TypeError,
@@ -146,7 +144,7 @@ def _restore(estimator: Estimator, model: dict[str, Any], run: directory.Run) ->
         model["scaling"], run.tensors["scaling.shift"], run.tensors["scaling.scale"]
     )
     estimator._fill = run.tensors["fill"]
-    estimator._codes = run.tensors["codes"].numpy()
+    estimator._codes = run.tensors["codes"]
     estimator._device = torch.device("cpu")
     estimator._architecture = architecture
     estimator.n_components_ = estimator._n_features_out = int(architecture["n_components"])

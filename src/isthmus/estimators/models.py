@@ -46,14 +46,18 @@ class Autoencoder(Estimator):
         free_bits: nats a latent may carry at no cost in training.
         objective: "evidence", or "importance" for the importance-weighted bound.
         n_draws: codes drawn for each row in training.
+        jitter: Gaussian noise on the encoder's input in training, in units of what PCA leaves over
+            (root mean square): it smooths the map and is no part of the loss that is reported.
+            "auto" takes more on fewer rows, and none where a corruption, a penalty or ``beta``
+            regularises already.
         max_epochs: passes over the training rows, at most; "auto" from the size of the data.
         batch_size: rows of a step.
         learning_rate: peak rate of AdamW.
         weight_decay: decoupled decay of the non-linear layers' matrices.
-        early_stopping: "auto" cross-validates the number of steps on up to 1,500 rows and
+        early_stopping: "auto" cross-validates the number of steps on up to 1,000 rows and
             holds rows out above; True always holds rows out; False trains to the end.
         validation_fraction: share of the rows held out, between 0 and 1.
-        patience: rounds without improvement (of 40 in a full run) after which training ends.
+        patience: rounds without improvement (of 80 in a full run) after which training ends.
         encoder: your own ``nn.Module`` from (N, D) to (N, K), or (N, 2K) with ``beta``.
         decoder: your own ``nn.Module`` from (N, K) to the likelihood's raw outputs, (N, D) for
             most.

@@ -2,8 +2,7 @@
 
 With the linear path the last layer of f starts at zero, so the network *is* its linear path
 before the first step, and whatever A and b are set to (the principal axes, say) is the level
-that training starts from. Without it the network is a plain perceptron with torch's default
-initialisation.
+that training starts from. Without it the network is a plain perceptron.
 
 Two constants are set from the data (:func:`isthmus.core.linear_start.linear_start`) and do nothing
 before: γ, the size of what the linear path leaves over, so that f works at unit scale; and the
@@ -63,9 +62,12 @@ class MLP(nn.Module):
         self.layers = nn.ModuleList(
             [nn.Linear(i, o) for i, o in pairwise(sizes)] if nonlinear else []
         )
+        # LeCun's initialisation: unit variance is kept from layer to layer
+        for layer in self._dense():
+            nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
+            nn.init.zeros_(layer.bias)
         if linear_path and nonlinear:
             nn.init.zeros_(self._dense()[-1].weight)
-            nn.init.zeros_(self._dense()[-1].bias)
 
     @property
     def n_hidden_layers(self) -> int:

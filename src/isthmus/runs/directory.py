@@ -15,8 +15,10 @@ import json
 import math
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,13 +87,16 @@ def write(path: str | os.PathLike[str], run: Run, *, force: bool = False) -> Pat
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        staging.chmod(0o755)
-        tensors = {name: t.detach().cpu().contiguous() for name, t in run.tensors.items()}
+        # clones, because safetensors refuses tensors that share memory (tied weights)
+        tensors = {name: t.detach().cpu().contiguous().clone() for name, t in run.tensors.items()}
         save_file(tensors, staging / TENSORS)
         checksum = hashlib.sha256((staging / TENSORS).read_bytes()).hexdigest()
         config = {"format": FORMAT, "schema": SCHEMA, **run.config, "checksum": checksum}
         _write_json(staging / HISTORY, [_null_for_nan(row) for row in run.history])
         _write_json(staging / CONFIG, config)
+        mode = stat.S_IMODE((staging / CONFIG).stat().st_mode)  # what the umask leaves
+        (staging / TENSORS).chmod(mode)  # safetensors and mkdtemp write for the owner alone
+        staging.chmod(mode | (mode & 0o444) >> 2)
         for name in FILES:
             with (staging / name).open("rb") as file:
                 os.fsync(file.fileno())
@@ -118,11 +123,14 @@ def _swap(staging: Path, target: Path) -> None:
         target.rename(old / "old")
         try:
             staging.rename(target)
-        except OSError:
+        except BaseException:
             (old / "old").rename(target)
             raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
+    except BaseException:
+        with suppress(OSError):
+            old.rmdir()  # empty, unless the run that was there could not be put back
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def read(path: str | os.PathLike[str]) -> Run:
@@ -149,9 +157,11 @@ def read(path: str | os.PathLike[str]) -> Run:
     if not isinstance(schema, int) or schema < 1:
         raise RunError(f"{folder / CONFIG}", f"names no schema: {schema!r}")
     if schema > SCHEMA:
+        written_by = config.get("versions")
+        version = written_by.get("isthmus") if isinstance(written_by, dict) else None
         raise RunError(
             f"{folder}",
-            f"has schema {schema}, written by isthmus {config.get('isthmus', '(unknown)')}; "
+            f"has schema {schema}, written by isthmus {version or '(unknown)'}; "
             f"this version reads up to {SCHEMA}",
             "Update isthmus to open it.",
         )
