@@ -22,7 +22,7 @@ from isthmus.core.objectives import EvidenceBound, ImportanceBound
 from isthmus.core.penalties import KL, Contraction, Penalty, Sparsity
 from isthmus.core.posteriors import Delta, DiagonalGaussian
 from isthmus.core.priors import StandardNormal
-from isthmus.errors import InvalidParameterError
+from isthmus.errors import CombinationError, InvalidParameterError
 from isthmus.nets.mlp import MLP
 from isthmus.nets.views import Log1p, OneHot, Viewed, viewed_size
 
@@ -37,7 +37,7 @@ def build(
     n_categories: int = 2,
     linear_path: bool = True,
     noise: str | None = None,
-    noise_level: float = 0.0,
+    noise_level: float | None = None,
     emphasis: float = 1.0,
     contraction: float = 0.0,
     contraction_method: Method = "auto",
@@ -61,7 +61,7 @@ def build(
         n_categories: C of a categorical likelihood.
         linear_path: whether a linear path stands beside the perceptrons (see ``linear_start``).
         noise: corruption, None or a name of :data:`isthmus.core.corruption.CORRUPTIONS`.
-        noise_level: its level, in units of the scaled data or a probability.
+        noise_level: its level, in units of the scaled data or a probability; None for the default.
         emphasis: weight of corrupted entries in the likelihood.
         contraction: λ of ‖∂E[z]/∂x‖²_F, 0 for none.
         contraction_method: how it is computed.
@@ -98,6 +98,12 @@ def build(
         size = head.n_raw * math.prod(shape)
         mirrored = tuple(reversed(hidden_layer_sizes))
         decoder = MLP((n_components,), mirrored, size, activation, linear_path)
+    if objective == "importance" and (beta not in (None, 1.0) or kl_warmup or free_bits):
+        raise CombinationError(
+            "objective='importance' with beta, kl_warmup or free_bits",
+            "has no KL term of its own that they could weigh",
+            "Use beta=1.0 alone, or objective='evidence'.",
+        )
     penalties: list[Penalty] = []
     if beta is not None and objective == "evidence":
         penalties.append(KL(beta, kl_warmup, free_bits))
@@ -108,7 +114,7 @@ def build(
     return Autoencoder(
         Conditional(encoder, posterior, (n_components,)),
         Conditional(decoder, head, shape),
-        corruption=corruption(noise, noise_level),
+        corruption=corruption(noise, noise_level, shape),
         prior=None if beta is None else StandardNormal(n_components),
         penalties=penalties,
         objective=_objective(objective, n_draws),

@@ -79,15 +79,15 @@ class SaltAndPepper(Corruption):
     low: Tensor
     high: Tensor
 
-    def __init__(self, level: float) -> None:
+    def __init__(self, level: float, shape: tuple[int, ...] = ()) -> None:
         super().__init__()
         self.level = _probability(level)
-        self.register_buffer("low", torch.tensor(0.0))
-        self.register_buffer("high", torch.tensor(1.0))
+        self.register_buffer("low", torch.zeros(shape))
+        self.register_buffer("high", torch.ones(shape))
 
     def prepare(self, x: Tensor) -> None:
-        self.low = x.amin(0)
-        self.high = x.amax(0)
+        self.low = x.amin(0).to(self.low.dtype)
+        self.high = x.amax(0).to(self.high.dtype)
 
     def forward(self, x: Tensor) -> Corrupted:
         draw = torch.rand_like(x)
@@ -131,8 +131,20 @@ CORRUPTIONS: dict[str, type[GaussianNoise | MaskingNoise | SaltAndPepper | SwapN
 }
 
 
-def corruption(name: str | None, level: float = 0.0) -> Corruption:
+# Levels that clearly corrupt and leave most of a sample to go by.
+DEFAULT_LEVELS = {"gaussian": 0.5, "masking": 0.25, "salt_and_pepper": 0.1, "swap": 0.1}
+
+
+def corruption(
+    name: str | None, level: float | None = None, shape: tuple[int, ...] = ()
+) -> Corruption:
     """The corruption of that name: "gaussian", "masking", "salt_and_pepper", "swap", or None.
+
+    Args:
+        name: of the corruption; None for the identity.
+        level: standard deviation in scaled units, or probability; None for the kind's default
+            (:data:`DEFAULT_LEVELS`).
+        shape: feature shape, for the constants that a corruption learns from the data.
 
     Raises:
         InvalidParameterError: unknown name, or level outside its range.
@@ -146,7 +158,8 @@ def corruption(name: str | None, level: float = 0.0) -> Corruption:
         raise InvalidParameterError(
             f"noise={name!r}", f"must be None or one of {', '.join(CORRUPTIONS)}"
         )
-    return CORRUPTIONS[name](level)
+    level = DEFAULT_LEVELS[name] if level is None else level
+    return SaltAndPepper(level, shape) if name == "salt_and_pepper" else CORRUPTIONS[name](level)
 
 
 def _at_least_zero(level: float) -> float:

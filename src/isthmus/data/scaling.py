@@ -67,6 +67,15 @@ class Scaling:
         added to a log-density of scaled data."""
         return -self.scale.log()
 
+    @property
+    def unit(self) -> Tensor:
+        """Unit of each feature, (D,), in which errors over features may be added.
+
+        The common scale, so that errors are in the units of the data; 1 where each feature has
+        its own scale, so that errors are in standard deviations and no unit drowns another.
+        """
+        return torch.ones_like(self.scale) if self.kind == "standard" else self.scale
+
     def apply(self, x: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """(N, D) in the units of the data → scaled, in ``dtype``; computed in float64."""
         parts = torch.split(x, _CHUNK)

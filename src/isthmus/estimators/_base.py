@@ -71,7 +71,7 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     scaling: str = "auto"
     linear_start: bool = True
     noise: str | None = None
-    noise_level: float = 0.0
+    noise_level: float | None = None
     emphasis: float = 1.0
     contraction: float = 0.0
     contraction_method: str = "auto"
@@ -128,7 +128,7 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             plan,
             seeds,
             selection=selection,
-            unit=self.scaling_.scale.to(source.x),
+            unit=self.scaling_.unit.to(source.x),
             offset=self._offset(source),
             start=self.linear_start,
             jitter=_parameters.jitter(self, source.n_rows),
@@ -173,7 +173,7 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
                 nothing,
                 seeds,
                 selection=Selection(),
-                unit=self.scaling_.scale.to(source.x),
+                unit=self.scaling_.unit.to(source.x),
                 start=self.linear_start,
             )
             self._keep(result, source)
@@ -231,6 +231,8 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         head.check(x)
         self._device = _parameters.device(self.device)
         kind = _parameters.scaling(self.scaling, head, self.likelihood)
+        # from here on attributes change: a fit that fails leaves no fitted estimator behind
+        self.__dict__.pop("autoencoder_", None)
         self.scaling_ = Scaling.fit(x, kind)
         self._fill = torch.zeros(x.shape[1], dtype=torch.float64)
         if head.support != "real" and bool(x.isnan().any()):
@@ -367,7 +369,10 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         half = torch.randn(_PAIRS, self.n_components_, generator=generator, dtype=torch.float64)
         # orthonormal columns: the deviates' covariance is I (for each block of latents), so that
         # the bound of a linear decoder, probabilistic PCA, is exact
-        half = torch.cat([torch.linalg.qr(b)[0] for b in half.split(_PAIRS, 1)], 1) * _PAIRS**0.5
+        half = (
+            torch.cat([torch.linalg.qr(b)[0] for b in torch.split(half, _PAIRS, 1)], 1)
+            * _PAIRS**0.5
+        )
         noise = torch.cat([half, -half])
         noise = noise[:1] * 0 if module.deterministic else noise
         jacobian = self.scaling_.log_jacobian
@@ -395,8 +400,7 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             random_state: seed or generator of the draw.
         """
         check_is_fitted(self)
-        if n_samples < 1:
-            raise InvalidParameterError(f"n_samples={n_samples}", "must be at least 1")
+        _parameters.whole("n_samples", n_samples, 1)
         rng = check_random_state(random_state)
         module = self._module(np.dtype(np.float32))
         with fork(int(rng.randint(2**31 - 1))), torch.no_grad():
@@ -423,14 +427,15 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         Args:
             X: (N, D) rows.
             noise: name of the corruption, by default the model's own, or else "gaussian".
-            noise_level: its level, by default the model's own, or else 0.5.
+            noise_level: its level, by default the model's own for its own corruption, else the
+                kind's default.
             random_state: seed or generator of the draw.
         """
         data, _ = self._ready(X)
-        given = corruption(
-            noise or self.noise or "gaussian",
-            noise_level if noise_level is not None else (self.noise_level or 0.5),
-        )
+        kind = noise or self.noise or "gaussian"
+        if noise_level is None and kind == self.noise:
+            noise_level = self.noise_level
+        given = corruption(kind, noise_level, (self.n_features_in_,))
         x, mask = self._scaled(data, torch.float64)
         given.prepare(x)
         with fork(int(check_random_state(random_state).randint(2**31 - 1))):

@@ -55,8 +55,10 @@ class Progress:
         step, steps, epoch, seconds: how far the run is, of how much.
         terms: mean of each loss term over the round's training rows.
         validation: held-out loss, NaN without held-out rows.
-        squared_error: held-out squared error per sample, in squared data units.
-        pca_squared_error: the line to beat: PCA with as many components, on the same rows.
+        squared_error: held-out squared error per sample, in the squared units of
+            ``Scaling.unit``: of the data, or standard deviations if each feature has its own.
+        pca_squared_error: the line to beat: PCA with as many components, on the same rows, with
+            the same corruption.
         best_step: step of the lowest held-out loss so far.
     """
 
@@ -112,7 +114,7 @@ class Validation:
 
     Args:
         parts: one source of held-out rows for each autoencoder that is judged.
-        unit: (*F,) scale of each feature, for errors in data units.
+        unit: (*F,) unit of each feature in which errors are reported (``Scaling.unit``).
         noise_seed: noise and corruption are the same at every call.
 
     Attributes:
@@ -175,6 +177,8 @@ class Validation:
                 count = count + there.sum(0)
         assert isinstance(total, Tensor)  # noqa: S101  (no part is empty)
         assert isinstance(count, Tensor)  # noqa: S101
+        if head.state_dict()["log_value"].ndim == 0:  # one scale: every entry counts alike
+            total, count = total.sum().expand_as(total), count.sum().expand_as(count)
         return total / count.clamp(min=1)
 
 
@@ -199,7 +203,7 @@ def fit(
         plan: steps, rates.
         seeds: initialisation, order, noise.
         selection: cross-validation, held-out rows, or neither.
-        unit: (*F,) scale of each feature.
+        unit: (*F,) unit of each feature in which errors are reported.
         offset: nats per sample that scaling adds to a loss.
         start: whether training starts from (and may return to) the linear start.
         jitter: noise on the encoder's input in training, in units of the likelihood's scale at
@@ -217,14 +221,14 @@ def fit(
         with fork(seeds.initialisation):
             modules.append(build())
         modules[-1].corruption.prepare(source.x[train])
-        if start:
-            linear_start(modules[-1], source.x[train])
+        # networks of the user's own have no linear path: nothing to start at, nothing to return to
+        start = start and linear_start(modules[-1], source.x[train]) is not None
         head = modules[-1].likelihood
         if jitter and isinstance(head, LocationScale):
             modules[-1].set_jitter(jitter * float(head.log_value.exp().mean()))
     held_out = [source.subset(rows) for _, rows in parts if rows is not None]
     validation = Validation(held_out, unit, seeds.noise) if held_out else None
-    line = _pca_line(source, parts, unit, modules[-1].n_components)
+    line = _pca_line(source, modules, [train for train, _ in parts], validation)
     with fork(seeds.initialisation):
         result = Fit(build())
     if len(modules) > 1:
@@ -299,21 +303,27 @@ def _members(module: nn.Module) -> list[Autoencoder]:
 
 def _pca_line(
     source: TensorSource,
-    parts: list[tuple[Tensor, Tensor | None]],
-    unit: Tensor,
-    n_components: int,
+    modules: list[Autoencoder],
+    trains: list[Tensor],
+    validation: Validation | None,
 ) -> float:
-    """Held-out squared error per row of PCA with as many components, in data units."""
+    """Held-out squared error per row of PCA with as many components, on the same task.
+
+    PCA is given the same corrupted rows as the autoencoder and judged against the clean ones.
+    """
+    if validation is None:
+        return math.nan
     errors = []
-    for train, held_out in parts:
-        if held_out is None:
-            continue
-        s = pca.spectrum(source.x[train], n_components)
-        for x, *mask in source.subset(held_out).batches(_CHUNK):
-            centred = x.flatten(1).double() - s.mean
-            left = ((centred - centred @ s.axes.T @ s.axes) * unit.flatten()).square()
-            errors.append(sum_features(left, 1, mask[0].flatten(1).double() if mask else None))
-    return float(torch.cat(errors).mean()) if errors else math.nan
+    for module, train, part in zip(modules, trains, validation.parts, strict=False):
+        s = pca.spectrum(source.x[train], module.n_components)
+        with fork(validation.noise_seed):
+            for x, *mask in part.batches(_CHUNK):
+                centred = module.corruption(x).x_tilde.flatten(1).double() - s.mean
+                fit = s.mean + centred @ s.axes.T @ s.axes
+                error = ((x.flatten(1) - fit) * validation.unit.flatten()).square()
+                there = mask[0].flatten(1).double() if mask else None
+                errors.append(sum_features(error, 1, there))
+    return float(torch.cat(errors).mean())
 
 
 def _progress(now: Round, line: float, steps: int, offset: float, best_step: int) -> Progress:
@@ -341,7 +351,4 @@ def _snapshot(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _load(module: nn.Module, state: dict[str, Tensor]) -> None:
-    for name, buffer in module.named_buffers():
-        if name in state and buffer.shape != state[name].shape:  # salt and pepper's extremes
-            buffer.resize_(state[name].shape)
     module.load_state_dict(state)

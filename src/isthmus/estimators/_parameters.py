@@ -39,11 +39,20 @@ def check(estimator: Estimator, n_features: int) -> None:
     Raises:
         InvalidParameterError: what was given, the rule, the remedy.
     """
-    _whole("n_components", estimator.n_components, 1)
-    for name in ("weight_decay", "noise_level", "emphasis", "contraction", "sparsity", "free_bits"):
+    whole("n_components", estimator.n_components, 1)
+    for name in ("weight_decay", "emphasis", "contraction", "sparsity", "free_bits"):
         _number(name, getattr(estimator, name))
-    if estimator.beta is not None:
-        _number("beta", estimator.beta)
+    for name in ("beta", "noise_level"):
+        if getattr(estimator, name) is not None:
+            _number(name, getattr(estimator, name))
+    _one_of("contraction_method", estimator.contraction_method, METHODS)
+    _one_of("objective", estimator.objective, ("evidence", "importance"))
+    if estimator.objective == "importance" and estimator.beta is None:
+        raise CombinationError(
+            "objective='importance' with a deterministic encoder",
+            "is not defined: the bound weighs codes by their density",
+            "Use VariationalAutoencoder, or give beta=1.0.",
+        )
     if estimator.n_components >= n_features and not _regularised(estimator):
         rule = (
             f"must be between 1 and {n_features - 1}, one less than n_features={n_features}, "
@@ -60,10 +69,10 @@ def check(estimator: Estimator, n_features: int) -> None:
     for name in ("max_epochs", "batch_size"):
         value = getattr(estimator, name)
         if value != "auto":
-            _whole(name, value, 1)
+            whole(name, value, 1)
     if estimator.patience not in ("auto", None):
-        _whole("patience", estimator.patience, 1)
-    _whole("n_draws", estimator.n_draws, 1)
+        whole("patience", estimator.patience, 1)
+    whole("n_draws", estimator.n_draws, 1)
     if estimator.jitter != "auto":
         _number("jitter", estimator.jitter)
     if estimator.learning_rate != "auto":
@@ -100,10 +109,10 @@ def check(estimator: Estimator, n_features: int) -> None:
 def _regularised(estimator: Estimator) -> bool:
     """Whether something else than the bottleneck keeps the code from being a copy of the input."""
     return (
-        estimator.noise is not None
+        (estimator.noise is not None and estimator.noise_level != 0)
         or estimator.contraction > 0
         or estimator.sparsity > 0
-        or estimator.beta is not None
+        or (estimator.beta is not None and estimator.beta > 0)
     )
 
 
@@ -118,7 +127,8 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def _whole(name: str, value: Any, least: int) -> None:
+def whole(name: str, value: Any, least: int) -> None:
+    """Refuse anything but a whole number of at least ``least``."""
     if not _is_whole(value) or value < least:
         raise InvalidParameterError(
             f"{name}={value!r}", f"must be a whole number of at least {least}"

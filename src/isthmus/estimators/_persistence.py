@@ -135,9 +135,6 @@ def _restore(estimator: Estimator, model: dict[str, Any], run: directory.Run) ->
     state = {
         name.removeprefix(_CORE): t for name, t in run.tensors.items() if name.startswith(_CORE)
     }
-    for name, buffer in core.named_buffers():
-        if name in state and buffer.shape != state[name].shape:
-            buffer.resize_(state[name].shape)
     core.load_state_dict(state)
     estimator.autoencoder_ = core.eval()
     estimator.scaling_ = Scaling(

@@ -35,7 +35,8 @@ class Autoencoder(Estimator):
             principal components). Otherwise networks start at random, without a linear path.
         noise: corruption of the encoder's input: None, "gaussian", "masking",
             "salt_and_pepper" or "swap" (the value of another row).
-        noise_level: standard deviation in scaled units, or probability per entry.
+        noise_level: standard deviation in scaled units, or probability per entry; None for 0.5
+            ("gaussian"), 0.25 ("masking") or 0.1 (the others).
         emphasis: weight in the loss of the entries that were corrupted.
         contraction: λ ≥ 0 of λ‖∂E[z]/∂x‖²_F.
         contraction_method: "auto", "closed_form", "exact" or "hutchinson".
@@ -72,7 +73,9 @@ class Autoencoder(Estimator):
         scaling_: the fitted :class:`isthmus.data.scaling.Scaling`.
         n_components_, n_features_in_, feature_names_in_: sizes and names.
         history_: one dict a round: step, epoch, seconds, loss terms and held-out loss in nats
-            per row, held-out squared error of the model and of PCA per row.
+            per row, held-out squared error of the model and of PCA per row: both from the same
+            (corrupted) rows, in squared data units, or in squared standard deviations where
+            ``scaling_.kind`` is "standard".
         n_steps_, n_epochs_: at which the kept state was reached.
         validation_, squared_error_, pca_squared_error_: its held-out figures.
         stayed_linear_: True if nothing beat the linear start on held-out rows.
@@ -108,7 +111,6 @@ class DenoisingAutoencoder(Estimator):
 
     _: KW_ONLY
     noise: str | None = "gaussian"
-    noise_level: float = 0.5
 
 
 @dataclass(eq=False, repr=False)

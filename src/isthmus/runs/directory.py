@@ -58,7 +58,7 @@ def check_destination(path: str | os.PathLike[str], *, force: bool = False) -> P
         RunError: something is there and ``force`` is not given, or it is not (only) a run.
     """
     target = Path(path)
-    if not target.exists() and not target.is_symlink():
+    if not _there(target):
         return target
     if not force:
         raise RunError(
@@ -74,6 +74,15 @@ def check_destination(path: str | os.PathLike[str], *, force: bool = False) -> P
             f"{target}", f"{what}, so it is not overwritten", "Choose another folder, or empty it."
         )
     return target
+
+
+def _there(path: Path, *, follow: bool = False) -> bool:
+    """Whether anything has that name; a name that cannot be (too long, with a null) has nothing."""
+    try:
+        path.stat(follow_symlinks=follow)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def write(path: str | os.PathLike[str], run: Run, *, force: bool = False) -> Path:
@@ -101,7 +110,7 @@ def write(path: str | os.PathLike[str], run: Run, *, force: bool = False) -> Pat
             with (staging / name).open("rb") as file:
                 os.fsync(file.fileno())
         _swap(staging, target)
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError) as error:
         if isinstance(error, RunError):
             raise
         reason = getattr(error, "strerror", None) or str(error)
@@ -140,7 +149,7 @@ def read(path: str | os.PathLike[str]) -> Run:
         RunError: missing, foreign, truncated, altered, or newer.
     """
     folder = Path(path)
-    if not folder.exists():
+    if not _there(folder, follow=True):
         raise RunError(f"{folder}", "does not exist", "Give the folder that fit wrote (--out).")
     if not folder.is_dir():
         raise RunError(f"{folder}", "is no folder", "Give the folder that fit wrote (--out).")

@@ -1,0 +1,49 @@
+"""Figures of arrays that several verbs tell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def squared_error(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
+    """Σ_d (x_d − y_d)² of each row, (N,), over the entries that are in both.
+
+    >>> squared_error(np.array([[1.0, np.nan]]), np.array([[3.0, 7.0]]))
+    array([4.])
+    """
+    difference = np.asarray(x, dtype=np.float64) - np.asarray(y, dtype=np.float64)
+    error: NDArray[np.float64] = np.nansum(difference**2, axis=1)
+    return error
+
+
+def describe(column: NDArray[Any]) -> dict[str, Any]:
+    """Kind, missing entries and range of one column (N,) with at least one value.
+
+    >>> describe(np.array([0.0, 2.0, np.nan]))
+    {'kind': 'counts', 'n_missing': 1, 'min': 0.0, 'mean': 1.0, 'max': 2.0}
+    """
+    there = column[~np.isnan(column)]
+    low, high = float(there.min()), float(there.max())
+    return {
+        "kind": _kind(there, low, high),
+        "n_missing": len(column) - len(there),
+        "min": low,
+        "mean": float(there.mean(dtype=np.float64)),
+        "max": high,
+    }
+
+
+def _kind(values: NDArray[Any], low: float, high: float) -> str:
+    """What the values look like; a word for a person, nothing that a model goes by."""
+    if low == high:
+        return "constant"
+    if bool((values == np.rint(values)).all()):
+        if low == 0 and high == 1:
+            return "binary"
+        return "counts" if low >= 0 else "whole numbers"
+    if low >= 0 and high <= 1:
+        return "shares (0 to 1)"
+    return "positive" if low > 0 else "real"

@@ -1,0 +1,185 @@
+"""``isthmus info``: what is in a run, or in a table."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from isthmus.cli._answer import Answer, columns, number
+from isthmus.cli._options import Drop, names_of
+from isthmus.cli._words import plural, verdict
+from isthmus.errors import DataError, RunError
+
+if TYPE_CHECKING:
+    from isthmus.data.tables import Table
+
+_SHOWN = 20
+EXAMPLES = """Examples:
+
+isthmus info wine
+
+isthmus info runs/a --json
+"""
+
+
+def info(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|DATA",
+            help="A run folder, a data file, or a bundled table.",
+            show_default=False,
+        ),
+    ],
+    drop: Drop = None,
+    every: Annotated[
+        bool, typer.Option("--all", help=f"List every column, not the first {_SHOWN} only.")
+    ] = False,
+) -> Answer:
+    """Tell what is in a run, or in a table."""
+    path = Path(what)
+    if path.is_dir():
+        return _run(what)
+    from isthmus.data.bundled import BUNDLED
+    from isthmus.data.readers import read
+
+    if what not in BUNDLED and not path.suffix and not path.exists():
+        raise DataError(
+            what or "''",
+            "is no run folder, no data file and no bundled table",
+            f"The bundled tables are {', '.join(BUNDLED)}.",
+        )
+    return _table(read(what, drop=names_of(drop)), every)
+
+
+def _run(run: str) -> Answer:
+    from isthmus.runs import directory
+
+    found = directory.read(run)
+    try:
+        return _described(run, found.config, found.history)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(
+            run,
+            f"does not hold what its schema promises ({type(error).__name__}: {error})",
+            "The run was altered or written by an incompatible version; fit again.",
+        ) from error
+
+
+def _described(run: str, config: dict[str, Any], history: list[dict[str, float]]) -> Answer:
+    from isthmus.estimators.models import MODELS
+    from isthmus.runs.directory import FILES
+
+    model, data, fit = config["model"], config["data"], config["fit"]
+    name, parameters = model["class"], model["parameters"]
+    # A run of the same schema may lack a parameter that was added since, and name one since gone.
+    defaults = {field.name: field.default for field in dataclasses.fields(MODELS[name])}
+    changed = {
+        key: value
+        for key, value in parameters.items()
+        if not (key in defaults and defaults[key] == value)
+    }
+    n_features, n_components = data["n_features"], model["architecture"]["n_components"]
+    names = data["feature_names"]
+    figures = {
+        "squared_error": fit["squared_error_"],
+        "pca_squared_error": fit["pca_squared_error_"],
+        "stayed_linear": fit["stayed_linear_"],
+    }
+    seconds = history[-1]["seconds"] if history else math.nan
+    files = {file: (Path(run) / file).stat().st_size for file in sorted(FILES)}
+    listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "") if names else "no names"
+    of = plural(n_features, "feature")
+    widths = model["architecture"]["hidden_layer_sizes"]
+    hidden = f"hidden layers of {' and '.join(map(str, widths))}" if widths else "no hidden layers"
+    ended = "; ended by Ctrl-C" if fit["interrupted_"] else ""
+    rows = [
+        ("model", f"{name}: {of} → {plural(n_components, 'component')}, {hidden}"),
+        ("set", ", ".join(f"{k}={v!r}" for k, v in changed.items()) or "all as by default"),
+        ("data", f"{of} ({listed})"),
+        (
+            "training",
+            f"kept after {number(fit['n_epochs_'])} epochs ({fit['n_steps_']} steps); "
+            f"{number(seconds)} s in all{ended}",
+        ),
+        ("held out", verdict(figures, n_components, parameters)),
+        ("versions", ", ".join(f"{k} {v}" for k, v in config["versions"].items())),
+        ("files", ", ".join(f"{file} ({_bytes(size)})" for file, size in files.items())),
+    ]
+    facts = {
+        "kind": "run",
+        "run": run,
+        "model": name,
+        "parameters": parameters,
+        "changed": changed,
+        "n_features": n_features,
+        "feature_names": names,
+        "n_components": n_components,
+        "n_epochs": fit["n_epochs_"],
+        "n_steps": fit["n_steps_"],
+        "validation": fit["validation_"],
+        **figures,
+        "interrupted": fit["interrupted_"],
+        "seconds": seconds,
+        "versions": config["versions"],
+        "schema": config["schema"],
+        "files": files,
+    }
+    return Answer(f"{run}\n{columns(rows)}", facts)
+
+
+def _bytes(size: int) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size //= 1000
+    return f"{size} GB"
+
+
+def _table(table: Table, every: bool) -> Answer:
+    from isthmus.cli._figures import describe
+    from isthmus.data.tables import stand_in
+
+    n_rows, n_columns = table.values.shape
+    names = table.names or [stand_in(j) for j in range(n_columns)]
+    described = [
+        {"name": name, **describe(column)}
+        for name, column in zip(names, table.values.T, strict=True)
+    ]
+    missing = sum(column["n_missing"] for column in described)
+    share = f" ({100 * missing / table.values.size:.2g}% of the entries)" if missing else ""
+    shown = described if every else described[:_SHOWN]
+    head = ("column", "kind", "missing", "min", "mean", "max")
+    rows = [
+        (
+            column["name"],
+            column["kind"],
+            str(column["n_missing"]),
+            *(number(column[figure]) for figure in ("min", "mean", "max")),
+        )
+        for column in shown
+    ]
+    lines = [
+        f"{table.origin}: {plural(n_rows, 'row')}, {plural(n_columns, 'column')}"
+        f"{'' if table.names else ' without names'}, {table.values.dtype}, "
+        f"{missing or 'none'} missing{share}",
+        "",
+        columns([head, *rows], right=(2, 3, 4, 5)),
+    ]
+    if len(shown) < n_columns:
+        lines.append(f"and {n_columns - len(shown)} more (--all lists them)")
+    facts = {
+        "kind": "table",
+        "data": table.origin,
+        "n_rows": n_rows,
+        "n_columns": n_columns,
+        "named": table.names is not None,
+        "dtype": str(table.values.dtype),
+        "n_missing": missing,
+        "columns": described,
+    }
+    return Answer("\n".join(lines), facts)

@@ -1,0 +1,69 @@
+"""``isthmus score``: how well a model explains rows."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from isthmus.cli._answer import Answer, number
+from isthmus.cli._options import OUTPUT, DataFile, Drop, Force, RunFolder, names_of
+from isthmus.cli._runs import open_run
+from isthmus.cli._words import SQUARED_ERROR, plural
+
+EXAMPLES = """Examples:
+
+isthmus score runs/a new.csv
+
+isthmus score runs/a new.csv --out scores.csv
+"""
+
+
+def score(
+    run: RunFolder,
+    data: DataFile,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Write the score of each row: .csv, .npy or .parquet.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    drop: Drop = None,
+    force: Force = False,
+) -> Answer:
+    """Tell how well a model explains the rows of a table."""
+    import numpy as np
+
+    from isthmus.cli._figures import squared_error
+    from isthmus.data.readers import read
+    from isthmus.data.writers import check_destination, write
+
+    if out is not None:
+        check_destination(out, force)
+    model = open_run(run)
+    table = read(data, drop=names_of(drop))
+    nats = model.score_samples(table)
+    errors = squared_error(table.values, model.reconstruct(table))
+    score, error = float(np.mean(nats, dtype=np.float64)), float(errors.mean())
+    meaning = "at the row's code" if model.beta is None else "a lower bound"
+    lines = [
+        f"{plural(len(nats), 'row')} of {data}",
+        f"log-likelihood: {number(score)} ({meaning}, nats per row, higher is better)",
+        f"reconstruction: {number(error)} ({SQUARED_ERROR})",
+    ]
+    facts = {
+        "run": run,
+        "data": data,
+        "n_rows": len(nats),
+        "score": score,
+        "squared_error": error,
+        "out": out,
+    }
+    if out is not None:
+        write(out, np.stack([nats, errors], axis=1), ["nats", "squared_error"])
+        lines.append(f"Those of each row written to {out}.")
+    return Answer("\n".join(lines), facts)

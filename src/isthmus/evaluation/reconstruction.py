@@ -1,0 +1,87 @@
+"""How far rows are from what they should be, and whether one model is better than another.
+
+Errors are sums over the features of a row, as everywhere in this package, so that the mean over
+rows is what PCA leaves over: the sum of the discarded eigenvalues.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+_CHUNK = 256
+
+
+def squared_error(x: Array, y: Array) -> Floats:
+    """Σ_d (x_d − y_d)² of each row.
+
+    Args:
+        x: (N, D), NaN where an entry is missing.
+        y: (N, D).
+
+    Returns:
+        (N,), squared units of the data, at least 0, lower is better. A missing entry adds nothing.
+
+    >>> squared_error(np.array([[1.0, np.nan]]), np.array([[3.0, 7.0]]))
+    array([4.])
+    """
+    error: Floats = np.nansum(np.square(x.astype(np.float64) - y), axis=1)
+    return error
+
+
+def nearest_squared_distance(x: Array, reference: Array) -> Floats:
+    """min_j Σ_d (x_d − r_jd)²: how far each row is from the nearest of some real ones.
+
+    Args:
+        x: (N, D) rows, made up ones say.
+        reference: (M, D) real rows, M ≥ 1.
+
+    Returns:
+        (N,), squared units of the data, at least 0, lower is more like a real row.
+
+    >>> nearest_squared_distance(np.array([[0.0], [5.0]]), np.array([[1.0], [3.0]]))
+    array([1., 4.])
+    """
+    parts = [
+        np.square(x[start : start + _CHUNK, None] - reference[None]).sum(2).min(1)
+        for start in range(0, len(x), _CHUNK)
+    ]
+    return np.concatenate(parts).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean over rows of a − b, and its standard error, in the unit of a and b."""
+
+    mean: float
+    standard_error: float
+
+    @property
+    def sign(self) -> int:
+        """−1 or 1 where the mean is more than two standard errors from 0, else 0.
+
+        >>> Difference(-1.0, 0.1).sign, Difference(1.0, 0.6).sign
+        (-1, 0)
+        """
+        clear = abs(self.mean) > 2.0 * self.standard_error
+        return int(math.copysign(1, self.mean)) if clear else 0
+
+
+def difference(a: Array, b: Array) -> Difference:
+    """Paired over rows: what all rows share does not blur it.
+
+    Args:
+        a: (N,) figure of each row for one model, N ≥ 2.
+        b: (N,) the same rows' for the other.
+
+    >>> difference(np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 4.0]))
+    Difference(mean=-1.0, standard_error=0.0)
+    """
+    d = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
+    return Difference(float(d.mean()), float(d.std(ddof=1) / math.sqrt(len(d))))

@@ -1,0 +1,319 @@
+"""What is refused, and in which words: what was given, the rule, and the remedy."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import sparse
+from sklearn.exceptions import NotFittedError
+from torch import nn
+
+from estimator_examples import CLASSES, SMALL, D, N, curved, fitted, options, supported
+from isthmus import (
+    Autoencoder,
+    CombinationError,
+    DataError,
+    InvalidParameterError,
+    IsthmusError,
+    RunError,
+    VariationalAutoencoder,
+    load,
+)
+from isthmus.core.likelihoods import LIKELIHOODS
+
+X = curved()
+K = 2
+
+
+def bad(x: np.ndarray, place: Any, value: Any) -> np.ndarray:
+    x = x.copy()
+    x[place] = value
+    return x
+
+
+# parameters given, the exception, words that must occur
+PARAMETERS: list[tuple[dict[str, Any], type[Exception], str]] = [
+    *(
+        ({"n_components": v}, InvalidParameterError, f"n_components={v!r} must be a whole number")
+        for v in (0, -1, 2.0, "2", None, True, math.nan)
+    ),
+    *(
+        (
+            {"n_components": v},
+            InvalidParameterError,
+            f"n_components={v} must be between 1 and {D - 1}, one less than n_features={D}.*"
+            "Ask for fewer components, or use a denoising",
+        )
+        for v in (D, D + 1, 10**9)
+    ),
+    *(
+        ({name: v}, InvalidParameterError, f"{name}={v!r} must be a whole number of at least 1")
+        for name in ("max_epochs", "batch_size", "n_draws", "patience")
+        for v in (0, -3, 1.5, True)
+    ),
+    *(
+        ({name: v}, InvalidParameterError, f"{name}={v!r} must be a finite number of at least 0")
+        for name in (
+            *("weight_decay", "noise_level", "emphasis", "contraction", "sparsity", "beta"),
+            "free_bits",
+        )
+        for v in (-0.1, math.nan, math.inf, "much", True)
+    ),
+    *(
+        ({"learning_rate": v}, InvalidParameterError, f"learning_rate={v!r} must be a finite.*0")
+        for v in (0, -1e-3, math.nan, math.inf, "fast", None)
+    ),
+    *(
+        (
+            {"validation_fraction": v},
+            InvalidParameterError,
+            f"validation_fraction={v!r} must lie between 0 and 1, both excluded",
+        )
+        for v in (0, 1, -0.1, 1.5, math.nan, "0.1", None)
+    ),
+    *(
+        ({"kl_warmup": v}, InvalidParameterError, f"kl_warmup={v!r} must lie between 0 and 1")
+        for v in (-0.1, 1.5, "half")
+    ),
+    *(
+        ({name: v}, InvalidParameterError, f"{name}={v!r} must be .*one of .*{known}")
+        for name, known in (
+            ("early_stopping", "'auto', True, False"),
+            ("precision", "'auto', 'float32', 'bfloat16'"),
+            ("compile", "'auto', True, False"),
+            ("scaling", "'auto', 'standard', 'common', 'none'"),
+            ("activation", "'silu', 'gelu', 'relu'"),
+            ("contraction_method", "'auto', 'closed_form', 'exact', 'hutchinson'"),
+            ("likelihood", "gaussian, gaussian_fixed"),
+            ("noise", "gaussian, masking, salt_and_pepper, swap"),
+        )
+        for v in ("nonsense", 7)
+    ),
+    ({"likelihood": None}, InvalidParameterError, "likelihood=None must be one of"),
+    ({"objective": "x"}, InvalidParameterError, "objective='x' must be .*'evidence'.*'importance'"),
+    *(
+        (
+            {"hidden_layer_sizes": v},
+            InvalidParameterError,
+            f"hidden_layer_sizes={re.escape(repr(v))} must be .*'auto'",
+        )
+        for v in (8, (8, 0), (8.0,), "large", (-1,), None)
+    ),
+    ({"device": "toaster"}, InvalidParameterError, "device='toaster' is not a device .*'cpu'"),
+    ({"device": None}, InvalidParameterError, "device=None is not a device of this machine"),
+    ({"encoder": 3}, InvalidParameterError, "encoder=3 must be None or a torch.nn.Module"),
+    ({"decoder": nn.Linear}, InvalidParameterError, "decoder=.* must be None or a torch.nn.Module"),
+    ({"random_state": "x"}, ValueError, "'x' cannot be used to seed"),
+    ({"noise": "masking", "noise_level": 1.5}, InvalidParameterError, "noise_level=1.5 must lie"),
+    (
+        {"encoder": nn.Linear(D, 3)},
+        InvalidParameterError,
+        "encoder=Linear gives 3 outputs for a row and must give 2",
+    ),
+    (
+        {"encoder": nn.Linear(D, K), "beta": 1.0},
+        InvalidParameterError,
+        "encoder=Linear gives 2 outputs for a row and must give 4.* two outputs a latent",
+    ),
+    (
+        {"decoder": nn.Linear(K, D - 1)},
+        InvalidParameterError,
+        f"decoder=Linear gives {D - 1} outputs for a row and must give {D}",
+    ),
+    (
+        {"encoder": nn.Linear(D + 1, K)},
+        InvalidParameterError,
+        f"encoder=Linear cannot take rows of {D} values",
+    ),
+    (
+        {"decoder": nn.GRU(K, D)},
+        InvalidParameterError,
+        "decoder=GRU gives tuple outputs for a row",
+    ),
+    (
+        {"objective": "importance"},
+        CombinationError,
+        "objective='importance' with a deterministic encoder .* Use VariationalAutoencoder",
+    ),
+    (
+        {"contraction": 0.1, "encoder": nn.Sequential(nn.BatchNorm1d(D), nn.Linear(D, K))},
+        CombinationError,
+        "Contraction with BatchNorm in the encoder .* Use LayerNorm",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "error", "words"), PARAMETERS)
+def test_parameters_are_refused_by_name(
+    change: dict[str, Any],
+    error: type[Exception],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    parameters = {"n_components": K, **SMALL, **change}
+    model = Autoencoder(**parameters)  # the constructor stores, fit checks
+    for fit in (model.fit, model.partial_fit):
+        with pytest.raises(error, match=words):
+            fit(X)
+        with pytest.raises(NotFittedError):
+            model.transform(X)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", [n for n in LIKELIHOODS if "gaussian" not in n and n != "laplace"])
+@pytest.mark.parametrize("kind", ["standard", "common"])
+def test_only_real_data_may_be_scaled(name: str, kind: str) -> None:
+    with pytest.raises(
+        CombinationError, match=f"scaling='{kind}' with likelihood='{name}' .* Use scaling='auto'"
+    ):
+        Autoencoder(K, likelihood=name, scaling=kind, **SMALL).fit(supported(name))
+
+
+SUPPORT = [
+    *((n, v) for n in ("bernoulli", "continuous_bernoulli") for v in (-0.1, 1.1)),
+    *((n, v) for n in ("poisson", "negative_binomial") for v in (-1, 0.5)),
+    *(("categorical", v) for v in (-1, 0.5)),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), [*SUPPORT, ("categorical", 3)])
+def test_values_outside_the_support_are_refused_after_the_fit_too(name: str, value: float) -> None:
+    x = supported(name)
+    outside = bad(x, (3, 1), value)
+    model = fitted(Autoencoder, name)
+    calls = [model.transform, model.reconstruct, model.score_samples, model.score]
+    if (name, value) in SUPPORT:  # a third category would be one more in a fit
+        calls.append(Autoencoder(K, likelihood=name, **SMALL).fit)
+    for call in calls:
+        with pytest.raises(DataError, match=rf"X with values from .* and likelihood='{name}' do"):
+            call(outside)
+        if call != calls[-1]:
+            call(bad(x, (3, 1), np.nan))
+
+
+# X for fit, the exception, words that must occur
+TABLES: list[tuple[Any, type[Exception], str]] = [
+    (bad(X, (1, 1), np.inf), ValueError, "infinity"),
+    (bad(X, (1, 1), -np.inf), ValueError, "infinity"),
+    (X[0], ValueError, "1D array"),
+    (X[None], ValueError, "dim 3"),
+    (X[:1], ValueError, "minimum of 2 is required"),
+    (X[:0], ValueError, "0 sample"),
+    (X[:, :0], ValueError, "0 feature"),
+    (X[:, :1], InvalidParameterError, "n_components=2 leaves nothing to compress: X has n_feat"),
+    (bad(X, (slice(None), 2), np.nan), DataError, "column 2 of X has no value in any row.* Drop"),
+    (
+        pd.DataFrame(bad(X, (slice(None), 2), np.nan), columns=list("abcdef")),
+        DataError,
+        "column 'c' of X has no value in any row",
+    ),
+    ([["a", "b", "c"]] * 3, ValueError, "could not convert|not compatible with arrays of bytes"),
+    (pd.DataFrame({"a": ["x", "y"], "b": [1, 2], "c": [1, 2]}), ValueError, "could not convert"),
+    (X + 1j, ValueError, "Complex data not supported"),
+    ([[1, 2, 3], [1, 2]], ValueError, "inhomogeneous"),
+    (None, ValueError, "Expected 2D array"),
+    ("table.csv", ValueError, "Expected 2D array"),
+    (torch.zeros(3, 2, 2), ValueError, "dim 3"),
+    (sparse.csr_array(bad(X, (1, 1), np.inf)), ValueError, "infinity"),
+]
+
+
+@pytest.mark.parametrize(("x", "error", "words"), TABLES)
+def test_tables_are_refused_by_what_is_wrong_with_them(
+    x: Any, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        Autoencoder(K, **SMALL).fit(x)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+@pytest.mark.parametrize("name", ["transform", "reconstruct", "score_samples", "score", "corrupt"])
+def test_other_features_than_those_of_the_fit_are_refused(cls: type, name: str) -> None:
+    model = fitted(cls)
+    for x in (X[:, :-1], np.c_[X, X]):
+        with pytest.raises(ValueError, match=f"X has {x.shape[1]} features, but {cls.__name__}"):
+            getattr(model, name)(x)
+    with pytest.raises(ValueError, match="infinity"):
+        getattr(model, name)(bad(X, (0, 0), np.inf))
+    with pytest.raises(NotFittedError, match=f"This {cls.__name__} instance is not fitted yet"):
+        getattr(cls(**options(cls)), name)(X)
+
+
+CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any], type[Exception], str]] = [
+    ("inverse_transform", (np.ones((3, 5)),), {}, InvalidParameterError, "Z with 5 columns must"),
+    ("inverse_transform", (np.ones(3),), {}, ValueError, "1D array"),
+    ("inverse_transform", (np.full((3, K), np.nan),), {}, ValueError, "NaN"),
+    ("sample", (0,), {}, InvalidParameterError, "n_samples=0 must be"),
+    ("sample", (-1,), {}, InvalidParameterError, "n_samples=-1 must be"),
+    ("sample", (2.5,), {}, InvalidParameterError, "n_samples=2.5 must be"),
+    ("sample", ("3",), {}, InvalidParameterError, "n_samples='3' must be"),
+    ("sample", (3,), {"random_state": "x"}, ValueError, "cannot be used to seed"),
+    ("corrupt", (X, "snow"), {}, InvalidParameterError, "noise='snow' must be None or one of"),
+    ("corrupt", (X, "masking", 2.0), {}, InvalidParameterError, "noise_level=2.0 must lie between"),
+    ("corrupt", (X, "gaussian", -1), {}, InvalidParameterError, "noise_level=-1 must be a finite"),
+]
+
+
+@pytest.mark.parametrize("cls", [Autoencoder, VariationalAutoencoder])
+@pytest.mark.parametrize(("name", "args", "options", "error", "words"), CALLS)
+def test_calls_are_refused_by_what_was_given(
+    cls: type,
+    name: str,
+    args: tuple[Any, ...],
+    options: dict[str, Any],
+    error: type[Exception],
+    words: str,
+) -> None:
+    with pytest.raises(error, match=words):
+        getattr(fitted(cls), name)(*args, **options)
+
+
+def test_a_closed_form_is_asked_of_one_layer() -> None:
+    change = {"contraction_method": "closed_form", "hidden_layer_sizes": (5, 5)}
+    with pytest.raises(CombinationError, match=r"'closed_form' needs .* Use contraction_method="):
+        Autoencoder(K, contraction=0.1, **(SMALL | change)).fit(X)
+
+
+def test_a_category_has_no_derivative() -> None:
+    with pytest.raises(CombinationError, match="jacobian_norm with likelihood='categorical'"):
+        fitted(Autoencoder, "categorical").jacobian_norm(supported("categorical"))
+
+
+@pytest.mark.parametrize("name", ["", "x" * 300, "a\0b"])
+def test_paths_that_cannot_be_are_errors_of_runs(name: str, tmp_path: Path) -> None:
+    model = fitted(Autoencoder)
+    path = tmp_path / name
+    with pytest.raises(RunError):
+        model.save(path)
+    with pytest.raises(RunError):
+        load(path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_error_of_ours_has_its_three_parts() -> None:
+    errors = []
+    for call in (
+        lambda: Autoencoder(D).fit(X),
+        lambda: Autoencoder(K, likelihood="poisson").fit(X),
+        lambda: Autoencoder(K, scaling="common", likelihood="bernoulli").fit(np.ones((9, 4))),
+        lambda: load("/nowhere/at/all"),
+    ):
+        with pytest.raises(IsthmusError) as caught:
+            call()
+        errors.append(caught.value)
+    for error in errors:
+        assert error.given
+        assert error.rule
+        assert error.remedy
+        assert str(error).startswith(error.given)
+        assert str(error).endswith(error.remedy)
+    assert len(X) == N

@@ -1,0 +1,737 @@
+"""The command line: what it prints, writes and refuses, and with which exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from isthmus.cli import _config, _figures, _parameters
+from isthmus.cli._answer import as_json
+from isthmus.cli._options import verb
+from isthmus.cli._progress import figures, time_left
+from isthmus.cli._words import verdict
+from isthmus.cli.fit import MODELS
+from isthmus.cli.main import VERBS, main
+from isthmus.core.corruption import CORRUPTIONS
+from isthmus.core.likelihoods import LIKELIHOODS
+from isthmus.data.readers import read
+from isthmus.errors import InvalidParameterError
+from isthmus.estimators import Progress, load
+from isthmus.estimators.models import MODELS as CLASSES
+from isthmus.nets.activations import ACTIVATIONS
+
+PROGRAM = [sys.executable, "-c", "import sys; from isthmus.cli.main import main; sys.exit(main())"]
+HEAVY = {"numpy", "pandas", "pyarrow", "scipy", "sklearn", "torch"}
+NAMES = ("a", "b", "c", "d", "e")
+QUICK = ("--max-epochs", "2", "--hidden-layer-sizes", "8", "--seed", "0")
+
+
+def call(*words: str | Path) -> tuple[int, str, str]:
+    """Exit status, stdout and stderr of one command, in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main([str(word) for word in words])
+    return code, out.getvalue(), err.getvalue()
+
+
+def done(*words: str | Path) -> str:
+    """The stdout of a command that must go well without a word on stderr."""
+    code, out, err = call(*words)
+    assert (code, err) == (0, ""), err
+    return out
+
+
+def csv(path: Path, values: np.ndarray, names: tuple[str, ...] = NAMES) -> Path:
+    rows = [",".join("" if np.isnan(v) else repr(float(v)) for v in row) for row in values]
+    path.write_text("\n".join([",".join(names), *rows]) + "\n")
+    return path
+
+
+def numbers(n_rows: int = 40) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(n_rows, 2)) @ rng.normal(size=(2, 5)) + rng.normal(size=(n_rows, 5))
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with table.csv and a run fitted to it."""
+    folder = tmp_path_factory.mktemp("cli")
+    table = csv(folder / "table.csv", numbers())
+    done("fit", table, "--n-components", "2", "--out", folder / "run", *QUICK)
+    return folder
+
+
+@pytest.fixture
+def place(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An own folder, the current one, with copies of table.csv and run."""
+    shutil.copy(here / "table.csv", tmp_path)
+    shutil.copytree(here / "run", tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+# ------------------------------------------------------------------ what is offered
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], *([v, "--help"] for v in VERBS)])
+def test_help_imports_nothing_heavy(words: list[str]) -> None:
+    script = (
+        "import sys; from isthmus.cli.main import main\n"
+        "code = main(sys.argv[1:]); print(*sys.modules, file=sys.stderr); sys.exit(code)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script, *words], capture_output=True, text=True, check=True
+    )
+    assert set(ran.stderr.split()).isdisjoint(HEAVY)
+    assert "isthmus" in ran.stdout
+
+
+def test_no_option_is_cut_short_in_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert done("--help") == done("-h") == done()
+    for name in VERBS:
+        assert "…" not in done(name, "--help")
+    for parameter in _parameters.PARAMETERS:
+        assert parameter.flag in done("fit", "--help")
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_the_list_of_verbs_says_what_their_help_says(name: str) -> None:
+    module = __import__(f"isthmus.cli.{name}", fromlist=[name])
+    assert verb(getattr(module, name)).__doc__.splitlines()[0] == VERBS[name]
+    assert done(name, "--help").count(f"isthmus {name}") > 1, "usage and an example"
+
+
+def test_every_parameter_of_the_estimators_is_a_flag() -> None:
+    (fields,) = {
+        tuple(sorted(field.name for field in dataclasses.fields(cls))) for cls in CLASSES.values()
+    }
+    others = {"decoder", "encoder", "random_state", "verbose"}
+    assert sorted(p.name for p in _parameters.PARAMETERS) == sorted(set(fields) - others)
+    assert sorted(MODELS.values()) == sorted(CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "names"),
+    [("activation", ACTIVATIONS), ("likelihood", LIKELIHOODS), ("noise", CORRUPTIONS)],
+)
+def test_help_lists_all_there_are(parameter: str, names: Any) -> None:
+    (text,) = (p.help for p in _parameters.PARAMETERS if p.name == parameter)
+    said = text.removeprefix("Corruption of the input:").replace(" or ", ", ").rstrip(".")
+    assert {word.strip() for word in said.split(",")} - {"none"} == set(names) - {"none"}
+
+
+# ------------------------------------------------------------------ what the verbs do
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_fit_saves_the_estimator_of_that_name(place: Path, model: str) -> None:
+    out = done("fit", "table.csv", "--model", model, "--out", "new", *QUICK)
+    assert f"{MODELS[model]}: 40 rows of 5 features → 2 components" in out
+    assert "Saved to new." in out
+    assert "isthmus transform new table.csv" in out
+    again = CLASSES[MODELS[model]](max_epochs=2, hidden_layer_sizes=(8,), random_state=0)
+    again.fit(read("table.csv").values)
+    fitted = load("new")
+    assert type(fitted) is type(again)
+    assert list(fitted.feature_names_in_) == list(NAMES)
+    np.testing.assert_array_equal(
+        fitted.transform(read("table.csv")), again.transform(read("table.csv").values)
+    )
+
+
+def test_the_verbs_write_what_the_estimator_computes(place: Path) -> None:
+    model, table = load("run"), read("table.csv")
+    done("transform", "run", "table.csv", "--out", "codes.csv")
+    done("reconstruct", "run", "table.csv", "--out", "x.parquet")
+    done("sample", "run", "-n", "7", "--seed", "3", "--out", "new.csv")
+    done("score", "run", "table.csv", "--out", "scores.csv")
+    for file, names, values in [
+        ("codes.csv", tuple(model.get_feature_names_out()), model.transform(table)),
+        ("x.parquet", NAMES, model.reconstruct(table)),
+        ("new.csv", NAMES, model.sample(7, random_state=3)),
+    ]:
+        assert read(file).names == names
+        np.testing.assert_array_equal(read(file).values, values)
+    written = read("scores.csv")
+    assert written.names == ("nats", "squared_error")
+    np.testing.assert_array_equal(written.values[:, 0], model.score_samples(table))
+    error = ((table.values - model.reconstruct(table)) ** 2).sum(1)
+    np.testing.assert_allclose(written.values[:, 1], error)
+    facts = json.loads(done("score", "run", "table.csv", "--json"))
+    assert facts["score"] == pytest.approx(model.score(table))
+    assert facts["squared_error"] == pytest.approx(error.mean())
+
+
+def test_denoising_tells_the_error_before_and_after(place: Path) -> None:
+    words = ("reconstruct", "run", "table.csv", "--noise", "masking", "--noise-level", "0.5")
+    facts = json.loads(done(*words, "--seed", "1", "--out", "x.npy", "--json"))
+    model, clean = load("run"), read("table.csv").values
+    noisy = model.corrupt(read("table.csv"), "masking", 0.5, random_state=1)
+    assert facts["noisy_squared_error"] == pytest.approx(((noisy - clean) ** 2).sum(1).mean())
+    after = ((np.load("x.npy") - clean) ** 2).sum(1).mean()
+    assert facts["squared_error"] == pytest.approx(after)
+    told = done(*words, "--seed", "1", "--out", "x.npy", "--force")
+    assert "noisy" in told
+    assert "squared data units" in told
+
+
+@pytest.mark.parametrize("verb_and_more", [("transform",), ("reconstruct",), ("sample",)])
+def test_out_is_replaced_only_with_force(place: Path, verb_and_more: tuple[str, ...]) -> None:
+    data = [] if verb_and_more == ("sample",) else ["table.csv"]
+    words = [*verb_and_more, "run", *data, "--out", "out.csv"]
+    (place / "out.csv").write_text("mine")
+    code, _, err = call(*words)
+    assert code == 2
+    assert "--force" in err
+    assert (place / "out.csv").read_text() == "mine"
+    done(*words, "--force")
+    assert (place / "out.csv").read_text() != "mine"
+
+
+def test_a_run_is_replaced_only_with_force(place: Path) -> None:
+    words = ("fit", "table.csv", "--out", "run", "--model", "variational", *QUICK)
+    assert call(*words)[0] == 2
+    assert type(load("run")).__name__ == "Autoencoder"
+    done(*words, "--force")
+    assert type(load("run")).__name__ == "VariationalAutoencoder"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("fit", "table.csv", "--out", "new", *QUICK),
+        ("transform", "run", "table.csv", "--out", "out.csv"),
+        ("reconstruct", "run", "table.csv", "--out", "out.csv"),
+        ("sample", "run", "--out", "out.csv"),
+        ("score", "run", "table.csv"),
+        ("info", "run"),
+        ("info", "table.csv"),
+        ("transform", "run", "nothing.csv", "--out", "out.csv"),
+        ("transform", "run"),
+        ("sing", "run"),
+        ("info", "run", "--loud"),
+    ],
+)
+def test_json_is_one_object_and_quiet_is_silent(place: Path, words: tuple[str, ...]) -> None:
+    code, out, err = call(*words, "--json")
+    facts = json.loads(out)
+    assert out.count("\n") == 1
+    assert ("error" in facts) == (code != 0)
+    if code:
+        assert facts["exit_code"] == code == 2
+        assert facts["error"]["message"] in err
+        assert not facts["error"]["message"].startswith("Error")
+    shutil.rmtree("new", ignore_errors=True)
+    (place / "out.csv").unlink(missing_ok=True)
+    code, out, err = call(*words, "--quiet")
+    assert out == ""
+    assert (err == "") == (code == 0)
+
+
+def test_info_tells_what_a_run_is(place: Path) -> None:
+    out = done("info", "run")
+    for part in ("Autoencoder", "max_epochs=2", "random_state=0", "(a, b, c, d, e)", "PCA"):
+        assert part in out
+    assert "n_components" not in out, "it is the default"
+    facts = json.loads(done("info", "run", "--json"))
+    assert facts["changed"] == {"max_epochs": 2, "hidden_layer_sizes": [8], "random_state": 0}
+    assert set(facts["files"]) == {"config.json", "history.json", "model.safetensors"}
+
+
+def test_info_tells_what_a_table_is(place: Path) -> None:
+    columns = np.array(
+        [[0, 1, 5, -1, 0.5], [1, 1, np.nan, 2, 0.25], [1, 1, 9, 0, 0.1], [0, 1, 5, 7, 1.0]]
+    )
+    csv(place / "kinds.csv", columns)
+    facts = json.loads(done("info", "kinds.csv", "--json"))
+    kinds = ["binary", "constant", "counts", "whole numbers", "shares (0 to 1)"]
+    assert [column["kind"] for column in facts["columns"]] == kinds
+    assert (facts["n_rows"], facts["n_columns"], facts["n_missing"]) == (4, 5, 1)
+    assert "1 missing (5% of the entries)" in done("info", "kinds.csv")
+    assert "and 44 more" in done("info", "digits")
+    assert "pixel_7_7" in done("info", "digits", "--all")
+
+
+def test_columns_can_be_left_out(place: Path) -> None:
+    text = (place / "table.csv").read_text().splitlines()
+    label = ["label", *("xy"[i % 2] for i in range(40))]
+    (place / "labelled.csv").write_text("\n".join(f"{a},{b}" for a, b in zip(text, label)))  # noqa: B905
+    assert "--drop label" in call("fit", "labelled.csv", "--out", "new")[2]
+    done("fit", "labelled.csv", "--drop", "label", "--out", "new", *QUICK)
+    done("transform", "new", "labelled.csv", "--drop", "label", "--out", "out.csv")
+
+
+def test_missing_entries_are_filled(place: Path) -> None:
+    values = numbers()
+    values[::3, 1] = np.nan
+    csv(place / "gaps.csv", values)
+    done("fit", "gaps.csv", "--out", "new", *QUICK)
+    done("reconstruct", "new", "gaps.csv", "--out", "full.csv")
+    assert np.isfinite(read("full.csv").values).all()
+    assert "nan" not in done("score", "new", "gaps.csv")
+
+
+def test_constant_columns_are_fine(place: Path) -> None:
+    values = numbers()
+    values[:, [1, 3]] = 7.0
+    done("fit", csv(place / "constant.csv", values), "--out", "new", *QUICK)
+    done("reconstruct", "new", "constant.csv", "--out", "x.csv")
+    np.testing.assert_allclose(read("x.csv").values[:, [1, 3]], 7.0, atol=1e-4)
+
+
+@pytest.mark.parametrize("model", ["denoising", "contractive", "variational"])
+def test_a_regularised_code_may_be_wider_than_the_data(place: Path, model: str) -> None:
+    done("fit", "table.csv", "--model", model, "--n-components", "6", "--out", "new", *QUICK)
+    assert load("new").n_components_ == 6
+
+
+# ------------------------------------------------------------------ what it refuses
+
+
+def _write(name: str, text: str) -> Callable[[Path], None]:
+    return lambda place: [(place / name).write_text(text), None][1]
+
+
+def _values(name: str, row: int, column: int, value: float) -> Callable[[Path], None]:
+    def prepare(place: Path) -> None:
+        values = numbers()
+        values[row if row >= 0 else slice(None), column] = value
+        csv(place / name, values)
+
+    return prepare
+
+
+def _named(name: str, names: tuple[str, ...]) -> Callable[[Path], None]:
+    return lambda place: [csv(place / name, numbers()[:, : len(names)], names), None][1]
+
+
+def _saved(name: str, values: np.ndarray) -> Callable[[Path], None]:
+    return lambda place: np.save(place / name, values)
+
+
+def _nothing(place: Path) -> None:
+    pass
+
+
+def _foreign(place: Path) -> None:
+    (place / "mine").mkdir()
+    (place / "mine" / "thesis.txt").write_text("years of work")
+
+
+FIT = ("fit", "data.csv", "--out", "new", *QUICK)
+FIT_TABLE = ("fit", "table.csv", "--out", "new", *QUICK)
+TRANSFORM = ("transform", "run", "data.csv", "--out", "out.csv")
+
+REFUSED: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...]]] = {
+    "missing file": (_nothing, FIT, ("data.csv does not exist",)),
+    "empty file": (_write("data.csv", ""), FIT, ("data.csv is empty",)),
+    "only a header": (_write("data.csv", "a,b\n"), FIT, ("data.csv",)),
+    "ragged": (_write("data.csv", "a,b\n1,2\n3\n"), FIT, ("line 3",)),
+    "text column": (_write("data.csv", "a,b\n1,x\n2,y\n"), FIT, ("'b'", "--drop b")),
+    "empty column": (_values("data.csv", -1, 2, np.nan), FIT, ("'c'", "--drop c")),
+    "infinite": (_values("data.csv", 4, 1, np.inf), FIT, ("infinite", "row 5, column 'b'")),
+    "one row": (_write("data.csv", "a,b,c\n1,2,3\n"), FIT, ("at least 2 rows",)),
+    "one column": (_write("data.csv", "a\n1\n2\n3\n"), FIT, ("n_features=1",)),
+    "three dimensions": (
+        _saved("data.npy", np.zeros((4, 3, 2))),
+        ("fit", "data.npy", "--out", "new"),
+        ("data.npy", "(4, 3, 2)"),
+    ),
+    "unknown ending": (_write("a.doc", "x"), ("fit", "a.doc", "--out", "new"), (".parquet",)),
+    "unknown bundled": (_nothing, ("fit", "wien", "--out", "new"), ("Did you mean 'wine'",)),
+    "unknown bundled info": (_nothing, ("info", "wien"), ("bundled tables are",)),
+    "a folder as data": (_foreign, ("fit", "mine", "--out", "new"), ("mine",)),
+    "unknown column": (_nothing, (*FIT_TABLE, "--drop", "z"), ("'z'", "'a', 'b'")),
+    "no column left": (_nothing, (*FIT_TABLE, "--drop", "a,b,c,d,e"), ("no column left",)),
+    "no components": (_nothing, (*FIT_TABLE, "--n-components", "0"), ("n_components=0",)),
+    "too wide": (_nothing, (*FIT_TABLE, "--n-components", "5"), ("between 1 and 4",)),
+    "half a component": (_nothing, (*FIT_TABLE, "--n-components", "2.5"), ("whole number",)),
+    "unknown model": (_nothing, (*FIT_TABLE, "--model", "variatonal"), ("mean variational?",)),
+    "unknown activation": (_nothing, (*FIT_TABLE, "--activation", "rel"), ("relu",)),
+    "unknown likelihood": (_nothing, (*FIT_TABLE, "--likelihood", "gauss"), ("laplace",)),
+    "unsuited likelihood": (_nothing, (*FIT_TABLE, "--likelihood", "bernoulli"), ("0 and 1",)),
+    "unknown noise": (_nothing, (*FIT_TABLE, "--noise", "salt"), ("salt_and_pepper",)),
+    "unknown device": (_nothing, (*FIT_TABLE, "--device", "abacus"), ("'abacus'",)),
+    "unknown precision": (_nothing, (*FIT_TABLE, "--precision", "half"), ("bfloat16",)),
+    "sizes": (_nothing, (*FIT_TABLE, "--hidden-layer-sizes", "8,x"), ("256,128",)),
+    "epochs": (_nothing, (*FIT_TABLE, "--max-epochs", "many"), ("whole number or 'auto'",)),
+    "seed": (_nothing, (*FIT_TABLE, "--seed", "-1"), ("--seed -1", "4294967295")),
+    "unknown option": (_nothing, (*FIT_TABLE, "--n-component", "3"), ("--n-components", "--help")),
+    "unknown verb": (_nothing, ("fitt", "table.csv"), ("Did you mean 'fit'?",)),
+    "no data": (_nothing, ("fit",), ("'DATA'", "isthmus fit --help")),
+    "no out": (_nothing, ("fit", "table.csv"), ("--out",)),
+    "too large": (
+        _nothing,
+        (*FIT_TABLE, "--hidden-layer-sizes", "4000000,4000000"),
+        ("not enough memory",),
+    ),
+    "out is a file": (_nothing, ("fit", "table.csv", "--out", "table.csv", "--force"), ("folder",)),
+    "out is foreign": (
+        _foreign,
+        ("fit", "table.csv", "--out", "mine", "--force"),
+        ("thesis.txt", "not overwritten"),
+    ),
+    "out below a file": (
+        _nothing,
+        ("fit", "table.csv", "--out", "table.csv/run"),
+        ("cannot be made", "table.csv"),
+    ),
+    "out where nothing can be made": (
+        _nothing,
+        ("fit", "table.csv", "--out", "/proc/none/run"),
+        ("cannot be made in the folder '/proc'",),
+    ),
+    "no out at all": (_nothing, ("fit", "table.csv", "--out", ""), ("must name a folder",)),
+    "codes below a file": (
+        _nothing,
+        ("transform", "run", "table.csv", "--out", "table.csv/codes.csv"),
+        ("cannot be made",),
+    ),
+    "codes of no kind": (
+        _nothing,
+        ("transform", "run", "table.csv", "--out", "codes.xlsx"),
+        (".csv", ".parquet"),
+    ),
+    "other columns": (
+        _named("data.csv", ("a", "b", "c", "d", "f")),
+        TRANSFORM,
+        ("lacks 'e'", "has 'f'"),
+    ),
+    "fewer columns": (_named("data.csv", ("a", "b", "c", "d")), TRANSFORM, ("lacks 'e'",)),
+    "more columns": (
+        lambda place: [csv(place / "data.csv", np.ones((3, 6)), (*NAMES, "z")), None][1],
+        TRANSFORM,
+        ("did not see 'z'", "--drop z"),
+    ),
+    "another order": (
+        _named("data.csv", ("a", "c", "b", "d", "e")),
+        TRANSFORM,
+        ("order", "column 2 is 'c' and was 'b'"),
+    ),
+    "other columns without names": (
+        _saved("data.npy", np.zeros((4, 3))),
+        ("score", "run", "data.npy"),
+        ("data.npy with 3 columns must have 5",),
+    ),
+    "no samples": (_nothing, ("sample", "run", "-n", "0", "--out", "o.csv"), ("-n 0",)),
+    "level without noise": (
+        _nothing,
+        ("reconstruct", "run", "table.csv", "--noise-level", "1", "--out", "o.csv"),
+        ("--noise",),
+    ),
+    "bad level": (
+        _nothing,
+        ("reconstruct", "run", "table.csv", "--noise", "swap", "--noise-level", "2", "-o", "o.csv"),
+        ("between 0 and 1",),
+    ),
+    "no run": (_nothing, ("info", "runs/none"), ("no run folder",)),
+    "no run to transform": (
+        _nothing,
+        ("transform", "none", "table.csv", "--out", "o.csv"),
+        ("none does not exist",),
+    ),
+    "foreign run": (_foreign, ("info", "mine"), ("is no run",)),
+    "no config": (_nothing, (*FIT_TABLE, "--config", "c.toml"), ("c.toml cannot be read",)),
+    "bad TOML": (
+        _write("c.toml", "n_components 3"),
+        (*FIT_TABLE, "--config", "c.toml"),
+        ("must be TOML",),
+    ),
+    "binary TOML": (
+        lambda place: [(place / "c.toml").write_bytes(b"\xff\xfe\x00"), None][1],
+        (*FIT_TABLE, "--config", "c.toml"),
+        ("must be TOML",),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_input_is_one_sentence_and_changes_nothing(place: Path, case: str) -> None:
+    prepare, words, said = REFUSED[case]
+    prepare(place)
+    before = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
+    code, out, err = call(*words)
+    assert code == 2, err
+    assert out == ""
+    assert err.startswith("Error: ")
+    assert err.count("\n") == 1
+    for part in said:
+        assert part in err
+    assert {path: path.stat().st_mtime_ns for path in place.rglob("*")} == before
+
+
+def _cut(name: str) -> Callable[[Path], None]:
+    def damage(run: Path) -> None:
+        content = (run / name).read_bytes()
+        (run / name).write_bytes(content[: len(content) // 2])
+
+    return damage
+
+
+def _altered(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], None]:
+    def damage(run: Path) -> None:
+        config = json.loads((run / "config.json").read_text())
+        change(config)
+        (run / "config.json").write_text(json.dumps(config))
+
+    return damage
+
+
+DAMAGED: dict[str, tuple[Callable[[Path], None], str]] = {
+    "tensors cut short": (_cut("model.safetensors"), "model.safetensors is damaged"),
+    "tensors missing": (lambda run: (run / "model.safetensors").unlink(), "is missing"),
+    "config cut short": (_cut("config.json"), "config.json is damaged"),
+    "history cut short": (_cut("history.json"), "history.json is damaged"),
+    "newer": (_altered(lambda c: c.update(schema=99)), "has schema 99"),
+    "another program's": (_altered(lambda c: c.update(format="x")), "not written by isthmus"),
+    "no model": (_altered(lambda c: c.pop("model")), "schema promises"),
+    "unknown class": (_altered(lambda c: c["model"].update({"class": "Os"})), "schema promises"),
+}
+
+
+@pytest.mark.parametrize("words", [("info", "run"), ("sample", "run", "--out", "s.csv")])
+@pytest.mark.parametrize("case", DAMAGED)
+def test_a_damaged_run_is_refused(place: Path, case: str, words: tuple[str, ...]) -> None:
+    damage, said = DAMAGED[case]
+    damage(place / "run")
+    code, out, err = call(*words)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert not (place / "s.csv").exists()
+
+
+# ------------------------------------------------------------------ the file of settings
+
+
+def test_flags_override_the_file(place: Path) -> None:
+    (place / "c.toml").write_text(
+        'model = "contractive"\nrandom_state = 5\nmax-epochs = 1\ndrop = ["e"]\n'
+        "[fit]\nn_components = 3\nhidden_layer_sizes = [8, 4]\nbatch_size = 'auto'\n"
+    )
+    done("fit", "table.csv", "--config", "c.toml", "--n-components", "2", "--out", "new")
+    model = load("new")
+    assert type(model).__name__ == "ContractiveAutoencoder"
+    assert model.get_params(deep=False) == {
+        **CLASSES["ContractiveAutoencoder"]().get_params(deep=False),
+        "hidden_layer_sizes": (8, 4),
+        "max_epochs": 1,
+        "n_components": 2,
+        "random_state": 5,
+    }
+    assert list(model.feature_names_in_) == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("n_component = 3", "Did you mean n_components"),
+        ("sead = 3", "Did you mean seed"),
+        ("[other]\nx = 1", "is not a setting of fit"),
+        ("n_components = 2.5", "must be a whole number"),
+        ("n_components = true", "must be a whole number"),
+        ("n_components = '3'", "must be a whole number"),
+        ("learning_rate = 'fast'", "must be a number or 'auto'"),
+        ("linear_start = 1", "must be true or false"),
+        ("compile = 'no'", "must be true, false or 'auto'"),
+        ("hidden_layer_sizes = 256", "must be whole numbers"),
+        ("hidden_layer_sizes = [256, 1.5]", "must be whole numbers"),
+        ("activation = ['relu']", "must be a name"),
+        ("seed = 1\nrandom_state = 1", "it is there twice"),
+        ("beta = 1.0\n[fit]\nbeta = 2.0", "it is there twice"),
+        ("random_state = -1", "4294967295"),
+        ("fit = 3", "must be a table"),
+        ("drop = 'a'", "must be a list of names"),
+    ],
+)
+def test_a_setting_is_known_and_of_its_type(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "c.toml").write_text(text)
+    with pytest.raises(InvalidParameterError, match=r"c\.toml") as raised:
+        _config.read(str(tmp_path / "c.toml"))
+    assert said in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "toml", "value"),
+    [
+        ("n_components", "8", 8, 8),
+        ("hidden_layer_sizes", "256,128", [256, 128], (256, 128)),
+        ("hidden_layer_sizes", "none", "none", ()),
+        ("hidden_layer_sizes", "auto", "auto", "auto"),
+        ("max_epochs", "auto", "auto", "auto"),
+        ("patience", "none", "none", None),
+        ("noise", "none", "none", None),
+        ("noise", "masking", "masking", "masking"),
+        ("beta", "0.5", 0.5, 0.5),
+        ("beta", "none", "none", None),
+        ("learning_rate", "1e-3", 1e-3, 1e-3),
+        ("contraction", "1", 1, 1.0),
+    ],
+)
+def test_a_flag_and_a_setting_mean_the_same(name: str, text: str, toml: Any, value: Any) -> None:
+    (parameter,) = (p for p in _parameters.PARAMETERS if p.name == name)
+    for given in (parameter.kind.from_text(text), parameter.kind.from_toml(toml)):
+        assert given == value
+        assert type(given) is type(value)
+
+
+# ------------------------------------------------------------------ how it ends
+
+
+def test_a_bug_is_called_one(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("shapes do not match")
+
+    monkeypatch.setattr("isthmus.estimators.load", broken)
+    code, out, err = call("transform", "run", "table.csv", "--out", "o.csv")
+    assert (code, out) == (1, "")
+    assert "Internal error: ValueError: shapes do not match" in err
+    assert "--debug" in err
+    assert "Traceback" not in err
+    code, out, err = call("transform", "run", "table.csv", "--out", "o.csv", "--debug", "--json")
+    assert "Traceback" in err
+    assert json.loads(out)["exit_code"] == code == 1
+    monkeypatch.setenv("ISTHMUS_DEBUG", "1")
+    assert "Traceback" in call("transform", "run", "table.csv", "--out", "o.csv")[2]
+
+
+def test_interrupted_before_training_nothing_is_written(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("isthmus.data.readers.read", interrupted)
+    code, out, err = call("fit", "table.csv", "--out", "new", "--json")
+    assert code == json.loads(out)["exit_code"] == 130
+    assert "nothing was written" in err
+    assert not (place / "new").exists()
+
+
+def test_ctrl_c_on_a_terminal_saves_the_best_state(place: Path) -> None:
+    terminal, end = pty.openpty()
+    words = ["fit", "table.csv", "--max-epochs", "100000", "--seed", "0", "--out", "new"]
+    with subprocess.Popen(
+        [*PROGRAM, *words], stdout=subprocess.PIPE, stderr=end, text=True
+    ) as process:
+        os.close(end)
+        seen = b""
+        with contextlib.suppress(OSError):  # the terminal is closed with the program
+            while chunk := os.read(terminal, 1 << 16):
+                if b"Training" in seen + chunk and b"Training" not in seen:
+                    process.send_signal(signal.SIGINT)
+                seen += chunk
+        os.close(terminal)
+        out, _ = process.communicate(timeout=60)
+    shown = seen.decode()
+    assert process.returncode == 130, shown
+    assert "PCA" in shown
+    assert "Traceback" not in shown
+    assert "Interrupted: this is the best state until then." in out
+    assert load("new").interrupted_
+    assert "ended by Ctrl-C" in done("info", "new")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--version"], 0),
+        (["info", "wine"], 0),
+        (["info", "nothing.csv"], 2),
+        (["fit"], 2),
+    ],
+)
+def test_the_program_exits_with_the_status(words: list[str], code: int) -> None:
+    ran = subprocess.run([*PROGRAM, *words], capture_output=True, text=True, check=False)
+    assert ran.returncode == code
+    assert (ran.stdout == "") == (code != 0)
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("words", [["info", "digits", "--all"], ["fit", "--help"]])
+def test_a_closed_pipe_is_no_error(words: list[str]) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    ran = subprocess.run(
+        [*PROGRAM, *words], stdout=write_end, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(write_end)
+    assert ran.stderr == ""
+    assert ran.returncode == 0
+
+
+def test_an_old_terminal_gets_what_it_can_show(place: Path) -> None:
+    shown = io.TextIOWrapper(io.BytesIO(), "latin-1")
+    with contextlib.redirect_stdout(shown):
+        assert main(["info", "run"]) == 0
+    shown.seek(0)
+    assert "5 features ? 2 components" in shown.read()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_stdout_is_told() -> None:
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [*PROGRAM, "info", "wine"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("Error: stdout cannot be written (No space left")
+
+
+# ------------------------------------------------------------------ words and figures
+
+
+@pytest.mark.parametrize(
+    ("error", "line", "stayed", "parameters", "said"),
+    [
+        (83.0, 100.0, False, {}, "17% less squared error than PCA with the same 8 components"),
+        (103.0, 100.0, False, {}, "3% more squared error"),
+        (100.1, 100.0, False, {}, "The same squared error"),
+        (0.0, 0.0, False, {}, "The same squared error"),
+        (5.0, 0.0, False, {}, "More than twice"),
+        (100.0, 100.0, True, {}, "It stayed at PCA: nothing better was found on held-out rows"),
+        (100.0, 100.0, True, {"beta": 1.0}, "It stayed at probabilistic PCA"),
+        (1.0, 1.0, True, {"likelihood": "poisson"}, "It stayed at its linear start"),
+        (None, None, False, {}, "No rows were held out"),
+    ],
+)
+def test_the_verdict(
+    error: float | None, line: float | None, stayed: bool, parameters: dict[str, Any], said: str
+) -> None:
+    held_out = {"squared_error": error, "pca_squared_error": line, "stayed_linear": stayed}
+    assert said in verdict(held_out, 8, parameters)
+
+
+def test_progress_in_words() -> None:
+    progress = Progress(
+        10, 40, 2.0, 3.0, {"reconstruction": 12.345, "kl": 4.5}, 1.0, 601.23, 715.0, 10
+    )
+    assert figures(progress) == (
+        "held-out squared error 601.2 (PCA 715) · reconstruction 12.35, kl 4.5 nats"
+    )
+    assert time_left(progress.seconds_left) == "9 s left at most"
+    assert time_left(3675.0) == "1:01:15 left at most"
+
+
+def test_what_is_not_finite_is_null() -> None:
+    facts = {"a": np.float64("nan"), "b": [float("inf"), np.float32(1)], "c": Path("x"), "d": True}
+    assert as_json(facts) == '{"a": null, "b": [null, "1.0"], "c": "x", "d": true}'
+
+
+def test_squared_errors_leave_out_what_is_missing() -> None:
+    x, y = np.array([[1.0, np.nan, 3.0]], dtype=np.float32), np.array([[2.0, 9.0, 1.0]])
+    np.testing.assert_array_equal(_figures.squared_error(x, y), [5.0])
