@@ -120,7 +120,9 @@ def test_figures_are_those_of_the_estimators(ran: tuple[Study, dict[str, Any]]) 
         model = models[result.name]
         np.testing.assert_allclose(result.figure("nats"), model.score(data.test))
         np.testing.assert_allclose(
-            result.rows["jacobian_norm"], model.jacobian_norm(data.test.astype(np.float32)), rtol=1e-4
+            result.rows["jacobian_norm"],
+            model.jacobian_norm(data.test.astype(np.float32)),
+            rtol=1e-4,
         )
         error = np.square(model.reconstruct(data.test) - data.test).sum(1).mean()
         np.testing.assert_allclose(result.figure("squared_error"), error)

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-WIDTH, HEIGHT = 640.0, 340.0
-LEFT, RIGHT, TOP, BOTTOM = 46.0, 108.0, 12.0, 40.0
+WIDTH, HEIGHT = 520.0, 330.0
+LEFT, RIGHT, TOP, BOTTOM = 48.0, 108.0, 12.0, 44.0
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
@@ -76,11 +76,11 @@ def lines(
         parts.append(f'<path class="grid" d="M{LEFT:g} {py(y):.1f}H{right:g}"/>')
         parts.append(f'<text class="tick" x="{LEFT - 6:g}" y="{py(y) + 4:.1f}">{y:g}</text>')
     for x in ticks(0.0, x_high):
-        place = f'x="{px(x):.1f}" y="{HEIGHT - BOTTOM + 16:g}"'
+        place = f'x="{px(x):.1f}" y="{HEIGHT - BOTTOM + 17:g}"'
         parts.append(f'<text class="tick middle" {place}>{x:g}</text>')
     parts.append(
         f'<text class="axis" x="{(LEFT + right) / 2:g}" y="{HEIGHT - 6:g}">{escape(x_label)}</text>'
-        f'<text class="axis" transform="rotate(-90)" x="{-(TOP + HEIGHT - BOTTOM) / 2:g}" y="11">'
+        f'<text class="axis" transform="rotate(-90)" x="{-(TOP + HEIGHT - BOTTOM) / 2:g}" y="12">'
         f"{escape(y_label)}</text>"
     )
     ends: list[tuple[str, float]] = []
@@ -91,7 +91,7 @@ def lines(
         path = "L".join(f"{px(x):.1f} {py(y):.1f}" for x, y in some)
         parts.append(f'<path class="line line-{name}" d="M{path}"/>')
         ends.append((name, py(some[-1][1])))
-    for name, y in apart(ends, 15.0):
+    for name, y in apart(ends, 16.0):
         place = f'x="{right + 6:g}" y="{y + 4:.1f}"'
         parts.append(f'<text class="name fill-{name}" {place}>{escape(name)}</text>')
     return "".join([*parts, "</svg>"])

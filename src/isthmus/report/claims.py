@@ -69,7 +69,7 @@ def _against_pca(rows: Rows, n_components: int) -> Claim:
     }[state]
     sentence = (
         f"With {n_components} components, {head}. "
-        f"Squared error against that of PCA, {base:.0f}: {parts}."
+        f"Squared error compared with that of PCA, {base:.0f}: {parts}."
     )
     return Claim("better than PCA", state, sentence, diffs)
 
@@ -85,8 +85,7 @@ def _cleaning(rows: Rows) -> Claim:
         FAILS: "The denoising autoencoder does not clean better than the undercomplete one",
     }[state]
     sentence = (
-        f"{head}: squared error against the clean image {ours:.0f} "
-        f"against {other:.0f} "
+        f"{head}: the squared error that is left is {ours:.0f} against {other:.0f} "
         f"({_change(ours, other)})."
     )
     return Claim("denoising cleans better", state, sentence, {"noisy_error": diff})

@@ -78,8 +78,8 @@ MEASURES = (
         "nats per image",
         False,
         "PCA: of its probabilistic form, exact. Variational: a lower bound. The other three: of "
-        "the image given its own code, which leaves out what the code costs. So only the first "
-        "two, and the latter three, compare with one another.",
+        "the image given its own code, which leaves out what the code costs. So compare PCA with "
+        "the variational one, and the other three with one another.",
         comparable=False,
     ),
     Measure(
