@@ -403,7 +403,7 @@ def test_missing_entries_do_not_count_in_held_out_errors() -> None:
     x = with_holes(X)
     model = Autoencoder(K, **HELD).fit(x)
     ((train, held),) = parts(model, N)
-    mean = np.nanmean(x, 0)
+    mean = np.nanmean(x[train], 0)
     filled = np.where(np.isnan(x), mean, x)
     residual = pca_residual(filled, train, held, K)
     error = np.square(np.where(np.isnan(x[held]), 0, residual)).sum(1).mean()

@@ -5,32 +5,28 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.mixture import GaussianMixture
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from isthmus import presets
 from isthmus.core.autoencoder import Autoencoder as Core
-from isthmus.core.corruption import corruption
-from isthmus.core.jacobian import squared_jacobian
 from isthmus.core.likelihoods import Likelihood, likelihood
 from isthmus.data.scaling import Scaling
 from isthmus.data.source import TensorSource
 from isthmus.engine.loop import Training
 from isthmus.engine.plan import Plan
-from isthmus.errors import CombinationError, InvalidParameterError
 from isthmus.estimators import _input, _parameters
 from isthmus.estimators._defaults import recipe
+from isthmus.estimators._fitted import Fitted
 from isthmus.estimators._fitting import Fit, Listener, Progress, Selection, fit
 from isthmus.random import Seeds, fork
 
@@ -42,25 +38,8 @@ _PAIRS = 8
 _CODES_KEPT = 5000
 
 
-class _Derived:
-    """What is computed from the fitted weights when it is first needed."""
-
-    double: Core | None = None
-    mixture: GaussianMixture | None = None
-
-
-class _Working:
-    """What a fitted estimator works with beside its attributes; apart, to be no parameters."""
-
-    _training: Training | None = None
-    _partial_seed: Seeds | None = None
-    _architecture: dict[str, Any]
-    _derived: _Derived
-    _codes: Tensor
-
-
 @dataclass(eq=False, repr=False)
-class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Parameters and methods that the four autoencoders share; see :class:`Autoencoder`."""
 
     n_components: int = 2
@@ -97,8 +76,6 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     random_state: Any = None
     verbose: int = 0
 
-    # ---------------------------------------------------------------- fitting
-
     def fit(self, X: Any, y: Any = None, callback: Listener | None = None) -> Self:
         """Learn scaling, code and decoder from rows.
 
@@ -119,15 +96,17 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         Ctrl-C ends training and keeps the best state so far (``interrupted_`` is then True).
         """
         data = _input.rows(self, X, reset=True, min_rows=2)
-        source = self._prepare(data)
+        _parameters.check(self, data.shape[1])
         seeds = self._seeds(self.random_state)
-        plan, selection = self._plan(source.n_rows)
+        plan, selection = self._plan(len(data))
+        parts = selection.parts(len(data), seeds.order)
+        source = self._prepare(data, parts[-1][0])
         result = fit(
             self._build,
             source,
             plan,
             seeds,
-            selection=selection,
+            parts=parts,
             unit=self.scaling_.unit.to(source.x),
             offset=self._offset(source),
             start=self.linear_start,
@@ -163,7 +142,8 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         if not first:
             self.autoencoder_.likelihood.check(torch.from_numpy(data))
         if first:
-            source = self._prepare(data)
+            _parameters.check(self, data.shape[1])
+            source = self._prepare(data, torch.arange(len(data)))
             seeds = self._seeds(self.random_state)
             plan, _ = self._plan(source.n_rows)
             nothing = Plan(steps=0, batch_size=plan.batch_size, averaging=0)
@@ -172,7 +152,7 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
                 source,
                 nothing,
                 seeds,
-                selection=Selection(),
+                parts=Selection().parts(source.n_rows, seeds.order),
                 unit=self.scaling_.unit.to(source.x),
                 start=self.linear_start,
             )
@@ -200,6 +180,21 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         self._codes = torch.cat([known, codes])[-_CODES_KEPT:]
         return self
 
+    def save(self, path: str | Path, *, force: bool = False) -> Path:
+        """Write the fitted model to a run directory: JSON and safetensors, no pickle.
+
+        Args:
+            path: the folder; it must not exist unless ``force`` is given.
+            force: whether a run that is there is replaced.
+
+        Raises:
+            RunError: the folder exists, or cannot be written; nothing is changed then.
+        """
+        from isthmus.estimators._persistence import save
+
+        check_is_fitted(self)
+        return save(self, path, force=force)
+
     def _continue(self, n_rows: int) -> Training:
         training = self._training
         if training is None:
@@ -223,9 +218,8 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             self._training = training
         return training
 
-    def _prepare(self, data: _input.Floats) -> TensorSource:
-        """Check the parameters against the data, fit the scaling, scale."""
-        _parameters.check(self, data.shape[1])
+    def _prepare(self, data: _input.Floats, train: Tensor) -> TensorSource:
+        """Fit the scaling on the training rows, scale all rows."""
         x = torch.from_numpy(data)
         head = self._likelihood(x)
         head.check(x)
@@ -233,7 +227,7 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         kind = _parameters.scaling(self.scaling, head, self.likelihood)
         # from here on attributes change: a fit that fails leaves no fitted estimator behind
         self.__dict__.pop("autoencoder_", None)
-        self.scaling_ = Scaling.fit(x, kind)
+        self.scaling_ = Scaling.fit(x if len(train) == len(x) else x[train], kind)
         self._fill = torch.zeros(x.shape[1], dtype=torch.float64)
         if head.support != "real" and bool(x.isnan().any()):
             mean = x.double().nanmean(0)
@@ -242,7 +236,7 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         self._n_features_out = self.n_components_
         sizes = self.hidden_layer_sizes
         hidden = (
-            recipe(len(x), x.shape[1], self.n_components_).hidden_layer_sizes
+            recipe(len(x), x.shape[1]).hidden_layer_sizes
             if isinstance(sizes, str)
             else tuple(int(n) for n in sizes)
         )
@@ -258,7 +252,7 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         return likelihood(self.likelihood, (x.shape[1],), n_categories)
 
     def _plan(self, n_rows: int) -> tuple[Plan, Selection]:
-        auto = recipe(n_rows, self.n_features_in_, self.n_components_)
+        auto = recipe(n_rows, self.n_features_in_)
         return _parameters.plan(self, auto, n_rows)
 
     def _describe(self, hidden: Sequence[int], n_categories: int) -> dict[str, Any]:
@@ -311,10 +305,6 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         x = source.x.cpu()[kept.sort().values]
         self._codes = self._encode_scaled(x)
 
-    def _forget(self) -> None:
-        """Drop what was derived from the weights."""
-        self._derived = _Derived()
-
     def _listeners(self, callback: Listener | None) -> Listener | None:
         if not self.verbose:
             return callback
@@ -329,218 +319,12 @@ class Estimator(_Working, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     def _seeds(self, random_state: Any) -> Seeds:
         return Seeds.derive(int(check_random_state(random_state).randint(2**31 - 1)))
 
-    # ------------------------------------------------------------- using it
-
-    def transform(self, X: Any) -> Array:
-        """Codes E[z|x], (N, K), in the floating type of X; deterministic, row by row.
-
-        A missing entry is seen as its feature's mean. float64 rows are computed in float64.
-        """
-        data, module = self._ready(X)
-        return self._map(data, lambda x, _: module.encode(x).mean)
-
-    def inverse_transform(self, Z: Any) -> Array:
-        """Decode codes (N, K) to E[x|z], (N, D), in the units of the data."""
-        check_is_fitted(self)
-        codes = _input.writable(check_array(_input.as_array(Z), dtype=[np.float64, np.float32]))
-        if codes.shape[1] != self.n_components_:
-            raise InvalidParameterError(
-                f"Z with {codes.shape[1]} columns",
-                f"must have {self.n_components_}, the number of components",
-            )
-        module = self._module(codes.dtype)
-        parts = [self._decode(module, z) for z in torch.split(torch.from_numpy(codes), _CHUNK)]
-        return torch.cat(parts).numpy().astype(codes.dtype)
-
-    def reconstruct(self, X: Any) -> Array:
-        """E[x|z] at z = E[z|x], (N, D), in the units of the data; missing entries are imputed."""
-        data, module = self._ready(X)
-        return self._map(data, lambda x, _: self._decode(module, module.encode(x).mean))
-
-    def score_samples(self, X: Any) -> Array:
-        """Evidence bound of each row, (N,), nats in the units of the data, higher is better.
-
-        E_q[log p(x|z)] − KL(q ‖ p), over the entries that are there; log p(x|E[z|x]) where the
-        encoder is deterministic. Weights and penalties of the training loss do not enter.
-        Expectations use 16 fixed deviates, the same for every row.
-        """
-        data, module = self._ready(X)
-        generator = torch.Generator().manual_seed(0)
-        half = torch.randn(_PAIRS, self.n_components_, generator=generator, dtype=torch.float64)
-        # orthonormal columns: the deviates' covariance is I (for each block of latents), so that
-        # the bound of a linear decoder, probabilistic PCA, is exact
-        half = (
-            torch.cat([torch.linalg.qr(b)[0] for b in torch.split(half, _PAIRS, 1)], 1)
-            * _PAIRS**0.5
-        )
-        noise = torch.cat([half, -half])
-        noise = noise[:1] * 0 if module.deterministic else noise
-        jacobian = self.scaling_.log_jacobian
-
-        def evidence(x: Tensor, mask: Tensor) -> Tensor:
-            bound = module.evidence(module.trace(x, mask, noise=noise.to(x), corrupt=False))
-            return bound.double() + (mask * jacobian).sum(1)
-
-        return self._map(data, evidence, rows=max(256, _CHUNK // len(noise)))
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Mean of :meth:`score_samples`: nats per row, higher is better."""
-        return float(np.mean(self.score_samples(X), dtype=np.float64))
-
-    def sample(self, n_samples: int = 1, *, noise: bool = False, random_state: Any = None) -> Array:
-        """New rows, (n_samples, D), in the units of the data.
-
-        Codes come from the prior of a variational autoencoder, otherwise from a Gaussian
-        mixture fitted on the codes of training rows (Ghosh et al. 2020, *From Variational to
-        Deterministic Autoencoders*, section 4).
-
-        Args:
-            n_samples: at least 1.
-            noise: whether rows are drawn from p(x|z); by default they are its means.
-            random_state: seed or generator of the draw.
-        """
-        check_is_fitted(self)
-        _parameters.whole("n_samples", n_samples, 1)
-        rng = check_random_state(random_state)
-        module = self._module(np.dtype(np.float32))
-        with fork(int(rng.randint(2**31 - 1))), torch.no_grad():
-            if module.prior is not None:
-                z = module.prior().sample((n_samples,))
-            else:
-                mixture = self._fit_mixture()
-                mixture.random_state = rng
-                z = torch.from_numpy(rng.permutation(mixture.sample(n_samples)[0])).float()
-            p = module.decode(z)
-            x = p.sample() if noise else module.likelihood.expectation(p)
-        return self.scaling_.invert(x).numpy()
-
-    def corrupt(
-        self,
-        X: Any,
-        noise: str | None = None,
-        noise_level: float | None = None,
-        *,
-        random_state: Any = None,
-    ) -> Array:
-        """X as a corruption leaves it, (N, D), in the units of the data.
-
-        Args:
-            X: (N, D) rows.
-            noise: name of the corruption, by default the model's own, or else "gaussian".
-            noise_level: its level, by default the model's own for its own corruption, else the
-                kind's default.
-            random_state: seed or generator of the draw.
-        """
-        data, _ = self._ready(X)
-        kind = noise or self.noise or "gaussian"
-        if noise_level is None and kind == self.noise:
-            noise_level = self.noise_level
-        given = corruption(kind, noise_level, (self.n_features_in_,))
-        x, mask = self._scaled(data, torch.float64)
-        given.prepare(x)
-        with fork(int(check_random_state(random_state).randint(2**31 - 1))):
-            noisy = self.scaling_.invert(given(x).x_tilde)
-        if mask is not None:
-            noisy[~mask] = torch.nan
-        return noisy.numpy().astype(data.dtype)
-
-    def jacobian_norm(self, X: Any) -> Array:
-        """‖∂E[z|x]/∂x‖_F of each row, (N,), units of code per unit of the scaled data; exact."""
-        data, module = self._ready(X)
-        if module.likelihood.support == "category":
-            raise CombinationError(
-                "jacobian_norm with likelihood='categorical'",
-                "is not defined: a category has no derivative",
-            )
-
-        def norm(x: Tensor, _: Tensor) -> Tensor:
-            encoder = module.encoder
-            return squared_jacobian(
-                encoder.net, x, self.n_components_, encoder.n_outputs, "exact"
-            ).sqrt()
-
-        return self._map(data, norm, rows=512)
-
-    def save(self, path: str | Path, *, force: bool = False) -> Path:
-        """Write the fitted model to a run directory: JSON and safetensors, no pickle.
-
-        Args:
-            path: the folder; it must not exist unless ``force`` is given.
-            force: whether a run that is there is replaced.
-
-        Raises:
-            RunError: the folder exists, or cannot be written; nothing is changed then.
-        """
-        from isthmus.estimators._persistence import save
-
-        check_is_fitted(self)
-        return save(self, path, force=force)
-
-    def _scaled(self, data: _input.Floats, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
-        x = torch.from_numpy(data)
-        there = ~x.isnan()
-        x = self.scaling_.apply(x, dtype)
-        if bool(there.all()):
-            return x, None
-        return torch.where(there, x, self._fill.to(dtype)), there
-
     def _offset(self, source: TensorSource) -> float:
         """Mean nats per row by which scaling lowers the density."""
         log_scale = self.scaling_.scale.log()
         if source.mask is None:
             return float(log_scale.sum())
         return float((source.mask.cpu().double().mean(0) * log_scale).sum())
-
-    def _ready(self, X: Any) -> tuple[_input.Floats, Core]:
-        check_is_fitted(self)
-        data = _input.rows(self, X, reset=False)
-        self.autoencoder_.likelihood.check(torch.from_numpy(data))
-        return data, self._module(data.dtype)
-
-    def _module(self, dtype: np.dtype[Any]) -> Core:
-        """The autoencoder in the precision of the rows."""
-        if dtype == np.float32:
-            return self.autoencoder_
-        if self._derived.double is None:
-            self._derived.double = copy.deepcopy(self.autoencoder_).double()
-        return self._derived.double
-
-    def _encode_scaled(self, x: Tensor) -> Tensor:
-        with torch.no_grad():
-            return torch.cat([self.autoencoder_.encode(c).mean for c in torch.split(x, _CHUNK)])
-
-    def _decode(self, module: Core, z: Tensor) -> Tensor:
-        with torch.no_grad():
-            return self.scaling_.invert(module.likelihood.expectation(module.decode(z)))
-
-    @torch.no_grad()
-    def _map(
-        self,
-        data: _input.Floats,
-        function: Callable[[Tensor, Tensor], Tensor],
-        rows: int = _CHUNK,
-    ) -> Array:
-        dtype = torch.float32 if data.dtype == np.float32 else torch.float64
-
-        def parts() -> Iterator[Tensor]:
-            for start in range(0, len(data), rows):
-                x, mask = self._scaled(data[start : start + rows], dtype)
-                yield function(x, torch.ones_like(x, dtype=torch.bool) if mask is None else mask)
-
-        return torch.cat(list(parts())).numpy().astype(data.dtype)
-
-    def _fit_mixture(self) -> GaussianMixture:
-        """Ten Gaussians, fewer for few codes, with full covariance."""
-        if self._derived.mixture is None:
-            n, k = self._codes.shape
-            n_clusters = max(1, min(10, n // (5 * (k + 1))))
-            spread = float(self._codes.var(correction=0)) or 1.0
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                self._derived.mixture = GaussianMixture(
-                    n_clusters, reg_covar=1e-4 * spread, random_state=0
-                ).fit(self._codes.double().numpy())
-        return self._derived.mixture
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

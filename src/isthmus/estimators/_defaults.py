@@ -29,7 +29,7 @@ HEAVY = 1e5
 
 @dataclass(frozen=True)
 class Recipe:
-    """The defaults for n rows of D features and K components."""
+    """The defaults for N rows of D features."""
 
     hidden_layer_sizes: tuple[int, ...]
     batch_size: int
@@ -39,14 +39,13 @@ class Recipe:
     precision: Precision = "float32"
 
 
-def recipe(n_rows: int, n_features: int, n_components: int) -> Recipe:
+def recipe(n_rows: int, n_features: int) -> Recipe:
     """The recipe for that size.
 
     Width grows with the number of values in the data; the rate falls with the width and rises
     with the root of the batch, and is low on few rows, where the best step comes early; the steps
     are 30 passes, at least 2,000 and at most 6,000, or 4,000 of a wide network.
     """
-    del n_components
     values = n_rows * n_features
     steps_of_width = ((4e3, 64), (1e5, 128), (1e7, 256), (math.inf, 512))
     width = next(width for most, width in steps_of_width if values < most)

@@ -39,12 +39,25 @@ GATE = 1.0
 _CHUNK = 4096
 
 
+# Indices of the rows one autoencoder is trained on, and of those it is judged by.
+Part = tuple[Tensor, Tensor | None]
+
+
 @dataclass(frozen=True)
 class Selection:
     """How the state to keep is chosen: ``n_folds`` ≥ 2, or ``n_held_out`` rows, or neither (0)."""
 
     n_folds: int = 0
     n_held_out: int = 0
+
+    def parts(self, n_rows: int, seed: int) -> list[Part]:
+        """(training rows, held-out rows) of each autoencoder; the last one is kept."""
+        everything = torch.arange(n_rows)
+        if self.n_folds > 1:
+            return [*folds(n_rows, self.n_folds, seed), (everything, None)]
+        if self.n_held_out > 0:
+            return [hold_out(n_rows, self.n_held_out, seed)]
+        return [(everything, None)]
 
 
 @dataclass(frozen=True)
@@ -188,7 +201,7 @@ def fit(
     plan: Plan,
     seeds: Seeds,
     *,
-    selection: Selection,
+    parts: list[Part],
     unit: Tensor,
     offset: float = 0.0,
     start: bool = True,
@@ -202,7 +215,7 @@ def fit(
         source: scaled training rows, missing entries filled and masked.
         plan: steps, rates.
         seeds: initialisation, order, noise.
-        selection: cross-validation, held-out rows, or neither.
+        parts: rows of each autoencoder (:meth:`Selection.parts`).
         unit: (*F,) unit of each feature in which errors are reported.
         offset: nats per sample that scaling adds to a loss.
         start: whether training starts from (and may return to) the linear start.
@@ -215,7 +228,6 @@ def fit(
 
     KeyboardInterrupt ends training and keeps the best state so far.
     """
-    parts = _parts(source.n_rows, selection, seeds.order)
     modules = []
     for train, _ in parts:
         with fork(seeds.initialisation):
@@ -285,15 +297,6 @@ def fit(
         result.autoencoder.likelihood.calibrate(residual)
     result.autoencoder.eval()
     return result
-
-
-def _parts(n_rows: int, selection: Selection, seed: int) -> list[tuple[Tensor, Tensor | None]]:
-    everything = torch.arange(n_rows)
-    if selection.n_folds > 1:
-        return [*folds(n_rows, selection.n_folds, seed), (everything, None)]
-    if selection.n_held_out > 0:
-        return [hold_out(n_rows, selection.n_held_out, seed)]
-    return [(everything, None)]
 
 
 def _members(module: nn.Module) -> list[Autoencoder]:

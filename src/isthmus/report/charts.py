@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 WIDTH, HEIGHT = 520.0, 330.0
-LEFT, RIGHT, TOP, BOTTOM = 48.0, 108.0, 12.0, 44.0
+LEFT, RIGHT, TOP, BOTTOM = 48.0, 122.0, 12.0, 44.0
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:

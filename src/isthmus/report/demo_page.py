@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from numpy.typing import NDArray
 
 from isthmus.report import charts, pictures
@@ -18,10 +17,10 @@ Array = NDArray[Any]
 MARK = '<meta name="generator" content="isthmus demo">'
 # Where a name may be broken, for the columns of a narrow screen.
 BREAKS = {
-    "undercomplete": Markup("under&shy;complete"),
-    "denoising": Markup("de&shy;noising"),
-    "contractive": Markup("contrac&shy;tive"),
-    "variational": Markup("varia&shy;tional"),
+    "undercomplete": "under&shy;complete",
+    "denoising": "de&shy;noising",
+    "contractive": "contrac&shy;tive",
+    "variational": "varia&shy;tional",
 }
 SIGNS = {HOLDS: "✓", OPEN: "≈", FAILS: "✗"}
 TERMS = (
@@ -80,7 +79,7 @@ def render(study: Study) -> str:
     )
     names = [result.name for result in study.results]
     return environment.get_template("demo.html").render(
-        mark=Markup(MARK),
+        mark=MARK,
         study=study,
         claims=study.claims,
         signs=SIGNS,
@@ -185,19 +184,18 @@ def _plane(study: Study) -> dict[str, Any]:
         f"What the decoder makes of {plane.side} by {plane.side} points of the same plane.",
         plane.side,
     )
-    return {"chart": Markup(chart), "grid": grid}
+    return {"chart": chart, "grid": grid}
 
 
-def _curves(study: Study) -> Markup:
+def _curves(study: Study) -> str:
     curves = {result.name: result.curve for result in study.results if result.curve[0]}
-    chart = charts.lines(
+    return charts.lines(
         curves,
         {PCA: study.pca_level},
         title="Held-out squared error of each autoencoder while it trains, and that of PCA",
         x_label="training step",
         y_label="held-out squared error per image",
     )
-    return Markup(chart)
 
 
 def _digits(study: Study) -> str:
