@@ -7,7 +7,7 @@ with adbench_open/, the normal rows of every table there with at least 150 of th
 train, a quarter tests, split by the seed; standardised by the training rows; 2, 8 and D/4
 components. PCA is fitted on all training rows; the autoencoder gets the same rows, finds its own
 held-out part among them, and knows nothing of the test rows. The figure is the test squared error
-of ``isthmus.Autoencoder(k)``, nothing else set, divided by that of ``sklearn.decomposition.PCA(k)``.
+of ``isthmus.Autoencoder(k)``, nothing else set, divided by that of scikit-learn's ``PCA(k)``.
 """
 
 from __future__ import annotations

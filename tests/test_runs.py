@@ -149,7 +149,7 @@ def test_networks_of_ones_own_are_asked_for_by_name_and_not_changed(tmp_path: Pa
     for missing, kept in (("encoder", {"decoder": decoder()}), ("decoder", {"encoder": Tied()})):
         with pytest.raises(RunError, match=f"{missing} .* Pass it to load: load.path, {missing}="):
             load(path, **kept)
-    with pytest.raises(RunError, match="does not hold what its schema promises"):
+    with pytest.raises(RunError, match="encoder=Linear does not fit the network that was saved"):
         load(path, encoder=nn.Linear(D, K), decoder=decoder())
 
 
@@ -453,7 +453,7 @@ def test_whatever_is_changed_in_the_config_it_opens_or_is_refused(saved: Path) -
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda folder: folder / "nowhere", "does not exist. Give the folder that fit wrote"),
+        (lambda folder: folder / "nowhere", "does not exist. Give the folder that save"),
         (lambda folder: folder, "is no run: it has no config.json"),
         (lambda folder: Path(__file__), "is no folder"),
     ],

@@ -178,7 +178,7 @@ def contractive(
     n_components: int,
     hidden_layer_sizes: Sequence[int] = (128,),
     likelihood: str = "gaussian",
-    contraction: float = 0.1,
+    contraction: float = 1.0,
 ) -> Autoencoder:
     """−log p(x|m(x)) + λ‖∂m/∂x‖²_F: a code that moves little when its input does (Rifai 2011).
 

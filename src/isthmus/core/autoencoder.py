@@ -17,6 +17,7 @@ from torch.distributions import Distribution
 
 from isthmus.core.conditional import Conditional
 from isthmus.core.corruption import Corruption, GaussianNoise, Identity
+from isthmus.core.jacobian import need_closed_form
 from isthmus.core.likelihoods import Likelihood
 from isthmus.core.objectives import EvidenceBound, Objective
 from isthmus.core.penalties import KL, Contraction, Penalty, kl_per_latent
@@ -238,6 +239,8 @@ class Autoencoder(nn.Module):
                     "is not defined: a category has no derivative",
                     "Leave the contraction out, or use likelihood='gaussian' on encoded columns.",
                 )
+            if isinstance(part, Contraction) and part.method == "closed_form":
+                need_closed_form(self.encoder.net)
             if isinstance(part, KL) and self.objective.needs_density:
                 raise CombinationError(
                     f"KL beside {type(self.objective).__name__}",

@@ -86,8 +86,8 @@ class SaltAndPepper(Corruption):
         self.register_buffer("high", torch.ones(shape))
 
     def prepare(self, x: Tensor) -> None:
-        self.low = x.amin(0).to(self.low.dtype)
-        self.high = x.amax(0).to(self.high.dtype)
+        self.low = x.amin(0)
+        self.high = x.amax(0)
 
     def forward(self, x: Tensor) -> Corrupted:
         draw = torch.rand_like(x)

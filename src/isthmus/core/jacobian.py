@@ -73,13 +73,9 @@ def squared_jacobian(
         raise InvalidParameterError(
             f"contraction_method={method!r}", f"must be one of {', '.join(METHODS)}"
         )
+    if method == "closed_form":
+        need_closed_form(net)
     known = net if isinstance(net, KnowsJacobian) else None
-    if method == "closed_form" and (known is None or known.n_hidden_layers > 1):
-        raise CombinationError(
-            "contraction_method='closed_form'",
-            "needs an encoder of this package with at most one hidden layer",
-            "Use contraction_method='exact' or 'hutchinson'.",
-        )
     if method == "hutchinson":
         v = x.new_zeros(x.shape[0], n_probes, n_outputs)
         v[..., :n_components] = 2.0 * torch.randint_like(v[..., :n_components], 2) - 1.0
@@ -90,6 +86,16 @@ def squared_jacobian(
         return known.squared_jacobian(x, n_components)
     v = torch.eye(n_outputs, dtype=x.dtype, device=x.device)[:n_components]
     return _functional_rows(net, x, v.expand(x.shape[0], -1, -1)).square().sum((1, 2))
+
+
+def need_closed_form(net: nn.Module) -> None:
+    """Raise CombinationError unless the network has at most one hidden layer and is ours."""
+    if not isinstance(net, KnowsJacobian) or net.n_hidden_layers > 1:
+        raise CombinationError(
+            "contraction_method='closed_form'",
+            "needs an encoder of this package with at most one hidden layer",
+            "Use contraction_method='exact' or 'hutchinson'.",
+        )
 
 
 def _functional_rows(net: nn.Module, x: Tensor, v: Tensor) -> Tensor:

@@ -30,6 +30,7 @@ from isthmus.core.penalties import KL
 from isthmus.core.posteriors import LOG_VARIANCE_RANGE
 
 _CHUNK = 8192
+_MARGIN = 1e-5
 
 
 @runtime_checkable
@@ -80,7 +81,10 @@ def linear_start(autoencoder: Autoencoder, x: Tensor) -> pca.Spectrum | None:
     _set(out.linear, weight, bias)
     residual = _mean_residual(autoencoder, x, m, posterior.variance, weight)
     head.calibrate(residual)
-    net.set_constants(low=seen.amin(0), high=seen.amax(0))
+    low, high = seen.amin(0), seen.amax(0)
+    # pixels lie exactly on the border: rounding must not put them outside
+    margin = _MARGIN * (1 + high - low)
+    net.set_constants(low=low - margin, high=high + margin)
     if head.power:
         rms = float(residual.clamp(min=0).mean()) ** (1 / head.power)
         out.set_constants(gain=max(rms, MIN_SCALE))

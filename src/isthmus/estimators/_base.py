@@ -24,6 +24,7 @@ from isthmus.data.scaling import Scaling
 from isthmus.data.source import TensorSource
 from isthmus.engine.loop import Training
 from isthmus.engine.plan import Plan
+from isthmus.errors import DataError
 from isthmus.estimators import _input, _parameters
 from isthmus.estimators._defaults import recipe
 from isthmus.estimators._fitted import Fitted
@@ -36,6 +37,7 @@ _CHUNK = 8192
 # well below its spread over rows, and make a row's score depend on the row alone.
 _PAIRS = 8
 _CODES_KEPT = 5000
+MOST_CATEGORIES = 1000
 
 
 @dataclass(eq=False, repr=False)
@@ -248,7 +250,14 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _likelihood(self, x: Tensor) -> Likelihood:
         n_categories = 2
         if self.likelihood == "categorical":
-            n_categories = max(2, int(x.nan_to_num(0).max()) + 1)
+            highest = x.nan_to_num(0).amax(0)
+            n_categories = max(2, int(highest.max()) + 1)
+            if n_categories > MOST_CATEGORIES:
+                raise DataError(
+                    f"column {int(highest.argmax())} of X with the category {n_categories - 1}",
+                    f"has more than {MOST_CATEGORIES} categories, 0 to {MOST_CATEGORIES - 1}",
+                    "Number the categories from 0, or use another likelihood.",
+                )
         return likelihood(self.likelihood, (x.shape[1],), n_categories)
 
     def _plan(self, n_rows: int) -> tuple[Plan, Selection]:
@@ -289,6 +298,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _keep(self, result: Fit, source: TensorSource) -> None:
         self.autoencoder_ = result.autoencoder.cpu().eval()
+        self.n_samples_ = source.n_rows
         self.history_ = result.history
         self.n_steps_ = result.best_step
         rows = [row for row in result.history if row["step"] == result.best_step]

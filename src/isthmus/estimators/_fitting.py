@@ -252,7 +252,7 @@ def fit(
         training = Training(modules[0], plan)
         rounds = training.rounds(source.subset(parts[0][0]), seeds.order, validation)
     best = _snapshot(_members(training.kept)[-1])
-    start_loss = best_loss = residual = None
+    start_loss = best_loss = residual = start_residual = None
     waited = 0
     work = (plan.batch_size, max(p.numel() for p in training.module.parameters()))
     try:
@@ -272,7 +272,8 @@ def fit(
                     best, best_loss = _snapshot(_members(training.kept)[-1]), loss
                     result.best_step, waited = now.step, 0
                     residual = None if validation is None else validation.residual
-                start_loss = loss if start_loss is None else start_loss
+                if start_loss is None:
+                    start_loss, start_residual = loss, residual
                 progress = _progress(now, line, plan.steps, offset, result.best_step)
                 result.history.append(progress.as_dict())
                 if listener is not None:
@@ -288,7 +289,9 @@ def fit(
         gain = (start_loss - best_loss).double()
         error_of_gain = float(gain.std()) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
         if not float(gain.mean()) > GATE * error_of_gain:
-            result.stayed_linear, result.best_step, residual = True, 0, None
+            result.stayed_linear, result.best_step = True, 0
+            # with holes the start's own scale is that of imputed rows, which are too close
+            residual = None if source.mask is None else start_residual
             with fork(seeds.initialisation):
                 result.autoencoder = build()
             result.autoencoder.corruption.prepare(source.x)

@@ -39,6 +39,7 @@ def save(estimator: Estimator, path: str | os.PathLike[str], *, force: bool = Fa
         },
         "data": {
             "n_features": int(estimator.n_features_in_),
+            "n_rows": int(estimator.n_samples_),
             "feature_names": None if names is None else [str(name) for name in names],
         },
         "fit": {
@@ -96,7 +97,7 @@ def load(
         cls = MODELS[model["class"]]
         parameters = dict(model["parameters"])
         for name, given in (("encoder", encoder), ("decoder", decoder)):
-            parameters[name] = _network(name, parameters.get(name), given)
+            parameters[name] = _network(name, parameters.get(name), given, run)
         sizes = parameters.get("hidden_layer_sizes")
         parameters["hidden_layer_sizes"] = tuple(sizes) if isinstance(sizes, list) else sizes
         estimator: Estimator = cls(**parameters)
@@ -107,6 +108,8 @@ def load(
                 raise ValueError(f"{len(names)} names for {estimator.n_features_in_} features")
             estimator.feature_names_in_ = np.asarray(names, dtype=object)
         _restore(estimator, model, run)
+    except RunError:
+        raise
     except (
         LookupError,
         TypeError,
@@ -145,6 +148,7 @@ def _restore(estimator: Estimator, model: dict[str, Any], run: directory.Run) ->
     estimator._device = torch.device("cpu")
     estimator._architecture = architecture
     estimator.n_components_ = estimator._n_features_out = int(architecture["n_components"])
+    estimator.n_samples_ = int(run.config["data"]["n_rows"])
     estimator.history_ = run.history
     fit = run.config["fit"]
     for name in _FIGURES:
@@ -167,7 +171,9 @@ def _check_shapes(
         raise ValueError(f"codes has shape {tuple(codes.shape)} and must be (N, {n_components})")
 
 
-def _network(name: str, recorded: Any, given: nn.Module | None) -> nn.Module | None:
+def _network(
+    name: str, recorded: Any, given: nn.Module | None, run: directory.Run
+) -> nn.Module | None:
     if recorded is None:
         return None
     path = recorded["network"] if isinstance(recorded, dict) else str(recorded)
@@ -176,6 +182,21 @@ def _network(name: str, recorded: Any, given: nn.Module | None) -> nn.Module | N
             f"the run's {name} {path}",
             "is a network of your own, and a file may not import code",
             f"Pass it to load: load(path, {name}={path.rpartition('.')[2]}(...)).",
+        )
+    prefix = f"{_CORE}{name}.net."
+    saved = {
+        key.removeprefix(prefix): tuple(t.shape)
+        for key, t in run.tensors.items()
+        if key.startswith(prefix)
+    }
+    shapes = {key: tuple(t.shape) for key, t in given.state_dict().items()}
+    if shapes != saved:
+        odd = next(k for k in sorted({*shapes, *saved}) if shapes.get(k) != saved.get(k))
+        raise RunError(
+            f"{name}={type(given).__name__}",
+            f"does not fit the network that was saved, {path}: tensor {odd!r} is "
+            f"{shapes.get(odd, 'missing')} and was {saved.get(odd, 'missing')}",
+            "Build it with the arguments of the one that was fitted.",
         )
     return given
 

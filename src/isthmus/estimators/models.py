@@ -71,7 +71,7 @@ class Autoencoder(Estimator):
     Attributes:
         autoencoder_: the trained :class:`isthmus.core.autoencoder.Autoencoder`.
         scaling_: the fitted :class:`isthmus.data.scaling.Scaling`.
-        n_components_, n_features_in_, feature_names_in_: sizes and names.
+        n_components_, n_features_in_, n_samples_, feature_names_in_: sizes and names.
         history_: one dict a round: step, epoch, seconds, loss terms and held-out loss in nats
             per row, held-out squared error of the model and of PCA per row: both from the same
             (corrupted) rows, in squared data units, or in squared standard deviations where
@@ -129,7 +129,7 @@ class ContractiveAutoencoder(Estimator):
     """
 
     _: KW_ONLY
-    contraction: float = 0.1
+    contraction: float = 1.0
 
 
 @dataclass(eq=False, repr=False)

@@ -33,6 +33,7 @@ from isthmus.errors import RunError
 FORMAT = "isthmus-run"
 SCHEMA = 1
 CONFIG, TENSORS, HISTORY = "config.json", "model.safetensors", "history.json"
+_REMEDY = "Give the folder that save, or fit on the command line, wrote."
 FILES = frozenset({CONFIG, TENSORS, HISTORY})
 
 
@@ -150,12 +151,22 @@ def read(path: str | os.PathLike[str]) -> Run:
     """
     folder = Path(path)
     if not _there(folder, follow=True):
-        raise RunError(f"{folder}", "does not exist", "Give the folder that fit wrote (--out).")
+        raise RunError(
+            f"{folder}",
+            "does not exist",
+            _REMEDY,
+        )
     if not folder.is_dir():
-        raise RunError(f"{folder}", "is no folder", "Give the folder that fit wrote (--out).")
+        raise RunError(
+            f"{folder}",
+            "is no folder",
+            _REMEDY,
+        )
     if not (folder / CONFIG).is_file():
         raise RunError(
-            f"{folder}", f"is no run: it has no {CONFIG}", "Give the folder that fit wrote (--out)."
+            f"{folder}",
+            f"is no run: it has no {CONFIG}",
+            _REMEDY,
         )
     config = _read_json(folder / CONFIG)
     if not isinstance(config, dict) or config.get("format") != FORMAT:
