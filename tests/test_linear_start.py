@@ -242,7 +242,8 @@ def test_the_constants_are_the_box_of_the_rows_and_the_size_of_the_residual(
     constants = model.encoder.net.state_dict()
     prefix = "net." if likelihood == "poisson" else ""
     low, high = constants[f"{prefix}low"], constants[f"{prefix}high"]
-    assert torch.all(low < seen.amin(0)) and torch.all(high > seen.amax(0))
+    assert torch.all(low < seen.amin(0))
+    assert torch.all(high > seen.amax(0))
     span = 1 + seen.amax(0) - seen.amin(0)
     torch.testing.assert_close(low, seen.amin(0) - 1e-5 * span)
     torch.testing.assert_close(high, seen.amax(0) + 1e-5 * span)
