@@ -78,6 +78,9 @@ class Training:
         self.kept = module if plan.averaging == 0 else copy.deepcopy(module)
         self._parameters: list[Tensor] = [p for p in module.parameters() if p.requires_grad]
         self._averages: list[Tensor] = [p for p in self.kept.parameters() if p.requires_grad]
+        # walking through the modules costs as much as the averaging, so once
+        pairs = zip(self.kept.buffers(), module.buffers(), strict=True)
+        self._buffers = [(kept, now) for kept, now in pairs if kept.is_floating_point()]
         self._set_progress = getattr(module, "set_progress", None)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
@@ -131,9 +134,8 @@ class Training:
         decay = min(self.plan.averaging, self.step_count / (self.step_count + 9))
         with torch.no_grad():
             torch._foreach_lerp_(self._averages, self._parameters, 1 - decay)
-            for kept, now in zip(self.kept.buffers(), self.module.buffers(), strict=True):
-                if kept.is_floating_point():
-                    kept.copy_(now)
+            for kept, now in self._buffers:
+                kept.copy_(now)
 
     def _round(
         self,
