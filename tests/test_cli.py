@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from isthmus.cli import _config, _figures, _parameters
+from isthmus.cli import _config, _parameters
 from isthmus.cli._answer import as_json
 from isthmus.cli._options import verb
 from isthmus.cli._progress import figures, time_left
@@ -730,8 +730,3 @@ def test_progress_in_words() -> None:
 def test_what_is_not_finite_is_null() -> None:
     facts = {"a": np.float64("nan"), "b": [float("inf"), np.float32(1)], "c": Path("x"), "d": True}
     assert as_json(facts) == '{"a": null, "b": [null, "1.0"], "c": "x", "d": true}'
-
-
-def test_squared_errors_leave_out_what_is_missing() -> None:
-    x, y = np.array([[1.0, np.nan, 3.0]], dtype=np.float32), np.array([[2.0, 9.0, 1.0]])
-    np.testing.assert_array_equal(_figures.squared_error(x, y), [5.0])

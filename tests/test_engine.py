@@ -178,6 +178,15 @@ def test_progress_is_told_before_every_step() -> None:
     assert module.told == pytest.approx([t / PLAIN.steps for t in range(PLAIN.steps)])
 
 
+def test_training_without_a_known_end_is_past_every_warm_up() -> None:
+    module = new()
+    training = Training(module, Plan(steps=0, batch_size=8, constant=True))
+    batches = TensorSource(data()).shuffled(8, 0)
+    for _ in range(2):
+        training.step(next(batches))
+    assert module.told == [1.0, 1.0]
+
+
 def test_validation_is_not_part_of_training() -> None:
     with_it, without = new(), new()
     source = TensorSource(data())

@@ -33,7 +33,7 @@ from estimator_examples import (
     supported,
     with_holes,
 )
-from isthmus import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
+from isthmus import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder, load
 from isthmus.core.likelihoods import likelihood
 
 X = curved()
@@ -187,7 +187,8 @@ def test_a_pipeline_with_pandas_output_and_names() -> None:
     assert list(codes.columns) == ["autoencoder0", "autoencoder1"]
     assert (codes.index == frame.index).all()
     assert line.inverse_transform(codes).shape == X.shape
-    model = Autoencoder(K, **SMALL).fit(frame)
+    model = Autoencoder(K, **SMALL).set_output(transform="pandas").fit(frame)
+    assert (model.transform(frame).index == frame.index).all()
     assert list(model.feature_names_in_) == list("abcdef")
     assert list(model.get_feature_names_out()) == ["autoencoder0", "autoencoder1"]
     with pytest.raises(ValueError, match="feature names"):
@@ -302,6 +303,18 @@ def test_the_global_state_of_every_generator_is_left_alone(cls: type, tmp_path: 
         assert state() == before
 
 
+@each_class
+def test_models_are_float32_whatever_torchs_default_is(cls: type, tmp_path: Any) -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        model = cls(K, **options(cls)).fit(X)
+        again = load(model.save(tmp_path / "run"))
+        assert same_bits(again.transform(np.float32(X)), model.transform(np.float32(X)))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert {p.dtype for p in again.autoencoder_.parameters()} == {torch.float32}
+
+
 # ------------------------------------------------------------------------- missing entries
 
 
@@ -386,7 +399,7 @@ def test_the_score_of_a_code_without_spread_is_the_density_of_the_residual(name:
     scale = model.autoencoder_.likelihood.scale(torch.zeros(1, D, 1)).detach().double().numpy()
     density = stats.laplace if name == "laplace" else stats.norm
     by_hand = density.logpdf(X, model.reconstruct(X), scale * model.scaling_.scale.numpy()).sum(1)
-    np.testing.assert_allclose(model.score_samples(X), by_hand, rtol=1e-6)
+    np.testing.assert_allclose(model.score_samples(X), by_hand, rtol=1e-6, atol=1e-6)
 
 
 def test_the_linear_variational_one_scores_as_probabilistic_pca() -> None:
@@ -464,6 +477,14 @@ def test_samples_look_like_the_data() -> None:
     drawn = model.sample(2000, random_state=0)
     np.testing.assert_allclose(drawn.mean(0), X.mean(0), atol=0.25 * X.std())
     assert np.cov(drawn.T).trace() == pytest.approx(np.cov(model.reconstruct(X).T).trace(), rel=0.2)
+
+
+def test_salt_and_pepper_are_those_of_the_training_rows() -> None:
+    change = {"noise": "salt_and_pepper", "noise_level": 1.0}
+    model = DenoisingAutoencoder(K, **(SMALL | change)).fit(X)
+    one = model.corrupt(X[:1], random_state=0)  # one row is its own minimum and maximum
+    ends = np.stack([X.min(0), X.max(0)])
+    np.testing.assert_allclose(np.abs(ends - one).min(0), 0, atol=1e-5)
 
 
 @each_class

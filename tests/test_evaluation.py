@@ -32,6 +32,8 @@ def test_missing_entries_add_nothing() -> None:
     x, y = X.copy(), X + 1.0
     x[:, 0] = np.nan
     np.testing.assert_allclose(squared_error(x, y), squared_error(X[:, 1:], y[:, 1:]))
+    y[0, 1] = np.nan  # a reconstruction that is no number is not a perfect one
+    np.testing.assert_array_equal(np.isnan(squared_error(x, y)), np.arange(len(x)) == 0)
 
 
 def test_the_nearest_is_scipys() -> None:

@@ -154,14 +154,15 @@ def test_the_final_scale_is_the_optimum_of_the_held_out_rows(name: str, holes: b
 @pytest.mark.parametrize("early_stopping", ["auto", True, False])
 def test_history_is_in_nats_of_the_data(early_stopping: Any) -> None:
     change = {"early_stopping": early_stopping}
-    small, large = (Autoencoder(K, **(SMALL | change)).fit(s * X) for s in (1, 1024))
+    scale = 2.0**80  # its square is too large for float32
+    small, large = (Autoencoder(K, **(SMALL | change)).fit(s * X) for s in (1.0, scale))
     for a, b in zip(small.history_, large.history_, strict=True):
         for name in ("validation", "reconstruction", "loss"):
             if name in a:
-                shifted = a[name] + D * math.log(1024)
+                shifted = a[name] + D * math.log(scale)
                 assert b[name] == pytest.approx(shifted, rel=1e-9, nan_ok=True)
         for name in ("squared_error", "pca_squared_error"):
-            assert b[name] == pytest.approx(1024**2 * a[name], rel=1e-6, nan_ok=True)
+            assert b[name] == pytest.approx(scale**2 * a[name], rel=1e-6, nan_ok=True)
 
 
 @each_class
@@ -269,6 +270,13 @@ def test_a_diverging_loss_keeps_the_best_state_and_says_so(
     pca = PCA(K).fit(X)
     theirs = np.square(X - pca.inverse_transform(pca.transform(X))).sum(1).mean()
     assert np.square(X - model.reconstruct(X)).sum(1).mean() <= 1.001 * theirs
+
+
+def test_without_held_out_rows_weights_that_are_no_numbers_are_not_kept() -> None:
+    change = {"early_stopping": False, "learning_rate": 1e38, "max_epochs": 1, "batch_size": N}
+    with pytest.warns(UserWarning, match="no finite number after step 1; the state of step 0"):
+        model = Autoencoder(K, **(SMALL | change)).fit(X)
+    assert np.isfinite(model.reconstruct(X)).all()
 
 
 def test_a_loss_that_is_never_finite_is_an_error() -> None:

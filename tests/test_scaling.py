@@ -108,6 +108,16 @@ def test_constants_become_zeros_and_come_back(kind: str, value: float, dtype: to
     torch.testing.assert_close(scaling.invert(z), x.double(), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["common", "standard"])
+def test_what_may_be_rounding_stays_small(kind: str) -> None:
+    x = table().float()
+    x[:, 1] = 1e8 + 50 * x[:, 1]  # float32 steps by 8 there
+    assert float(Scaling.fit(x, kind).apply(x)[:, 1].abs().max()) < 5
+    x = table()
+    x[:, 1] = 1e20 / 3  # a mean of float64 is off by thousands there
+    assert float(Scaling.fit(x, kind).apply(x)[:, 1].abs().max()) < 1
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_missing_entries_are_left_out(kind: str) -> None:
     x = table()

@@ -8,17 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def squared_error(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
-    """Σ_d (x_d − y_d)² of each row, (N,), over the entries that are in both.
-
-    >>> squared_error(np.array([[1.0, np.nan]]), np.array([[3.0, 7.0]]))
-    array([4.])
-    """
-    difference = np.asarray(x, dtype=np.float64) - np.asarray(y, dtype=np.float64)
-    error: NDArray[np.float64] = np.nansum(difference**2, axis=1)
-    return error
-
-
 def describe(column: NDArray[Any]) -> dict[str, Any]:
     """Kind, missing entries and range of one column (N,) with at least one value.
 

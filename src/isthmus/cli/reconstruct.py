@@ -66,9 +66,9 @@ def reconstruct(
     """
     level, random_state = _level(noise, noise_level), seed_of(seed)
 
-    from isthmus.cli._figures import squared_error
     from isthmus.data.readers import read
     from isthmus.data.writers import check_destination, write
+    from isthmus.evaluation.reconstruction import squared_error
 
     check_destination(out, force)
     model = open_run(run)

@@ -38,9 +38,9 @@ def score(
     """Tell how well a model explains the rows of a table."""
     import numpy as np
 
-    from isthmus.cli._figures import squared_error
     from isthmus.data.readers import read
     from isthmus.data.writers import check_destination, write
+    from isthmus.evaluation.reconstruction import squared_error
 
     if out is not None:
         check_destination(out, force)

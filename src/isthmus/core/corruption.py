@@ -28,7 +28,13 @@ class Corrupted:
 
 
 class Corruption(nn.Module):
-    """Maps (N, *F) to :class:`Corrupted`; draws from torch's global generator."""
+    """Maps (N, *F) to :class:`Corrupted`; draws from torch's global generator.
+
+    Attributes:
+        reach: standard deviation of what it adds beyond the range of the data.
+    """
+
+    reach: float = 0.0
 
     def prepare(self, x: Tensor) -> None:
         """Learn constants from training rows (N, *F); most corruptions need none."""
@@ -50,6 +56,7 @@ class GaussianNoise(Corruption):
     def __init__(self, level: float) -> None:
         super().__init__()
         self.level = _at_least_zero(level)
+        self.reach = self.level
 
     def forward(self, x: Tensor) -> Corrupted:
         if self.level == 0.0:

@@ -18,6 +18,7 @@ Networks without a linear path are left as they are.
 
 from __future__ import annotations
 
+import math
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -31,6 +32,7 @@ from isthmus.core.posteriors import LOG_VARIANCE_RANGE
 
 _CHUNK = 8192
 _MARGIN = 1e-5
+_DEVIATIONS = 4.0
 
 
 @runtime_checkable
@@ -54,8 +56,14 @@ def view(net: nn.Module, x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def linear_start(autoencoder: Autoencoder, x: Tensor) -> pca.Spectrum | None:
+def linear_start(autoencoder: Autoencoder, x: Tensor, jitter: float = 0.0) -> pca.Spectrum | None:
     """Set the linear paths from the rows x (N, *F), all entries present.
+
+    Args:
+        autoencoder: built, not yet trained.
+        x: training rows.
+        jitter: noise on the encoder's input in training, in units of the likelihood's scale at
+            the start, that is of what the linear start leaves over; for Gaussian and Laplace.
 
     Returns:
         The spectrum of what the encoder sees, or None if there is no linear path to set.
@@ -81,9 +89,12 @@ def linear_start(autoencoder: Autoencoder, x: Tensor) -> pca.Spectrum | None:
     _set(out.linear, weight, bias)
     residual = _mean_residual(autoencoder, x, m, posterior.variance, weight)
     head.calibrate(residual)
+    if isinstance(head, LocationScale):
+        autoencoder.set_jitter(jitter * float(head.log_value.exp().mean()))
     low, high = seen.amin(0), seen.amax(0)
-    # pixels lie exactly on the border: rounding must not put them outside
-    margin = _MARGIN * (1 + high - low)
+    # Values often lie on the border (black pixels): neither rounding nor noise may be cut there.
+    noise = math.hypot(autoencoder.corruption.reach, float(autoencoder.jitter))
+    margin = _MARGIN * (1 + high - low) + _DEVIATIONS * noise
     net.set_constants(low=low - margin, high=high + margin)
     if head.power:
         rms = float(residual.clamp(min=0).mean()) ** (1 / head.power)

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from isthmus.random import fork
+
 # Up to this many features (or rows) the exact eigenvectors of the covariance (or Gram) matrix
 # cost under a second or two; beyond, a randomised decomposition of the first k.
 EXACT_SIZE = 2048
@@ -52,7 +54,7 @@ def spectrum(x: Tensor, n_components: int) -> Spectrum:
     n, n_features = x.shape
     rank = max(1, min(n_components, n - 1, n_features))
     mean = torch.stack([c.double().sum(0) for c in torch.split(x, _CHUNK)]).sum(0) / n
-    if n_features <= max(EXACT_SIZE, 0) and n_features <= 4 * n:
+    if n_features <= EXACT_SIZE and n_features <= 4 * n:
         covariance = torch.zeros(n_features, n_features, dtype=torch.float64, device=x.device)
         for chunk in torch.split(x, _CHUNK):
             centred = chunk.double() - mean
@@ -69,7 +71,8 @@ def spectrum(x: Tensor, n_components: int) -> Spectrum:
             axes = vt[:rank]
         else:
             extra = min(rank + 10, n, n_features)
-            _, singular, v = torch.svd_lowrank(centred, q=extra, niter=4)
+            with fork(0):  # it draws from the global generator
+                _, singular, v = torch.svd_lowrank(centred, q=extra, niter=4)
             axes = v.T[:rank]
         eigenvalues = singular[:rank].square() / n
     largest = axes.abs().argmax(1, keepdim=True)

@@ -40,17 +40,20 @@ class Scaling:
 
     @classmethod
     def fit(cls, x: Tensor, kind: Kind = "auto") -> Scaling:
-        """From training rows (N, D); NaN entries are left out, constant features get scale 1.
+        """From training rows (N, D); NaN entries are left out.
+
+        A feature that varies no more than rounding does is constant. Its scale is 1 (or the
+        common one), but never below that rounding, so that rounding stays small when scaled.
 
         Raises:
             InvalidParameterError: unknown kind.
         """
         if kind not in KINDS:
             raise InvalidParameterError(f"scaling={kind!r}", f"must be one of {', '.join(KINDS)}")
-        mean, deviation = _moments(x)
+        mean, deviation, rounding = _moments(x)
         if kind == "none":
             return cls(kind, torch.zeros_like(mean), torch.ones_like(mean))
-        varies = deviation > 0
+        varies = deviation > rounding
         some = deviation[varies]
         chosen = kind
         if kind == "auto":
@@ -58,8 +61,8 @@ class Scaling:
             chosen = "standard" if drowned else "common"
         if chosen == "common":
             common = some.square().mean().sqrt() if some.numel() else mean.new_ones(())
-            return cls(chosen, mean, common.expand_as(mean).clone())
-        return cls(chosen, mean, torch.where(varies, deviation, 1.0))
+            return cls(chosen, mean, torch.where(varies, common, rounding.clamp(min=common)))
+        return cls(chosen, mean, torch.where(varies, deviation, rounding.clamp(min=1.0)))
 
     @property
     def log_jacobian(self) -> Tensor:
@@ -86,10 +89,10 @@ class Scaling:
         return x.double() * self.scale + self.shift
 
 
-def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
+def _moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Mean and standard deviation of each feature over the rows that have it, float64.
 
-    A deviation below rounding error of the values counts as 0.
+    The third is the deviation up to which it may be the rounding error of the values.
     """
     chunks = torch.split(x, _CHUNK)
     n = torch.stack([(~c.isnan()).sum(0) for c in chunks]).sum(0).clamp(min=1).double()
@@ -97,6 +100,5 @@ def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
     square = torch.stack(
         [((c.double() - mean).nan_to_num(0.0).square() / n).sum(0) for c in chunks]
     ).sum(0)
-    deviation = square.sqrt()
     eps = torch.finfo(x.dtype).eps if x.is_floating_point() else 0.0
-    return mean, torch.where(deviation > 10 * eps * mean.abs(), deviation, 0.0)
+    return mean, square.sqrt(), 10 * eps * mean.abs()

@@ -87,7 +87,7 @@ class Training:
         """One step; returns each term's mean over the batch, () or (M,), without waiting."""
         plan, t = self.plan, self.step_count
         if self._set_progress is not None:
-            self._set_progress(t / max(1, plan.steps))
+            self._set_progress(t / plan.steps if plan.steps else 1.0)
         rate = plan.rate(min(t, plan.steps))
         for group, factor in zip(self._optimizer.param_groups, self._factors, strict=True):
             group["lr"] = rate * factor

@@ -32,10 +32,6 @@ from isthmus.estimators._fitting import Fit, Listener, Progress, Selection, fit
 from isthmus.random import Seeds, fork
 
 Array = NDArray[Any]
-_CHUNK = 8192
-# Antithetic deviates shared by all rows: 2 × 8 draws leave the bound's Monte Carlo error per row
-# well below its spread over rows, and make a row's score depend on the row alone.
-_PAIRS = 8
 _CODES_KEPT = 5000
 MOST_CATEGORIES = 1000
 
@@ -109,7 +105,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             plan,
             seeds,
             parts=parts,
-            unit=self.scaling_.unit.to(source.x),
+            unit=self.scaling_.unit.to(self._device),
             offset=self._offset(source),
             start=self.linear_start,
             jitter=_parameters.jitter(self, source.n_rows),
@@ -155,7 +151,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 nothing,
                 seeds,
                 parts=Selection().parts(source.n_rows, seeds.order),
-                unit=self.scaling_.unit.to(source.x),
+                unit=self.scaling_.unit.to(self._device),
                 start=self.linear_start,
             )
             self._keep(result, source)
@@ -238,7 +234,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self._n_features_out = self.n_components_
         sizes = self.hidden_layer_sizes
         hidden = (
-            recipe(len(x), x.shape[1]).hidden_layer_sizes
+            recipe(len(x), x.shape[1], self.n_components_).hidden_layer_sizes
             if isinstance(sizes, str)
             else tuple(int(n) for n in sizes)
         )
@@ -261,7 +257,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return likelihood(self.likelihood, (x.shape[1],), n_categories)
 
     def _plan(self, n_rows: int) -> tuple[Plan, Selection]:
-        auto = recipe(n_rows, self.n_features_in_)
+        auto = recipe(n_rows, self.n_features_in_, int(self.n_components))
         return _parameters.plan(self, auto, n_rows)
 
     def _describe(self, hidden: Sequence[int], n_categories: int) -> dict[str, Any]:
@@ -292,7 +288,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             **self._architecture,
             encoder=copy.deepcopy(self.encoder),
             decoder=copy.deepcopy(self.decoder),
-        )
+        ).float()  # whatever torch's default type is
         _parameters.check_networks(core, self.n_features_in_)
         return core.to(self._device)
 

@@ -22,6 +22,7 @@ PATIENCE = 24
 MOST_HELD_OUT = 2000
 # Up to this many rows the number of steps is cross-validated.
 FEW_ROWS = 1000
+FEW_COMPONENTS = 3
 WIDE = 512
 # Weights of a layer from which bfloat16 products pay for their casts.
 HEAVY = 1e5
@@ -29,7 +30,7 @@ HEAVY = 1e5
 
 @dataclass(frozen=True)
 class Recipe:
-    """The defaults for N rows of D features."""
+    """The defaults for N rows of D features and K components."""
 
     hidden_layer_sizes: tuple[int, ...]
     batch_size: int
@@ -39,16 +40,18 @@ class Recipe:
     precision: Precision = "float32"
 
 
-def recipe(n_rows: int, n_features: int) -> Recipe:
+def recipe(n_rows: int, n_features: int, n_components: int) -> Recipe:
     """The recipe for that size.
 
-    Width grows with the number of values in the data; the rate falls with the width and rises
-    with the root of the batch, and is low on few rows, where the best step comes early; the steps
-    are 30 passes, at least 2,000 and at most 6,000, or 4,000 of a wide network.
+    Width grows with the number of values in the data. Few components ask for a more curved map:
+    there, and where the rows suffice, a third hidden layer does more than width. The rate falls
+    with the width and rises with the root of the batch, and is low on few rows, where the best
+    step comes early; the steps are 30 passes, at least 2,000 and at most 4,000.
     """
     values = n_rows * n_features
-    steps_of_width = ((4e3, 64), (1e5, 128), (1e7, 256), (math.inf, 512))
-    width = next(width for most, width in steps_of_width if values < most)
+    deep = n_components <= FEW_COMPONENTS and n_rows > FEW_ROWS
+    limits = ((4e3, 64), (4e5 if deep else 1e5, 128), (1e7, 256), (math.inf, 512))
+    width = next(width for most, width in limits if values < most)
     batch = min(256, max(64, 2 ** round(math.log2(max(1.0, n_rows / 128)))))
     rate = min(1e-2, 1.28 / width * math.sqrt(batch / 64))
     if n_rows <= FEW_ROWS:
@@ -56,9 +59,9 @@ def recipe(n_rows: int, n_features: int) -> Recipe:
     elif width >= WIDE:
         rate = 8e-3
     return Recipe(
-        hidden_layer_sizes=(width, width),
+        hidden_layer_sizes=(width,) * (3 if deep else 2),
         batch_size=batch,
-        steps=int(min(4000 if width >= WIDE else 6000, max(2000, 30 * n_rows / batch))),
+        steps=int(min(4000, max(2000, 30 * n_rows / batch))),
         learning_rate=rate,
         n_folds=5 if n_rows <= FEW_ROWS else 0,
         precision="bfloat16" if width * n_features >= HEAVY and fast_bfloat16() else "float32",

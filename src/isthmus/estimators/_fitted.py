@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.base import TransformerMixin
 from sklearn.mixture import GaussianMixture
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
@@ -38,10 +39,11 @@ class _Derived:
     mixture: GaussianMixture | None = None
 
 
-class Fitted:
+class Fitted(TransformerMixin):
     """Methods of a fitted :class:`Estimator`; see :class:`isthmus.Autoencoder`.
 
-    Apart from the estimator's parameters, so that its attributes are no parameters.
+    Apart from the estimator's parameters, so that its attributes are no parameters. A transformer
+    itself, because scikit-learn's ``set_output`` wraps methods only where they are defined.
     """
 
     noise: str | None
@@ -164,7 +166,10 @@ class Fitted:
             noise_level = self.noise_level
         given = corruption(kind, noise_level, (self.n_features_in_,))
         x, mask = self._scaled(data, torch.float64)
-        given.prepare(x)
+        if kind == self._architecture["noise"]:  # what it learned, it learned from training rows
+            given.load_state_dict(self.autoencoder_.corruption.state_dict())
+        else:
+            given.prepare(x)
         with fork(int(check_random_state(random_state).randint(2**31 - 1))):
             noisy = self.scaling_.invert(given(x).x_tilde)
         if mask is not None:

@@ -23,7 +23,6 @@ from torch import Tensor, nn
 
 from isthmus.core import pca
 from isthmus.core.autoencoder import Autoencoder
-from isthmus.core.likelihoods import LocationScale
 from isthmus.core.linear_start import linear_start
 from isthmus.core.trace import sum_features
 from isthmus.data.source import TensorSource
@@ -173,8 +172,9 @@ class Validation:
                 trace = module.trace(x, *mask, corrupt=True)
                 losses.append(torch.stack(list(module.terms(trace).values())).sum(0))
                 p = trace.p if module.deterministic else module.decoder(trace.q.mean[None], 2)
-                error = ((module.likelihood.expectation(p)[0] - x) * self.unit).square()
-                errors.append(sum_features(error, x.ndim - 1, mask[0].float() if mask else None))
+                residual = (module.likelihood.expectation(p)[0] - x).double()
+                error = (residual * self.unit).square()  # float64: units may be 1e30
+                errors.append(sum_features(error, x.ndim - 1, mask[0].double() if mask else None))
         return {"loss": torch.cat(losses), "squared_error": torch.cat(errors)}
 
     def _mean_residual(self, module: Autoencoder, part: TensorSource) -> Tensor:
@@ -234,10 +234,7 @@ def fit(
             modules.append(build())
         modules[-1].corruption.prepare(source.x[train])
         # networks of the user's own have no linear path: nothing to start at, nothing to return to
-        start = start and linear_start(modules[-1], source.x[train]) is not None
-        head = modules[-1].likelihood
-        if jitter and isinstance(head, LocationScale):
-            modules[-1].set_jitter(jitter * float(head.log_value.exp().mean()))
+        start = start and linear_start(modules[-1], source.x[train], jitter) is not None
     held_out = [source.subset(rows) for _, rows in parts if rows is not None]
     validation = Validation(held_out, unit, seeds.noise) if held_out else None
     line = _pca_line(source, modules, [train for train, _ in parts], validation)
@@ -259,7 +256,10 @@ def fit(
         with suitable_threads(*work), fork(seeds.noise):
             for now in rounds:
                 loss = torch.zeros(1) if now.validation is None else now.validation["loss"]
+                kept = _members(training.kept)[-1]
                 finite = bool(loss.isfinite().all()) and math.isfinite(now.loss)
+                if validation is None:  # the last step's weights have not been through a loss yet
+                    finite = finite and all(bool(p.isfinite().all()) for p in kept.parameters())
                 if not finite and now.step == 0:
                     raise DivergedError(
                         "the loss before the first step",
@@ -269,7 +269,7 @@ def fit(
                 waited += 1
                 better = best_loss is None or float(loss.mean()) < float(best_loss.mean())
                 if finite and (better or validation is None):
-                    best, best_loss = _snapshot(_members(training.kept)[-1]), loss
+                    best, best_loss = _snapshot(kept), loss
                     result.best_step, waited = now.step, 0
                     residual = None if validation is None else validation.residual
                 if start_loss is None:

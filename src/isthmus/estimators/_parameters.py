@@ -87,7 +87,6 @@ def check(estimator: Estimator, n_features: int) -> None:
     _one_of("compile", estimator.compile, ("auto", True, False))
     _one_of("scaling", estimator.scaling, KINDS)
     _one_of("activation", estimator.activation, tuple(ACTIVATIONS))
-    _one_of("contraction_method", estimator.contraction_method, METHODS)
     warmup = estimator.kl_warmup
     if not isinstance(warmup, Real) or not 0 <= float(warmup) <= 1:
         raise InvalidParameterError(
@@ -232,7 +231,7 @@ def check_networks(core: Core, n_features: int) -> None:
         part.net.eval()
         try:
             with torch.no_grad():
-                out = part.net(torch.zeros(2, n_in))
+                out = part.net(torch.zeros(2, n_in, dtype=torch.float32))
         except RuntimeError as error:
             raise InvalidParameterError(
                 f"{name}={type(part.net).__name__}",

@@ -133,7 +133,7 @@ def _restore(estimator: Estimator, model: dict[str, Any], run: directory.Run) ->
             **architecture,
             encoder=copy.deepcopy(estimator.encoder),
             decoder=copy.deepcopy(estimator.decoder),
-        )
+        ).float()
     _check_shapes(run.tensors, core.feature_shape, core.n_components, estimator.n_features_in_)
     state = {
         name.removeprefix(_CORE): t for name, t in run.tensors.items() if name.startswith(_CORE)

@@ -26,12 +26,13 @@ def squared_error(x: Array, y: Array) -> Floats:
         y: (N, D).
 
     Returns:
-        (N,), squared units of the data, at least 0, lower is better. A missing entry adds nothing.
+        (N,), squared units of the data, at least 0, lower is better. A missing entry of x
+        adds nothing; a y that is NaN where x is not makes its row NaN.
 
     >>> squared_error(np.array([[1.0, np.nan]]), np.array([[3.0, 7.0]]))
     array([4.])
     """
-    error: Floats = np.nansum(np.square(x.astype(np.float64) - y), axis=1)
+    error: Floats = np.square(np.where(np.isnan(x), 0.0, x.astype(np.float64) - y)).sum(axis=1)
     return error
 
 
