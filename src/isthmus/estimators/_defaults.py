@@ -15,9 +15,9 @@ from isthmus.engine.plan import Precision
 # The linear paths start at their optimum: they follow at a fraction of the rate, undecayed.
 SLOW = (".linear.",)
 SLOW_FACTOR = 0.3
-# Held-out rows are looked at 80 times in a full run; 0.3 of it without a gain ends it.
-EVALUATIONS = 80
-PATIENCE = 24
+# Held-out rows are looked at 60 times in a full run; 0.3 of it without a gain ends it.
+EVALUATIONS = 60
+PATIENCE = 18
 # More held-out rows than this measure no better and only take from training.
 MOST_HELD_OUT = 2000
 # Up to this many rows the number of steps is cross-validated.
@@ -46,7 +46,7 @@ def recipe(n_rows: int, n_features: int, n_components: int) -> Recipe:
     Width grows with the number of values in the data. Few components ask for a more curved map:
     there, and where the rows suffice, a third hidden layer does more than width. The rate falls
     with the width and rises with the root of the batch, and is low on few rows, where the best
-    step comes early; the steps are 30 passes, at least 2,000 and at most 4,000.
+    step comes early; the steps are 30 passes, at least 1,500 and at most 4,000.
     """
     values = n_rows * n_features
     deep = n_components <= FEW_COMPONENTS and n_rows > FEW_ROWS
@@ -61,7 +61,7 @@ def recipe(n_rows: int, n_features: int, n_components: int) -> Recipe:
     return Recipe(
         hidden_layer_sizes=(width,) * (3 if deep else 2),
         batch_size=batch,
-        steps=int(min(4000, max(2000, 30 * n_rows / batch))),
+        steps=int(min(4000, max(1500, 30 * n_rows / batch))),
         learning_rate=rate,
         n_folds=5 if n_rows <= FEW_ROWS else 0,
         precision="bfloat16" if width * n_features >= HEAVY and fast_bfloat16() else "float32",
