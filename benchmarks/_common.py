@@ -53,3 +53,12 @@ def write(name: str, rows: list[dict[str, Any]], summary: dict[str, Any]) -> Pat
     text = json.dumps({"machine": machine, "summary": summary, "rows": rows}, indent=1)
     path.write_text(text + "\n", encoding="utf-8")
     return path
+
+
+def read(name: str) -> list[dict[str, Any]]:
+    """The rows of benchmarks/results/NAME.json, none if there is no such file."""
+    path = RESULTS / f"{name}.json"
+    if not path.is_file():
+        return []
+    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    return rows

@@ -1,6 +1,9 @@
 """The default autoencoder against PCA with as many components, on held-out rows.
 
     ISTHMUS_DATA=folder python -m benchmarks.versus_pca [--seeds 5] [--jobs 2] [--sets wine,digits]
+                                                        [--append]
+
+The results file is written after every set; ``--append`` keeps what it holds of other sets.
 
 Data: scikit-learn's digits, breast_cancer, wine, diabetes, and, where ISTHMUS_DATA names a folder
 with adbench_open/, the normal rows of every table there with at least 150 of them. Three quarters
@@ -110,17 +113,30 @@ def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+def total(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Median and worst of the means over seeds."""
+    means = [s["ratio"] for s in summarise(rows)]
+    return {
+        "settings": len(means),
+        "median": statistics.median(means),
+        "worst": max(means),
+        "above_1.01": sum(m > 1.01 for m in means),
+    }
+
+
 def main() -> None:
     """Print the table, the worst and the median."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=2, help="processes, one thread each if over 1")
     parser.add_argument("--sets", default="", help="names, separated by commas; all by default")
+    parser.add_argument("--append", action="store_true", help="keep the results of other sets")
     options = parser.parse_args()
     wanted = [name for name in options.sets.split(",") if name]
     sets = {n: o for n, o in tables().items() if not wanted or n in wanted}
     threads = 1 if options.jobs > 1 else torch.get_num_threads()
-    rows: list[dict[str, Any]] = []
+    kept = _common.read("versus_pca") if options.append else []
+    rows = [row for row in kept if row["set"] not in sets]
     print(f"{'set':18}{'rows':>8}{'D':>6}{'k':>5}{'ratio':>8}{'worst':>8}{'sec':>8}  stayed at PCA")
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
         jobs = {
@@ -130,6 +146,7 @@ def main() -> None:
         for name in sets:
             new = [row for job in jobs[name] for row in job.result()]
             rows += new
+            _common.write("versus_pca", rows, total(rows))
             for s in summarise(new):
                 print(
                     f"{s['set']:18}{s['rows']:8}{s['features']:6}{s['components']:5}"
@@ -137,17 +154,10 @@ def main() -> None:
                     f"  {s['linear']} of {s['seeds']}",
                     flush=True,
                 )
-    means = [s["ratio"] for s in summarise(rows)]
-    summary = {
-        "settings": len(means),
-        "median": statistics.median(means),
-        "worst": max(means),
-        "above_1.01": sum(m > 1.01 for m in means),
-    }
-    path = _common.write("versus_pca", rows, summary)
+    summary = total(rows)
     print(
-        f"{len(means)} settings: median {summary['median']:.3f} x PCA, worst mean over seeds "
-        f"{summary['worst']:.3f}, above 1.01: {summary['above_1.01']}  ({path})"
+        f"{summary['settings']} settings: median {summary['median']:.3f} x PCA, worst mean over "
+        f"seeds {summary['worst']:.3f}, above 1.01: {summary['above_1.01']}"
     )
 
 

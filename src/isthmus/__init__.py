@@ -1,4 +1,4 @@
-"""Autoencoders as dependable as PCA: they start at it, and never end behind it.
+"""Autoencoders as dependable as PCA: they start at it, and leave it only for what is better.
 
 The public names are loaded on first use (PEP 562), so that ``import isthmus`` costs milliseconds
 and imports neither torch nor scikit-learn.

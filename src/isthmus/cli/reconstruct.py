@@ -75,7 +75,6 @@ def reconstruct(
     table = read(data, drop=names_of(drop))
     clean, seen = table.values, table
     if noise is not None:
-        level = level if level is not None else model.noise_level or 0.5
         noisy = model.corrupt(table, noise, level, random_state=random_state)
         seen = replace(table, values=noisy)
     result = model.reconstruct(seen)

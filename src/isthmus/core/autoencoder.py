@@ -210,6 +210,12 @@ class Autoencoder(nn.Module):
                 "leaves no category",
                 "Use noise='swap'.",
             )
+        if self.emphasis == 0 and isinstance(self.corruption, GaussianNoise):
+            raise CombinationError(
+                "emphasis=0 with GaussianNoise",
+                "leaves no entry in the likelihood: Gaussian noise touches all of them",
+                "Use an emphasis above 0.",
+            )
         names = [penalty.name for penalty in self.active_penalties]
         if len(set(names)) < len(names):
             raise CombinationError(f"penalties {names}", "name the same term twice")

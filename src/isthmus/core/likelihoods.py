@@ -66,6 +66,11 @@ class Likelihood(Head):
         """Whether :meth:`calibrate` is the closed-form optimum of a learned scale."""
         return False
 
+    @property
+    def shares_scale(self) -> bool:
+        """Whether one free scale serves all features."""
+        return False
+
     def expectation(self, p: Distribution) -> Tensor:
         """E[x|z], (..., *F), in the units of the target; the mode where a mean has no sense."""
         return p.mean
@@ -116,6 +121,11 @@ class LocationScale(Likelihood):
     def free_scale(self) -> bool:
         """Whether the scale is a parameter of its own, shared or per feature."""
         return self.kind in ("shared", "feature")
+
+    @property
+    def shares_scale(self) -> bool:
+        """Whether the scale is one number."""
+        return self.kind == "shared"
 
     def scale(self, raw: Tensor) -> Tensor:
         """Scale of each entry, broadcastable to (..., *F)."""

@@ -1,4 +1,4 @@
-"""Before the first step the autoencoder is the best linear one: PCA, or probabilistic PCA.
+"""Before the first step the autoencoder is the best linear one of its kind, PCA above all.
 
 One mechanism serves every head. The linear path of the encoder becomes the closed-form linear
 posterior z|x of :mod:`isthmus.core.pca`: whitened principal components for a Delta encoder,
@@ -7,6 +7,9 @@ the least-squares regression of the likelihood's ``raw_target`` (the link functi
 on the codes,
 
     W = Cov(t, m) (Cov(m) + diag(v))⁻¹ ,   m = E[z|x],  v = Var[z|x].
+
+For Gaussian noise of deviation s on the input, s² times the squared size of each row of the
+encoder's path is added to v, which makes the start the best linear denoiser.
 
 For a Gaussian likelihood the target is x itself, and W is exactly that of PCA (v = 0) or of
 probabilistic PCA (v = σ²Λ⁻¹). For other likelihoods this is *not* an optimum of the loss:
@@ -43,6 +46,10 @@ class HasLinearPath(Protocol):
     def linear(self) -> nn.Linear | None:
         """The path, or None when the network was built without one."""
 
+    @property
+    def box(self) -> tuple[Tensor, Tensor]:
+        """Lowest and highest input that the non-linear part tells apart, each (D',)."""
+
     def set_constants(
         self, low: Tensor | None = None, high: Tensor | None = None, gain: float | None = None
     ) -> None:
@@ -56,14 +63,12 @@ def view(net: nn.Module, x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def linear_start(autoencoder: Autoencoder, x: Tensor, jitter: float = 0.0) -> pca.Spectrum | None:
+def linear_start(autoencoder: Autoencoder, x: Tensor) -> pca.Spectrum | None:
     """Set the linear paths from the rows x (N, *F), all entries present.
 
     Args:
         autoencoder: built, not yet trained.
         x: training rows.
-        jitter: noise on the encoder's input in training, in units of the likelihood's scale at
-            the start, that is of what the linear start leaves over; for Gaussian and Laplace.
 
     Returns:
         The spectrum of what the encoder sees, or None if there is no linear path to set.
@@ -85,21 +90,49 @@ def linear_start(autoencoder: Autoencoder, x: Tensor, jitter: float = 0.0) -> pc
         [(c.double() - spectrum.mean) @ posterior.weight.T for c in torch.split(seen, _CHUNK)]
     )
     head = autoencoder.likelihood
-    weight, bias = _regress(head, x, m, posterior.variance)
+    # Gaussian noise of deviation s on the input moves the codes by s²·diag(WWᵀ), W's rows being
+    # orthogonal: with it the start is the best linear denoiser U diag(λ/(λ+s²)) Uᵀ, not PCA
+    level = autoencoder.corruption.reach
+    variance = posterior.variance + level**2 * posterior.weight.square().sum(1)
+    weight, bias = _regress(head, x, m, variance)
     _set(out.linear, weight, bias)
-    residual = _mean_residual(autoencoder, x, m, posterior.variance, weight)
+    residual = _mean_residual(autoencoder, x, m, variance, weight)
     head.calibrate(residual)
-    if isinstance(head, LocationScale):
-        autoencoder.set_jitter(jitter * float(head.log_value.exp().mean()))
-    low, high = seen.amin(0), seen.amax(0)
-    # Values often lie on the border (black pixels): neither rounding nor noise may be cut there.
-    noise = math.hypot(autoencoder.corruption.reach, float(autoencoder.jitter))
-    margin = _MARGIN * (1 + high - low) + _DEVIATIONS * noise
-    net.set_constants(low=low - margin, high=high + margin)
+    set_box(autoencoder, x)
     if head.power:
         rms = float(residual.clamp(min=0).mean()) ** (1 / head.power)
         out.set_constants(gain=max(rms, MIN_SCALE))
     return spectrum
+
+
+def has_linear_paths(autoencoder: Autoencoder) -> bool:
+    """Whether both networks have a linear path to start at."""
+    nets = (autoencoder.encoder.net, autoencoder.decoder.net)
+    return all(isinstance(net, HasLinearPath) and net.linear is not None for net in nets)
+
+
+@torch.no_grad()
+def set_box(autoencoder: Autoencoder, x: Tensor, *, widen: bool = False) -> None:
+    """Set the box outside of which the encoder's non-linear part stays as it is at the border.
+
+    Args:
+        autoencoder: one whose encoder has a linear path; others are left as they are.
+        x: (N, *F) training rows.
+        widen: whether the box grows to take in these rows, instead of being theirs.
+    """
+    net = autoencoder.encoder.net
+    if not isinstance(net, HasLinearPath) or net.linear is None:
+        return
+    seen = view(net, x)
+    low, high = seen.amin(0), seen.amax(0)
+    # Values often lie on the border (black pixels): neither rounding nor noise may be cut there.
+    noise = math.hypot(autoencoder.corruption.reach, float(autoencoder.jitter))
+    margin = _MARGIN * (1 + high - low) + _DEVIATIONS * noise
+    low, high = low - margin, high + margin
+    if widen:
+        before = net.box
+        low, high = torch.minimum(low, before[0]), torch.maximum(high, before[1])
+    net.set_constants(low=low, high=high)
 
 
 def _posterior(autoencoder: Autoencoder, spectrum: pca.Spectrum) -> pca.LinearPosterior:

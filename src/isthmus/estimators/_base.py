@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -20,10 +21,12 @@ from torch import Tensor, nn
 from isthmus import presets
 from isthmus.core.autoencoder import Autoencoder as Core
 from isthmus.core.likelihoods import Likelihood, likelihood
+from isthmus.core.linear_start import set_box
 from isthmus.data.scaling import Scaling
 from isthmus.data.source import TensorSource
 from isthmus.engine.loop import Training
 from isthmus.engine.plan import Plan
+from isthmus.engine.threads import suitable_threads
 from isthmus.errors import DataError
 from isthmus.estimators import _input, _parameters
 from isthmus.estimators._defaults import recipe
@@ -93,6 +96,11 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         Ctrl-C ends training and keeps the best state so far (``interrupted_`` is then True).
         """
+        with self._unchanged_on_error():
+            self._fit(X, callback)
+        return self
+
+    def _fit(self, X: Any, callback: Listener | None) -> None:
         data = _input.rows(self, X, reset=True, min_rows=2)
         _parameters.check(self, data.shape[1])
         seeds = self._seeds(self.random_state)
@@ -113,14 +121,23 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         )
         self._keep(result, source)
         if result.interrupted:
-            warnings.warn("Training was interrupted; the best state so far is kept.", stacklevel=2)
+            warnings.warn("Training was interrupted; the best state so far is kept.", stacklevel=3)
         if result.diverged:
             warnings.warn(
                 f"The loss is no finite number after step {result.history[-1]['step']}; the state "
                 f"of step {self.n_steps_} is kept. Try a lower learning_rate.",
-                stacklevel=2,
+                stacklevel=3,
             )
-        return self
+
+    @contextmanager
+    def _unchanged_on_error(self) -> Iterator[None]:
+        """Nothing is lost: a fit that fails leaves the estimator as it was."""
+        before = dict(self.__dict__)
+        try:
+            yield
+        except BaseException:
+            self.__dict__ = before
+            raise
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """One pass over these rows at a constant learning rate.
@@ -163,8 +180,10 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         # another order at every call, so that the rows left over by whole batches change
         seeds = Seeds.derive(self._partial_seed.order + training.step_count)
         self.autoencoder_.to(self._device)
+        set_box(self.autoencoder_, source.x, widen=True)
+        work = (training.plan.batch_size, max(p.numel() for p in self.autoencoder_.parameters()))
         try:
-            with fork(seeds.noise):
+            with suitable_threads(*work), fork(seeds.noise):
                 self.autoencoder_.train()
                 batches = source.shuffled(training.plan.batch_size, seeds.order)
                 for _ in range(steps):
@@ -223,8 +242,6 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         head.check(x)
         self._device = _parameters.device(self.device)
         kind = _parameters.scaling(self.scaling, head, self.likelihood)
-        # from here on attributes change: a fit that fails leaves no fitted estimator behind
-        self.__dict__.pop("autoencoder_", None)
         self.scaling_ = Scaling.fit(x if len(train) == len(x) else x[train], kind)
         self._fill = torch.zeros(x.shape[1], dtype=torch.float64)
         if head.support != "real" and bool(x.isnan().any()):

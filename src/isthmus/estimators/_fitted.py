@@ -94,16 +94,7 @@ class Fitted(TransformerMixin):
         Expectations use 16 fixed deviates, the same for every row.
         """
         data, module = self._ready(X)
-        generator = torch.Generator().manual_seed(0)
-        half = torch.randn(_PAIRS, self.n_components_, generator=generator, dtype=torch.float64)
-        # orthonormal columns: the deviates' covariance is I (for each block of latents), so that
-        # the bound of a linear decoder, probabilistic PCA, is exact
-        half = (
-            torch.cat([torch.linalg.qr(b)[0] for b in torch.split(half, _PAIRS, 1)], 1)
-            * _PAIRS**0.5
-        )
-        noise = torch.cat([half, -half])
-        noise = noise[:1] * 0 if module.deterministic else noise
+        noise = self._deviates(module)
         jacobian = self.scaling_.log_jacobian
 
         def evidence(x: Tensor, mask: Tensor) -> Tensor:
@@ -111,6 +102,26 @@ class Fitted(TransformerMixin):
             return bound.double() + (mask * jacobian).sum(1)
 
         return self._map(data, evidence, rows=max(256, _CHUNK // len(noise)))
+
+    def _deviates(self, module: Core) -> Tensor:
+        """(S, K) standard deviates for all rows: a cubature for the mean over q.
+
+        An importance bound is no mean, and a bound only for independent draws: it gets those.
+        """
+        generator = torch.Generator().manual_seed(0)
+        if module.deterministic:
+            return torch.zeros(1, self.n_components_, dtype=torch.float64)
+        if module.objective.needs_density:
+            shape = (2 * _PAIRS, self.n_components_)
+            return torch.randn(shape, generator=generator, dtype=torch.float64)
+        half = torch.randn(_PAIRS, self.n_components_, generator=generator, dtype=torch.float64)
+        # orthonormal columns: the deviates' covariance is I (for each block of latents), so that
+        # the bound of a linear decoder, probabilistic PCA, is exact
+        half = (
+            torch.cat([torch.linalg.qr(b)[0] for b in torch.split(half, _PAIRS, 1)], 1)
+            * _PAIRS**0.5
+        )
+        return torch.cat([half, -half])
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean of :meth:`score_samples`: nats per row, higher is better."""

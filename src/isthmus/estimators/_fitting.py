@@ -23,9 +23,10 @@ from torch import Tensor, nn
 
 from isthmus.core import pca
 from isthmus.core.autoencoder import Autoencoder
-from isthmus.core.linear_start import linear_start
+from isthmus.core.likelihoods import LocationScale
+from isthmus.core.linear_start import has_linear_paths, linear_start, set_box
 from isthmus.core.trace import sum_features
-from isthmus.data.source import TensorSource
+from isthmus.data.source import Source, TensorSource
 from isthmus.data.split import folds, hold_out
 from isthmus.engine.ensemble import Ensemble, EnsembleSource
 from isthmus.engine.loop import Round, Training
@@ -190,7 +191,7 @@ class Validation:
                 count = count + there.sum(0)
         assert isinstance(total, Tensor)  # noqa: S101  (no part is empty)
         assert isinstance(count, Tensor)  # noqa: S101
-        if head.state_dict()["log_value"].ndim == 0:  # one scale: every entry counts alike
+        if head.shares_scale:  # every entry counts alike
             total, count = total.sum().expand_as(total), count.sum().expand_as(count)
         return total / count.clamp(min=1)
 
@@ -220,7 +221,7 @@ def fit(
         offset: nats per sample that scaling adds to a loss.
         start: whether training starts from (and may return to) the linear start.
         jitter: noise on the encoder's input in training, in units of the likelihood's scale at
-            the start, that is of what PCA leaves over.
+            the start: of what PCA leaves over, or 1 without a linear start.
         listener: called after every round.
 
     Raises:
@@ -228,78 +229,112 @@ def fit(
 
     KeyboardInterrupt ends training and keeps the best state so far.
     """
-    modules = []
-    for train, _ in parts:
-        with fork(seeds.initialisation):
-            modules.append(build())
-        modules[-1].corruption.prepare(source.x[train])
-        # networks of the user's own have no linear path: nothing to start at, nothing to return to
-        start = start and linear_start(modules[-1], source.x[train], jitter) is not None
-    held_out = [source.subset(rows) for _, rows in parts if rows is not None]
+    rows = [source.x[train] for train, _ in parts]
+    modules = [_begin(build, seeds, x, start, jitter) for x in rows]
+    # networks of the user's own have no linear path: nothing to start at, nothing to return to
+    start = start and has_linear_paths(modules[-1])
+    held_out = [source.subset(part) for _, part in parts if part is not None]
     validation = Validation(held_out, unit, seeds.noise) if held_out else None
-    line = _pca_line(source, modules, [train for train, _ in parts], validation)
+    line = _pca_line(rows, modules, validation)
     with fork(seeds.initialisation):
         result = Fit(build())
     if len(modules) > 1:
         training = Training(Ensemble(modules), plan)
-        rounds = training.rounds(
-            EnsembleSource(source, [train for train, _ in parts]), seeds.order, validation
-        )
+        batches: Source = EnsembleSource(source, [train for train, _ in parts])
     else:
         training = Training(modules[0], plan)
-        rounds = training.rounds(source.subset(parts[0][0]), seeds.order, validation)
-    best = _snapshot(_members(training.kept)[-1])
-    start_loss = best_loss = residual = start_residual = None
-    waited = 0
+        batches = source.subset(parts[0][0])
+    search = _Search(plan.patience, validation, _snapshot(_members(training.kept)[-1]))
     work = (plan.batch_size, max(p.numel() for p in training.module.parameters()))
     try:
         with suitable_threads(*work), fork(seeds.noise):
-            for now in rounds:
-                loss = torch.zeros(1) if now.validation is None else now.validation["loss"]
-                kept = _members(training.kept)[-1]
-                finite = bool(loss.isfinite().all()) and math.isfinite(now.loss)
-                if validation is None:  # the last step's weights have not been through a loss yet
-                    finite = finite and all(bool(p.isfinite().all()) for p in kept.parameters())
-                if not finite and now.step == 0:
-                    raise DivergedError(
-                        "the loss before the first step",
-                        "is not a finite number",
-                        "Look for values of extreme size in the data, or change the likelihood.",
-                    )
-                waited += 1
-                better = best_loss is None or float(loss.mean()) < float(best_loss.mean())
-                if finite and (better or validation is None):
-                    best, best_loss = _snapshot(kept), loss
-                    result.best_step, waited = now.step, 0
-                    residual = None if validation is None else validation.residual
-                if start_loss is None:
-                    start_loss, start_residual = loss, residual
-                progress = _progress(now, line, plan.steps, offset, result.best_step)
+            for now in training.rounds(batches, seeds.order, validation):
+                ended = search.look(now, _members(training.kept)[-1])
+                progress = _progress(now, line, plan.steps, offset, search.best_step)
                 result.history.append(progress.as_dict())
                 if listener is not None:
                     listener(progress)
-                result.diverged = not finite
-                patient = plan.patience is None or validation is None or waited < plan.patience
-                if not finite or not patient:
+                if ended:
                     break
     except KeyboardInterrupt:
         result.interrupted = True
-    _load(result.autoencoder, best)
-    if start and validation is not None and start_loss is not None and best_loss is not None:
-        gain = (start_loss - best_loss).double()
-        error_of_gain = float(gain.std()) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
-        if not float(gain.mean()) > GATE * error_of_gain:
-            result.stayed_linear, result.best_step = True, 0
-            # with holes the start's own scale is that of imputed rows, which are too close
-            residual = None if source.mask is None else start_residual
-            with fork(seeds.initialisation):
-                result.autoencoder = build()
-            result.autoencoder.corruption.prepare(source.x)
-            linear_start(result.autoencoder, source.x)
+    result.diverged, result.best_step = search.diverged, search.best_step
+    result.autoencoder.load_state_dict(search.best)
+    residual = search.residual
+    if start and not search.worth_leaving():
+        result.stayed_linear, result.best_step = True, 0
+        residual = search.start_residual
+        result.autoencoder = _begin(build, seeds, source.x, start, jitter)
     if residual is not None and result.autoencoder.likelihood.free_scale:
         result.autoencoder.likelihood.calibrate(residual)
     result.autoencoder.eval()
     return result
+
+
+def _begin(
+    build: Callable[[], Autoencoder], seeds: Seeds, x: Tensor, start: bool, jitter: float
+) -> Autoencoder:
+    """A new autoencoder at its start for those rows."""
+    with fork(seeds.initialisation):
+        module = build()
+    module.corruption.prepare(x)
+    if start:
+        linear_start(module, x)
+    head = module.likelihood
+    if isinstance(head, LocationScale):
+        module.set_jitter(jitter * float(head.log_value.exp().mean()))
+    set_box(module, x)
+    return module
+
+
+class _Search:
+    """The best state so far, by the losses of held-out rows; without any, the latest state."""
+
+    def __init__(
+        self, patience: int | None, validation: Validation | None, state: dict[str, Tensor]
+    ) -> None:
+        self.patience = patience
+        self.validation = validation
+        self.best = state
+        self.best_step = 0
+        self.best_loss: Tensor | None = None
+        self.start_loss: Tensor | None = None
+        self.residual: Tensor | None = None
+        self.start_residual: Tensor | None = None
+        self.diverged = False
+        self._waited = 0
+
+    def look(self, now: Round, kept: Autoencoder) -> bool:
+        """Take in a round; whether training should end."""
+        loss = torch.zeros(1) if now.validation is None else now.validation["loss"]
+        finite = bool(loss.isfinite().all()) and math.isfinite(now.loss)
+        if self.validation is None:  # the last step's weights have not been through a loss yet
+            finite = finite and all(bool(p.isfinite().all()) for p in kept.parameters())
+        if not finite and now.step == 0:
+            raise DivergedError(
+                "the loss before the first step",
+                "is not a finite number",
+                "Look for values of extreme size in the data, or change the likelihood.",
+            )
+        self._waited += 1
+        better = self.best_loss is None or float(loss.mean()) < float(self.best_loss.mean())
+        if finite and (better or self.validation is None):
+            self.best, self.best_step, self.best_loss = _snapshot(kept), now.step, loss
+            self.residual = None if self.validation is None else self.validation.residual
+            self._waited = 0
+        if self.start_loss is None:
+            self.start_loss, self.start_residual = loss, self.residual
+        self.diverged = not finite
+        tired = self.patience is not None and self._waited >= self.patience
+        return self.diverged or (tired and self.validation is not None)
+
+    def worth_leaving(self) -> bool:
+        """Whether the best state beats the start by more than GATE standard errors."""
+        if self.validation is None or self.start_loss is None or self.best_loss is None:
+            return True
+        gain = (self.start_loss - self.best_loss).double()
+        error = float(gain.std()) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
+        return float(gain.mean()) > GATE * error
 
 
 def _members(module: nn.Module) -> list[Autoencoder]:
@@ -308,10 +343,7 @@ def _members(module: nn.Module) -> list[Autoencoder]:
 
 
 def _pca_line(
-    source: TensorSource,
-    modules: list[Autoencoder],
-    trains: list[Tensor],
-    validation: Validation | None,
+    rows: list[Tensor], modules: list[Autoencoder], validation: Validation | None
 ) -> float:
     """Held-out squared error per row of PCA with as many components, on the same task.
 
@@ -320,8 +352,8 @@ def _pca_line(
     if validation is None:
         return math.nan
     errors = []
-    for module, train, part in zip(modules, trains, validation.parts, strict=False):
-        s = pca.spectrum(source.x[train], module.n_components)
+    for module, train, part in zip(modules, rows, validation.parts, strict=False):
+        s = pca.spectrum(train, module.n_components)
         with fork(validation.noise_seed):
             for x, *mask in part.batches(_CHUNK):
                 centred = module.corruption(x).x_tilde.flatten(1).double() - s.mean
@@ -354,7 +386,3 @@ def _progress(now: Round, line: float, steps: int, offset: float, best_step: int
 
 def _snapshot(module: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in module.state_dict().items()}
-
-
-def _load(module: nn.Module, state: dict[str, Tensor]) -> None:
-    module.load_state_dict(state)

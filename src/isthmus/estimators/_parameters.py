@@ -119,7 +119,10 @@ def jitter(estimator: Estimator, n_rows: int) -> float:
     """Noise on the encoder's input in training; "auto" spares models with a regulariser."""
     if estimator.jitter != "auto":
         return float(estimator.jitter)
-    return 0.0 if _regularised(estimator) else auto_jitter(n_rows)
+    own = estimator.encoder is not None or estimator.decoder is not None
+    if _regularised(estimator) or own or not estimator.linear_start:
+        return 0.0
+    return auto_jitter(n_rows)
 
 
 def _is_whole(value: Any) -> bool:

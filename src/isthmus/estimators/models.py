@@ -57,7 +57,7 @@ class Autoencoder(Estimator):
         weight_decay: decoupled decay of the non-linear layers' matrices.
         early_stopping: "auto" cross-validates the number of steps on up to 1,000 rows and
             holds rows out above; True always holds rows out; False trains to the end.
-        validation_fraction: share of the rows held out, between 0 and 1.
+        validation_fraction: share of the rows held out, between 0 and 1; at most 2,000 rows.
         patience: rounds without improvement (of 60 in a full run) after which training ends.
         encoder: your own ``nn.Module`` from (N, D) to (N, K), or (N, 2K) with ``beta``.
         decoder: your own ``nn.Module`` from (N, K) to the likelihood's raw outputs, (N, D) for

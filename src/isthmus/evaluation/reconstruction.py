@@ -49,11 +49,11 @@ def nearest_squared_distance(x: Array, reference: Array) -> Floats:
     >>> nearest_squared_distance(np.array([[0.0], [5.0]]), np.array([[1.0], [3.0]]))
     array([1., 4.])
     """
-    parts = [
-        np.square(x[start : start + _CHUNK, None] - reference[None]).sum(2).min(1)
-        for start in range(0, len(x), _CHUNK)
-    ]
-    return np.concatenate(parts).astype(np.float64)
+    from sklearn.neighbors import NearestNeighbors
+
+    distance, _ = NearestNeighbors(n_neighbors=1).fit(reference).kneighbors(x)
+    squared: Floats = np.square(distance[:, 0]).astype(np.float64)
+    return squared
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,11 @@ class MLP(nn.Module):
             if value is not None:
                 buffer.copy_(torch.as_tensor(value))
 
+    @property
+    def box(self) -> tuple[Tensor, Tensor]:
+        """low and high."""
+        return self.low, self.high
+
     def _slopes(self, x: Tensor) -> list[Tensor]:
         """σ'(a_l) of every hidden layer, each (N, H_l)."""
         slopes = []

@@ -44,6 +44,11 @@ class Viewed(nn.Module):
         """Linear path of the network, on the viewed input."""
         return self.net.linear
 
+    @property
+    def box(self) -> tuple[Tensor, Tensor]:
+        """Box of the network behind the view."""
+        return self.net.box
+
     def set_constants(
         self, low: Tensor | None = None, high: Tensor | None = None, gain: float | None = None
     ) -> None:
