@@ -13,6 +13,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from isthmus._version import __version__
+
 if TYPE_CHECKING:
     from isthmus.errors import (
         CombinationError,
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
         load,
     )
 
-__version__ = "0.1.0"
 
 __all__ = [
     "__version__",

@@ -22,8 +22,7 @@ from sklearn.decomposition import PCA
 
 from isthmus import __version__, estimators
 from isthmus.data import bundled
-from isthmus.estimators import Progress
-from isthmus.estimators._base import Estimator
+from isthmus.estimators import Estimator, Progress
 from isthmus.evaluation import sensitivity, smoothness
 from isthmus.evaluation.reconstruction import nearest_squared_distance, squared_error
 from isthmus.report.charts import square

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from isthmus.errors import RunError
 
 if TYPE_CHECKING:
-    from isthmus.estimators._base import Estimator
+    from isthmus.estimators import Estimator
 
 
 def check_place(out: str, force: bool) -> Path:

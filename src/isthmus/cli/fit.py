@@ -24,7 +24,7 @@ from isthmus.cli._words import plural, verdict
 from isthmus.errors import InvalidParameterError
 
 if TYPE_CHECKING:
-    from isthmus.estimators._base import Estimator
+    from isthmus.estimators import Estimator
 
 MODELS = {
     "undercomplete": "Autoencoder",

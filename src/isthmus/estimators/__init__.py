@@ -1,5 +1,6 @@
 """The scikit-learn face: four estimators of one class, and ``load``."""
 
+from isthmus.estimators._base import Estimator
 from isthmus.estimators._fitting import Progress
 from isthmus.estimators._persistence import load
 from isthmus.estimators.models import (
@@ -13,6 +14,7 @@ __all__ = [
     "Autoencoder",
     "ContractiveAutoencoder",
     "DenoisingAutoencoder",
+    "Estimator",
     "Progress",
     "VariationalAutoencoder",
     "load",

@@ -28,6 +28,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from isthmus._version import __version__
 from isthmus.errors import RunError
 
 FORMAT = "isthmus-run"
@@ -234,6 +235,4 @@ def _null_for_nan(row: Mapping[str, float]) -> dict[str, float | None]:
 
 def versions() -> dict[str, str]:
     """Versions that a run records."""
-    from isthmus import __version__
-
     return {"isthmus": __version__, "torch": torch.__version__}
