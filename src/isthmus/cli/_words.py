@@ -4,11 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isthmus.cli._answer import number
 
-SQUARED_ERROR = "squared error per row in squared data units, lower is better"
+if TYPE_CHECKING:
+    from isthmus.estimators import Estimator
+
+
+def squared_units(scaling: str) -> str:
+    """Unit of a squared error over features, for a kind of scaling.
+
+    Features that were scaled each by its own deviation have no common unit of the data.
+
+    >>> squared_units("common"), squared_units("standard")
+    ('squared data units', 'squared standard deviations')
+    """
+    return "squared standard deviations" if scaling == "standard" else "squared data units"
+
+
+def squared_errors(model: Estimator, x: Any, result: Any) -> Any:
+    """Squared error of each row, (N,), in the unit of :func:`squared_units`; over known entries."""
+    from isthmus.evaluation.reconstruction import squared_error
+
+    scaling = model.scaling_
+    weight = (scaling.unit / scaling.scale).numpy()
+    return squared_error(x * weight, result * weight)
 
 
 def plural(count: int, word: str) -> str:
@@ -24,26 +45,28 @@ def verdict(figures: Mapping[str, Any], n_components: int, parameters: Mapping[s
     """How the model does against PCA on rows that it was not fitted to.
 
     Args:
-        figures: ``squared_error``, ``pca_squared_error`` (per row) and ``stayed_linear``.
+        figures: ``squared_error``, ``pca_squared_error`` (per row), ``stayed_linear``, and
+            ``unit`` of the errors.
         n_components: K.
         parameters: of the estimator; ``beta`` and ``likelihood`` name the linear start.
 
     >>> figures = {"squared_error": 3.0, "pca_squared_error": 4.0, "stayed_linear": False}
-    >>> print(verdict(figures, 2, {}))
-    25% less squared error than PCA with the same 2 components, on held-out rows: 3 against 4 per
-    row.
+    >>> print(verdict({**figures, "unit": "squared data units"}, 2, {}))
+    25% less squared error than PCA with the same 2 components, on held-out rows: 3 against 4
+    squared data units per row.
     """
     error, line = _number(figures["squared_error"]), _number(figures["pca_squared_error"])
+    per_row = f"{figures.get('unit', squared_units('common'))} per row"
     same = f"PCA with the same {plural(n_components, 'component')}"
     if figures["stayed_linear"]:
         return f"It stayed at {_start(parameters)}: nothing better was found on held-out rows." + (
-            "" if math.isnan(error) else f" Squared error {number(error)} per row."
+            "" if math.isnan(error) else f" Squared error {number(error)} {per_row}."
         )
     if math.isnan(error):
         return "No rows were held out, so there is no comparison with PCA."
     if math.isnan(line):
-        return f"Squared error on held-out rows {number(error)} per row."
-    figure = f"on held-out rows: {number(error)} against {number(line)} per row."
+        return f"Squared error on held-out rows {number(error)} {per_row}."
+    figure = f"on held-out rows: {number(error)} against {number(line)} {per_row}."
     percent = round(100 * (1 - error / line)) if line > 0 else (0 if error == line else -math.inf)
     if percent == 0:
         return f"The same squared error as {same}, {figure}"

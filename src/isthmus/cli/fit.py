@@ -20,7 +20,7 @@ from isthmus.cli._errors import INTERRUPTED
 from isthmus.cli._options import OUTPUT, DataFile, Drop, Force, Quiet, Seed, names_of, seed_of
 from isthmus.cli._progress import training
 from isthmus.cli._runs import check_place
-from isthmus.cli._words import plural, verdict
+from isthmus.cli._words import plural, squared_units, verdict
 from isthmus.errors import InvalidParameterError
 
 if TYPE_CHECKING:
@@ -141,6 +141,7 @@ def _answer(estimator: Estimator, out: str, data: str, n_rows: int, seconds: flo
         "squared_error": estimator.squared_error_,
         "pca_squared_error": estimator.pca_squared_error_,
         "stayed_linear": estimator.stayed_linear_,
+        "unit": squared_units(estimator.scaling_.kind),
     }
     parameters = estimator.get_params(deep=False)
     name, run = type(estimator).__name__, shlex.quote(out)

@@ -11,7 +11,7 @@ import typer
 
 from isthmus.cli._answer import Answer, columns, number
 from isthmus.cli._options import Drop, names_of
-from isthmus.cli._words import plural, verdict
+from isthmus.cli._words import plural, squared_units, verdict
 from isthmus.errors import DataError, RunError
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def _described(run: str, config: dict[str, Any], history: list[dict[str, float]]
         "squared_error": fit["squared_error_"],
         "pca_squared_error": fit["pca_squared_error_"],
         "stayed_linear": fit["stayed_linear_"],
+        "unit": squared_units(model["scaling"]),
     }
     seconds = history[-1]["seconds"] if history else math.nan
     files = {file: (Path(run) / file).stat().st_size for file in sorted(FILES)}
@@ -100,7 +101,7 @@ def _described(run: str, config: dict[str, Any], history: list[dict[str, float]]
     rows = [
         ("model", f"{name}: {of} → {plural(n_components, 'component')}, {hidden}"),
         ("set", ", ".join(f"{k}={v!r}" for k, v in changed.items()) or "all as by default"),
-        ("data", f"{of} ({listed})"),
+        ("data", f"{plural(data['n_rows'], 'row')} of {of} ({listed})"),
         (
             "training",
             f"kept after {number(fit['n_epochs_'])} epochs ({fit['n_steps_']} steps); "
@@ -116,6 +117,7 @@ def _described(run: str, config: dict[str, Any], history: list[dict[str, float]]
         "model": name,
         "parameters": parameters,
         "changed": changed,
+        "n_rows": data["n_rows"],
         "n_features": n_features,
         "feature_names": names,
         "n_components": n_components,

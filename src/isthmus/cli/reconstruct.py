@@ -20,7 +20,7 @@ from isthmus.cli._options import (
 )
 from isthmus.cli._parameters import NUMBER
 from isthmus.cli._runs import feature_names, open_run
-from isthmus.cli._words import SQUARED_ERROR, plural
+from isthmus.cli._words import plural, squared_errors, squared_units
 from isthmus.errors import InvalidParameterError
 
 _CORRUPTION = "Corruption"
@@ -68,7 +68,6 @@ def reconstruct(
 
     from isthmus.data.readers import read
     from isthmus.data.writers import check_destination, write
-    from isthmus.evaluation.reconstruction import squared_error
 
     check_destination(out, force)
     model = open_run(run)
@@ -79,19 +78,20 @@ def reconstruct(
         seen = replace(table, values=noisy)
     result = model.reconstruct(seen)
     write(out, result, feature_names(model) or table.names)
-    error = float(squared_error(clean, result).mean())
+    error = float(squared_errors(model, clean, result).mean())
+    unit = squared_units(model.scaling_.kind)
     lines = [f"Reconstruction of {plural(len(result), 'row')} written to {out}."]
     facts: dict[str, object] = {"run": run, "data": data, "out": out, "n_rows": len(result)}
     if noise is None:
-        lines.append(f"Against the data: {number(error)} ({SQUARED_ERROR}).")
+        lines.append(f"Against the data: {number(error)} ({unit} per row, lower is better).")
     else:
-        before = float(squared_error(clean, seen.values).mean())
+        before = float(squared_errors(model, clean, seen.values).mean())
         lines += [
             f"Against the clean rows: noisy {number(before)}, reconstructed {number(error)}",
-            f"({SQUARED_ERROR}).",
+            f"({unit} per row, lower is better).",
         ]
         facts |= {"noise": noise, "noise_level": level, "noisy_squared_error": before}
-    return Answer("\n".join(lines), {**facts, "squared_error": error})
+    return Answer("\n".join(lines), {**facts, "squared_error": error, "unit": unit})
 
 
 def _level(noise: str | None, text: str | None) -> float | None:

@@ -9,7 +9,7 @@ import typer
 from isthmus.cli._answer import Answer, number
 from isthmus.cli._options import OUTPUT, DataFile, Drop, Force, RunFolder, names_of
 from isthmus.cli._runs import open_run
-from isthmus.cli._words import SQUARED_ERROR, plural
+from isthmus.cli._words import plural, squared_errors, squared_units
 
 EXAMPLES = """Examples:
 
@@ -40,20 +40,20 @@ def score(
 
     from isthmus.data.readers import read
     from isthmus.data.writers import check_destination, write
-    from isthmus.evaluation.reconstruction import squared_error
 
     if out is not None:
         check_destination(out, force)
     model = open_run(run)
     table = read(data, drop=names_of(drop))
     nats = model.score_samples(table)
-    errors = squared_error(table.values, model.reconstruct(table))
+    errors = squared_errors(model, table.values, model.reconstruct(table))
+    unit = squared_units(model.scaling_.kind)
     score, error = float(np.mean(nats, dtype=np.float64)), float(errors.mean())
     meaning = "at the row's code" if model.beta is None else "a lower bound"
     lines = [
         f"{plural(len(nats), 'row')} of {data}",
         f"log-likelihood: {number(score)} ({meaning}, nats per row, higher is better)",
-        f"reconstruction: {number(error)} ({SQUARED_ERROR})",
+        f"reconstruction: {number(error)} ({unit} per row, lower is better)",
     ]
     facts = {
         "run": run,
@@ -61,6 +61,7 @@ def score(
         "n_rows": len(nats),
         "score": score,
         "squared_error": error,
+        "unit": unit,
         "out": out,
     }
     if out is not None:
