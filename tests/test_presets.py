@@ -26,7 +26,7 @@ TABLE: list[
 ] = [
     (undercomplete, {}, Identity, Delta, []),
     (denoising, {"noise": "gaussian", "noise_level": 0.5}, GaussianNoise, Delta, []),
-    (contractive, {"contraction": 0.1}, Identity, Delta, ["contraction"]),
+    (contractive, {"contraction": 1.0}, Identity, Delta, ["contraction"]),
     (variational, {"beta": 1.0}, Identity, DiagonalGaussian, ["kl"]),
 ]
 EVERY = pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_mixture_fills_the_slots_of_both() -> None:
         beta=2.0,
         noise="swap",
         noise_level=0.2,
-        contraction=0.1,
+        contraction=1.0,
         sparsity=0.3,
         n_draws=3,
     )
