@@ -1,9 +1,10 @@
 """The default autoencoder against PCA with as many components, on held-out rows.
 
-    ISTHMUS_DATA=folder python -m benchmarks.versus_pca [--seeds 5] [--jobs 2] [--sets wine,digits]
-                                                        [--append]
+    ISTHMUS_DATA=folder python -m benchmarks.versus_pca [--seeds 5] [--first-seed 0] [--jobs 2]
+                                                        [--sets wine,digits] [--append]
 
-The results file is written after every set; ``--append`` keeps what it holds of other sets.
+The results file is written after every set; ``--append`` keeps what it holds of other sets and
+seeds.
 
 Data: scikit-learn's digits, breast_cancer, wine, diabetes, and, where ISTHMUS_DATA names a folder
 with adbench_open/, the normal rows of every table there with at least 150 of them. Three quarters
@@ -128,26 +129,28 @@ def main() -> None:
     """Print the table, the worst and the median."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0, help="seeds from there to --seeds")
     parser.add_argument("--jobs", type=int, default=2, help="processes, one thread each if over 1")
     parser.add_argument("--sets", default="", help="names, separated by commas; all by default")
-    parser.add_argument("--append", action="store_true", help="keep the results of other sets")
+    parser.add_argument("--append", action="store_true", help="keep other sets and seeds")
     options = parser.parse_args()
     wanted = [name for name in options.sets.split(",") if name]
     sets = {n: o for n, o in tables().items() if not wanted or n in wanted}
     threads = 1 if options.jobs > 1 else torch.get_num_threads()
     kept = _common.read("versus_pca") if options.append else []
-    rows = [row for row in kept if row["set"] not in sets]
+    seeds = range(options.first_seed, options.seeds)
+    rows = [row for row in kept if row["set"] not in sets or row["seed"] not in seeds]
     print(f"{'set':18}{'rows':>8}{'D':>6}{'k':>5}{'ratio':>8}{'worst':>8}{'sec':>8}  stayed at PCA")
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
         jobs = {
-            name: [pool.submit(one, name, o, s, threads) for s in range(options.seeds)]
+            name: [pool.submit(one, name, o, s, threads) for s in seeds]
             for name, o in sets.items()
         }
         for name in sets:
             new = [row for job in jobs[name] for row in job.result()]
             rows += new
             _common.write("versus_pca", rows, total(rows))
-            for s in summarise(new):
+            for s in summarise([row for row in rows if row["set"] == name]):
                 print(
                     f"{s['set']:18}{s['rows']:8}{s['features']:6}{s['components']:5}"
                     f"{s['ratio']:8.3f}{s['worst']:8.3f}{s['seconds']:8.1f}"

@@ -25,7 +25,7 @@ from isthmus import (
 from isthmus.data.source import TensorSource
 from isthmus.data.split import folds, hold_out
 from isthmus.estimators import Progress
-from isthmus.estimators._fitting import Validation
+from isthmus.estimators._validation import Validation
 
 X = curved()
 K = 2

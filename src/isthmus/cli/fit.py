@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -102,7 +103,9 @@ def fit(
         warnings.filterwarnings("ignore", "Training was interrupted")
         estimator.fit(table, callback=listener)
     with _unbroken():
-        estimator.save(out, force=force)
+        command = shlex.join(["isthmus", *sys.argv[1:]])
+        provenance = {"origin": data, "drop": list(columns or []), "command": command}
+        estimator.save(out, force=force, provenance=provenance)
     return _answer(estimator, out, data, table.values.shape[0], time.perf_counter() - started)
 
 

@@ -80,6 +80,45 @@ def spectrum(x: Tensor, n_components: int) -> Spectrum:
     return Spectrum(mean, axes.contiguous(), eigenvalues.clamp(min=0.0).contiguous(), total)
 
 
+def errors_by_size(
+    s: Spectrum,
+    given: Tensor,
+    target: Tensor,
+    unit: Tensor,
+    there: Tensor | None = None,
+    sizes: int | None = None,
+) -> Tensor:
+    """Squared error of each row under PCA with 1, 2, … components.
+
+    Args:
+        s: spectrum of R axes.
+        given: (N, D) rows that are projected, target itself or a corrupted copy.
+        target: (N, D) rows they are judged by.
+        unit: (D,) unit of each feature of the error.
+        there: (N, D) bool, the entries that count; None for all.
+        sizes: up to how many components, R by default.
+
+    Returns:
+        (N, sizes), float64, squared units.
+    """
+    axes = s.axes[:sizes]
+    t = target.flatten(1).double() - s.mean
+    code = (given.flatten(1).double() - s.mean) @ axes.T
+    if there is None and bool((unit == unit.flatten()[0]).all()):
+        # orthonormal axes: each adds a_j² − 2 a_j b_j, with b the code of the target
+        change = (code.square() - 2 * code * (t @ axes.T)).cumsum(1)
+        errors = t.square().sum(1, keepdim=True) + change
+        return errors.clamp(min=0.0) * unit.flatten()[0].double().square()
+    weight = unit.flatten().double().square().expand_as(t)
+    if there is not None:
+        weight = weight * there.flatten(1)
+    left, errors_of = t.clone(), []
+    for j in range(len(axes)):
+        left -= code[:, j, None] * axes[j]
+        errors_of.append((weight * left.square()).sum(1))
+    return torch.stack(errors_of, 1)
+
+
 @dataclass(frozen=True)
 class LinearPosterior:
     """z | x ~ N(weight (x − mean), diag(variance)): weight (K, D), variance (K,)."""

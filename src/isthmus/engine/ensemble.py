@@ -119,19 +119,23 @@ class EnsembleSource:
 
     @property
     def n_rows(self) -> int:
-        """Rows of the smallest part, which set the length of an epoch."""
+        """Rows of the last part: its epochs are those that are counted."""
+        return len(self.parts[-1])
+
+    @property
+    def _least(self) -> int:
         return min(len(part) for part in self.parts)
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
-        """The first ``n_rows`` rows of every part, in their order."""
-        for start in range(0, self.n_rows, batch_size):
-            stop = min(start + batch_size, self.n_rows)
+        """The first rows of every part, as many as the smallest has, in their order."""
+        for start in range(0, self._least, batch_size):
+            stop = min(start + batch_size, self._least)
             yield self.source.rows(torch.stack([part[start:stop] for part in self.parts]))
 
     def shuffled(self, batch_size: int, seed: int) -> Iterator[Batch]:
         """Batches without end, each member's rows in its own random order."""
         generator = torch.Generator().manual_seed(seed)
-        n = self.n_rows
+        n = self._least
         size = min(batch_size, n)
         while True:
             order = torch.stack(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from isthmus.core.likelihoods import Likelihood, likelihood
 from isthmus.core.linear_start import set_box
 from isthmus.data.scaling import Scaling
 from isthmus.data.source import TensorSource
+from isthmus.data.tables import fingerprint
 from isthmus.engine.loop import Training
 from isthmus.engine.plan import Plan
 from isthmus.engine.threads import suitable_threads
@@ -103,6 +104,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _fit(self, X: Any, callback: Listener | None) -> None:
         data = _input.rows(self, X, reset=True, min_rows=2)
         _parameters.check(self, data.shape[1])
+        self._fingerprint = fingerprint(data)
         seeds = self._seeds(self.random_state)
         plan, selection = self._plan(len(data))
         parts = selection.parts(len(data), seeds.order)
@@ -171,6 +173,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 unit=self.scaling_.unit.to(self._device),
                 start=self.linear_start,
             )
+            self._fingerprint = fingerprint(data)
             self._keep(result, source)
             self._partial_seed = seeds
         source = TensorSource(*self._scaled(data, torch.float32)).to(self._device)
@@ -192,17 +195,22 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         finally:
             self.autoencoder_.cpu().eval()
             self._forget()
+            self._unjudged()
         codes = self._encode_scaled(source.x[:_CODES_KEPT].cpu())
         known = codes[:0] if first else self._codes
         self._codes = torch.cat([known, codes])[-_CODES_KEPT:]
         return self
 
-    def save(self, path: str | Path, *, force: bool = False) -> Path:
+    def save(
+        self, path: str | Path, *, force: bool = False, provenance: Mapping[str, Any] | None = None
+    ) -> Path:
         """Write the fitted model to a run directory: JSON and safetensors, no pickle.
 
         Args:
             path: the folder; it must not exist unless ``force`` is given.
             force: whether a run that is there is replaced.
+            provenance: what JSON can hold of where the rows are from: ``origin``, as ``evaluate``
+                and ``report`` can read it again, ``drop`` and ``command``.
 
         Raises:
             RunError: the folder exists, or cannot be written; nothing is changed then.
@@ -210,7 +218,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         from isthmus.estimators._persistence import save
 
         check_is_fitted(self)
-        return save(self, path, force=force)
+        return save(self, path, force=force, provenance=provenance or {})
 
     def _continue(self, n_rows: int) -> Training:
         training = self._training
@@ -320,13 +328,22 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.squared_error_ = rows[0]["squared_error"] if rows else math.nan
         self.pca_squared_error_ = rows[0]["pca_squared_error"] if rows else math.nan
         self.interrupted_ = result.interrupted
+        self.diverged_ = result.diverged
         self.stayed_linear_ = result.stayed_linear
+        self.held_out_ = result.held_out
+        self.pca_curve_ = None if result.pca_curve is None else result.pca_curve.numpy()
         self._forget()
         kept = torch.randperm(source.n_rows, generator=torch.Generator().manual_seed(0))[
             :_CODES_KEPT
         ]
         x = source.x.cpu()[kept.sort().values]
         self._codes = self._encode_scaled(x)
+
+    def _unjudged(self) -> None:
+        """The weights have changed: what held-out rows said of the old ones is dropped."""
+        self.validation_ = self.squared_error_ = self.pca_squared_error_ = math.nan
+        self.stayed_linear_ = False
+        self.held_out_ = self.pca_curve_ = None
 
     def _listeners(self, callback: Listener | None) -> Listener | None:
         if not self.verbose:

@@ -23,6 +23,7 @@ from isthmus.data.scaling import Scaling
 from isthmus.engine.loop import Training
 from isthmus.errors import CombinationError, InvalidParameterError
 from isthmus.estimators import _input, _parameters
+from isthmus.evaluation.record import HeldOut
 from isthmus.random import Seeds, fork
 
 Array = NDArray[Any]
@@ -52,6 +53,9 @@ class Fitted(TransformerMixin):
     n_features_in_: int
     scaling_: Scaling
     autoencoder_: Core
+    held_out_: HeldOut | None
+    pca_curve_: Array | None
+    _fingerprint: str
     _fill: Tensor
     _codes: Tensor
     _derived: _Derived

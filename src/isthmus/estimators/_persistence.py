@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import nn
 from isthmus import presets
 from isthmus.data.scaling import Scaling
 from isthmus.errors import RunError
+from isthmus.evaluation.record import HeldOut
 from isthmus.random import fork
 from isthmus.runs import directory
 
@@ -22,15 +24,23 @@ if TYPE_CHECKING:
     from isthmus.estimators._base import Estimator
 
 _CORE = "autoencoder."
+_HELD_OUT, _PCA_CURVE = "held_out.", "pca_curve"
 _FIGURES = ("n_steps_", "n_epochs_", "validation_", "squared_error_", "pca_squared_error_")
 
 
-def save(estimator: Estimator, path: str | os.PathLike[str], *, force: bool = False) -> Path:
+def save(
+    estimator: Estimator,
+    path: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    provenance: Mapping[str, Any],
+) -> Path:
     """Write the run; see :meth:`isthmus.estimators.Autoencoder.save`."""
     parameters = {name: _as_json(value) for name, value in estimator.get_params(deep=False).items()}
     names = getattr(estimator, "feature_names_in_", None)
     config: dict[str, Any] = {
         "versions": directory.versions(),
+        "command": provenance.get("command"),
         "model": {
             "class": type(estimator).__name__,
             "parameters": parameters,
@@ -41,10 +51,14 @@ def save(estimator: Estimator, path: str | os.PathLike[str], *, force: bool = Fa
             "n_features": int(estimator.n_features_in_),
             "n_rows": int(estimator.n_samples_),
             "feature_names": None if names is None else [str(name) for name in names],
+            "fingerprint": estimator._fingerprint,
+            "origin": provenance.get("origin"),
+            "drop": provenance.get("drop"),
         },
         "fit": {
             **{name: _finite(getattr(estimator, name)) for name in _FIGURES},
             "interrupted_": estimator.interrupted_,
+            "diverged_": estimator.diverged_,
             "stayed_linear_": estimator.stayed_linear_,
         },
     }
@@ -55,6 +69,12 @@ def save(estimator: Estimator, path: str | os.PathLike[str], *, force: bool = Fa
         "fill": estimator._fill,
         "codes": estimator._codes,
     }
+    if estimator.held_out_ is not None:
+        for field in dataclasses.fields(estimator.held_out_):
+            value = getattr(estimator.held_out_, field.name)
+            tensors[_HELD_OUT + field.name] = torch.from_numpy(value)
+    if estimator.pca_curve_ is not None:
+        tensors[_PCA_CURVE] = torch.from_numpy(estimator.pca_curve_)
     return directory.write(path, directory.Run(config, tensors, estimator.history_), force=force)
 
 
@@ -155,7 +175,24 @@ def _restore(estimator: Estimator, model: dict[str, Any], run: directory.Run) ->
         setattr(estimator, name, float("nan") if fit[name] is None else fit[name])
     estimator.interrupted_ = bool(fit["interrupted_"])
     estimator.stayed_linear_ = bool(fit["stayed_linear_"])
+    # runs written before these were recorded lack them
+    estimator.diverged_ = bool(fit.get("diverged_", False))
+    estimator._fingerprint = str(run.config["data"].get("fingerprint", ""))
+    estimator.held_out_ = _held_out(run.tensors)
+    curve = run.tensors.get(_PCA_CURVE)
+    estimator.pca_curve_ = None if curve is None else curve.numpy()
     estimator._forget()
+
+
+def _held_out(tensors: Mapping[str, torch.Tensor]) -> HeldOut | None:
+    names = [field.name for field in dataclasses.fields(HeldOut)]
+    if _HELD_OUT + names[0] not in tensors:
+        return None
+    values = {name: tensors[_HELD_OUT + name].numpy() for name in names}
+    shapes = {name: value.shape for name, value in values.items()}
+    if len({*shapes.values()}) > 1 or len(next(iter(shapes.values()))) != 1:
+        raise ValueError(f"the figures of held-out rows have the shapes {shapes}")
+    return HeldOut(**values)
 
 
 def _check_shapes(

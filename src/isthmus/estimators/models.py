@@ -79,7 +79,11 @@ class Autoencoder(Estimator):
         n_steps_, n_epochs_: at which the kept state was reached.
         validation_, squared_error_, pca_squared_error_: its held-out figures.
         stayed_linear_: True if nothing beat the linear start on held-out rows.
+        held_out_: figures of each held-out row at the kept state, a
+            :class:`isthmus.evaluation.record.HeldOut`; None without held-out rows.
+        pca_curve_: (R,) mean squared error on the held-out rows of PCA with 1 … R components.
         interrupted_: True if Ctrl-C ended the fit.
+        diverged_: True if a loss that is no number ended it; the best state before is kept.
 
     Examples:
         >>> from sklearn.datasets import load_iris

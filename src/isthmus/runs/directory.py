@@ -3,6 +3,8 @@
     RUN/config.json         format, schema, versions, parameters, data, checksum of the tensors
     RUN/model.safetensors   every tensor
     RUN/history.json        one object a round of training
+    RUN/evaluation.json, .safetensors, RUN/comparison.json, .safetensors
+                            what was found out later, bound to the model by its checksum
 
 A run is written into a temporary folder beside its destination and moved there in one rename.
 What is read is data: JSON and safetensors, no pickle and no import of anything named in a file.
@@ -34,8 +36,11 @@ from isthmus.errors import RunError
 FORMAT = "isthmus-run"
 SCHEMA = 1
 CONFIG, TENSORS, HISTORY = "config.json", "model.safetensors", "history.json"
+_AGAIN = "Delete it, or evaluate again with a version that is new enough."
 _REMEDY = "Give the folder that save, or fit on the command line, wrote."
 FILES = frozenset({CONFIG, TENSORS, HISTORY})
+ATTACHMENTS = ("evaluation", "comparison")
+_EVERY = FILES | {f"{name}{end}" for name in ATTACHMENTS for end in (".json", ".safetensors")}
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def check_destination(path: str | os.PathLike[str], *, force: bool = False) -> P
     if not target.is_dir() or target.is_symlink():
         raise RunError(f"{target}", "is no folder", "Choose another path.")
     names = {entry.name for entry in target.iterdir()}
-    foreign = sorted(names - FILES)
+    foreign = sorted(names - _EVERY)
     if foreign or (names and CONFIG not in names):
         what = f"holds {foreign[0]!r}, which is no part of a run" if foreign else "is no run"
         raise RunError(
@@ -231,6 +236,84 @@ def _write_json(path: Path, value: Any) -> None:
 
 def _null_for_nan(row: Mapping[str, float]) -> dict[str, float | None]:
     return {k: v if math.isfinite(v) else None for k, v in row.items()}
+
+
+def attach(
+    path: str | os.PathLike[str],
+    name: str,
+    facts: Mapping[str, Any],
+    arrays: Mapping[str, Tensor],
+) -> None:
+    """Put what was found out about a model beside it; what had that name is replaced.
+
+    Args:
+        path: the run directory.
+        name: one of :data:`ATTACHMENTS`.
+        facts: what JSON can hold; numbers that are not finite become null.
+        arrays: tensors by name.
+
+    Raises:
+        RunError: no run is there, or the files cannot be written; the old ones stay then.
+    """
+    folder = Path(path)
+    model = _checksum_of(folder)
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as staging:
+            tensors = {key: t.detach().cpu().contiguous().clone() for key, t in arrays.items()}
+            values, words = (Path(staging) / f"{name}{end}" for end in (".safetensors", ".json"))
+            save_file(tensors, values)
+            checksum = hashlib.sha256(values.read_bytes()).hexdigest()
+            bound = {"schema": SCHEMA, "model": model, "checksum": checksum}
+            _write_json(words, {**bound, "facts": _finite(facts)})
+            values.chmod(stat.S_IMODE(words.stat().st_mode))
+            # without the JSON that names them, tensors count as none
+            (folder / words.name).unlink(missing_ok=True)
+            values.replace(folder / values.name)
+            words.replace(folder / words.name)
+    except (OSError, SafetensorError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise RunError(f"{folder / name}.json", f"cannot be written: {reason}") from error
+
+
+def attached(
+    path: str | os.PathLike[str], name: str
+) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+    """What :func:`attach` wrote; None where nothing was, or it is of another model.
+
+    Raises:
+        RunError: it is damaged, or of a newer schema.
+    """
+    folder = Path(path)
+    if not (folder / f"{name}.json").is_file():
+        return None
+    found = _read_json(folder / f"{name}.json")
+    if not isinstance(found, dict) or not isinstance(found.get("facts"), dict):
+        raise RunError(f"{folder / name}.json", "is damaged: it holds no facts", _AGAIN)
+    if not isinstance(found.get("schema"), int) or found["schema"] > SCHEMA:
+        raise RunError(f"{folder / name}.json", f"has schema {found.get('schema')!r}", _AGAIN)
+    if found.get("model") != _checksum_of(folder):
+        return None
+    return found["facts"], _read_tensors(
+        folder / f"{name}.safetensors", str(found.get("checksum", ""))
+    )
+
+
+def _checksum_of(folder: Path) -> str:
+    """The checksum of a run's model, as its configuration names it."""
+    if not (folder / CONFIG).is_file():
+        raise RunError(f"{folder}", f"is no run: it has no {CONFIG}", _REMEDY)
+    config = _read_json(folder / CONFIG)
+    return str(config.get("checksum", "")) if isinstance(config, dict) else ""
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return value
 
 
 def versions() -> dict[str, str]:

@@ -1,0 +1,131 @@
+"""What held-out rows say: of the autoencoder in training, and of PCA on the same task."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from isthmus.core import pca
+from isthmus.core.autoencoder import Autoencoder
+from isthmus.core.trace import sum_features
+from isthmus.data.source import TensorSource
+from isthmus.engine.ensemble import Ensemble
+from isthmus.random import fork
+
+_CHUNK = 4096
+# PCA's errors at every size are costly where entries are missing: up to so many components.
+_MOST_SIZES = 64
+
+
+class Validation:
+    """Losses of held-out rows: the loss at the optimal free scale, and the squared error.
+
+    A learned σ follows the training error; on held-out rows the likelihood is judged at the σ
+    that suits them, so that the choice of the state does not punish a falling training error.
+
+    Args:
+        parts: one source of held-out rows for each autoencoder that is judged.
+        unit: (*F,) unit of each feature in which errors are reported (``Scaling.unit``).
+        noise_seed: noise and corruption are the same at every call.
+
+    Attributes:
+        residual: (*F,) mean residual of the last call, what a free scale is set from.
+    """
+
+    def __init__(self, parts: list[TensorSource], unit: Tensor, noise_seed: int) -> None:
+        self.parts = parts
+        self.unit = unit
+        self.noise_seed = noise_seed
+        self.residual: Tensor | None = None
+
+    def __call__(self, module: nn.Module) -> dict[str, Tensor]:
+        """{"loss": (n,), "squared_error": (n,)} of all held-out rows, part after part."""
+        judged = list(zip(members_of(module), self.parts, strict=False))
+        residuals, losses = [], []
+        for member, part in judged:
+            head = member.likelihood
+            if not head.free_scale:
+                losses.append(self._losses(member, part))
+                continue
+            before = {name: value.clone() for name, value in head.state_dict().items()}
+            residuals.append(self._mean_residual(member, part))
+            head.calibrate(residuals[-1])
+            losses.append(self._losses(member, part))
+            head.load_state_dict(before)
+        if residuals:
+            sizes = [part.n_rows / self.n_rows for part in self.parts]
+            self.residual = torch.stack(
+                [residual * size for residual, size in zip(residuals, sizes, strict=True)]
+            ).sum(0)
+        return {name: torch.cat([each[name] for each in losses]) for name in losses[0]}
+
+    @property
+    def n_rows(self) -> int:
+        """Held-out rows in all."""
+        return sum(part.n_rows for part in self.parts)
+
+    def _losses(self, module: Autoencoder, part: TensorSource) -> dict[str, Tensor]:
+        losses, errors = [], []
+        with fork(self.noise_seed):
+            for x, *mask in part.batches(_CHUNK):
+                trace = module.trace(x, *mask, corrupt=True)
+                losses.append(torch.stack(list(module.terms(trace).values())).sum(0))
+                p = trace.p if module.deterministic else module.decoder(trace.q.mean[None], 2)
+                residual = (module.likelihood.expectation(p)[0] - x).double()
+                error = (residual * self.unit).square()  # float64: units may be 1e30
+                errors.append(sum_features(error, x.ndim - 1, mask[0].double() if mask else None))
+        return {"loss": torch.cat(losses), "squared_error": torch.cat(errors)}
+
+    def _mean_residual(self, module: Autoencoder, part: TensorSource) -> Tensor:
+        head = module.likelihood
+        total: Tensor | float = 0.0
+        count: Tensor | float = 0.0
+        with fork(self.noise_seed):
+            for x, *mask in part.batches(_CHUNK):
+                p = module.trace(x, *mask, corrupt=True).p
+                residual = (head.expectation(p) - x).abs().pow(head.power).mean(0)
+                there = mask[0] if mask else torch.ones_like(x, dtype=torch.bool)
+                total = total + residual.masked_fill(~there, 0.0).sum(0)
+                count = count + there.sum(0)
+        assert isinstance(total, Tensor)  # noqa: S101  (no part is empty)
+        assert isinstance(count, Tensor)  # noqa: S101
+        if head.shares_scale:  # every entry counts alike
+            total, count = total.sum().expand_as(total), count.sum().expand_as(count)
+        return total / count.clamp(min=1)
+
+
+def pca_errors(
+    rows: list[Tensor], modules: list[Autoencoder], validation: Validation | None
+) -> tuple[Tensor, Tensor] | None:
+    """Held-out squared errors of PCA on the same task, each part's by its own training rows.
+
+    PCA is given the same corrupted rows as the autoencoder and judged against the clean ones.
+
+    Returns:
+        (n,) of each row with as many components as the autoencoder, and (R,) of the mean row
+        with 1 … R components; None without held-out rows.
+    """
+    if validation is None:
+        return None
+    sizes, errors = [], []
+    for module, train, part in zip(modules, rows, validation.parts, strict=False):
+        n, n_features = len(train), train[0].numel()
+        every = min(n, n_features) <= pca.EXACT_SIZE
+        s = pca.spectrum(train, n_features if every else module.n_components)
+        most = len(s.axes) if part.mask is None else max(_MOST_SIZES, module.n_components)
+        with fork(validation.noise_seed):
+            for x, *mask in part.batches(_CHUNK):
+                given = module.corruption(x).x_tilde
+                by_size = pca.errors_by_size(
+                    s, given, x, validation.unit, mask[0] if mask else None, most
+                )
+                errors.append(by_size[:, min(module.n_components, by_size.shape[1]) - 1])
+                sizes.append(by_size)
+    least = min(each.shape[1] for each in sizes)
+    curve = torch.cat([each[:, :least] for each in sizes]).mean(0)
+    return torch.cat(errors), curve
+
+
+def members_of(module: nn.Module) -> list[Autoencoder]:
+    members = module.members if isinstance(module, Ensemble) else [module]
+    return [member for member in members if isinstance(member, Autoencoder)]
