@@ -450,3 +450,14 @@ def test_partial_fit_widens_the_box_of_the_rows() -> None:
     model.partial_fit(10 * X)
     assert bool((net.low <= low).all() and (net.high >= high).all())
     assert bool((net.high > 2 * high).any())
+
+
+def test_partial_fit_that_diverges_leaves_the_model_as_it_was():
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    model = Autoencoder(2, max_epochs=2, random_state=0).fit(X)
+    before = model.transform(X)
+    with pytest.raises(DivergedError, match="as it was"):
+        model.partial_fit(np.full((64, 4), 1e200))
+    np.testing.assert_array_equal(model.transform(X), before)
+    model.partial_fit(X)
+    assert np.isfinite(model.transform(X)).all()

@@ -8,12 +8,13 @@ Torch's distributions draw from the global generator: :func:`fork` seeds it for 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -62,3 +63,27 @@ def fork(seed: int) -> Iterator[None]:
         if devices:
             torch.cuda.manual_seed_all(seed)
         yield
+
+
+def generators() -> dict[str, Tensor]:
+    """State of torch's global generators: "cpu", and "cuda:0", … where there are any."""
+    states = {"cpu": torch.default_generator.get_state()}
+    if torch.cuda.is_available():
+        states |= {f"cuda:{i}": s for i, s in enumerate(torch.cuda.get_rng_state_all())}
+    return states
+
+
+def set_generators(states: Mapping[str, Tensor]) -> None:
+    """Put back what :func:`generators` gave; devices that are not here are left out.
+
+    >>> before = generators()
+    >>> first = torch.rand(1)
+    >>> set_generators(before)
+    >>> bool(torch.rand(1) == first)
+    True
+    """
+    torch.default_generator.set_state(states["cpu"])
+    here = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    for i in range(here):
+        if f"cuda:{i}" in states:
+            torch.cuda.set_rng_state(states[f"cuda:{i}"], i)

@@ -25,11 +25,11 @@ class Source(Protocol):
     def batches(self, batch_size: int) -> Iterator[Batch]:
         """All rows once, in their order; the last batch may be short."""
 
-    def shuffled(self, batch_size: int, seed: int) -> Iterator[Batch]:
+    def shuffled(self, batch_size: int, seed: int, skip: int = 0) -> Iterator[Batch]:
         """Batches without end, epoch after epoch, each in a new random order.
 
         Every batch has min(batch_size, N) rows; the rest of an epoch that does not fill a
-        batch is left to the next epochs.
+        batch is left to the next epochs. ``skip`` leaves out that many batches at the beginning.
         """
 
 
@@ -63,15 +63,34 @@ class TensorSource:
         for start in range(0, self.n_rows, batch_size):
             yield self.rows(slice(start, start + batch_size))
 
-    def shuffled(self, batch_size: int, seed: int) -> Iterator[Batch]:
-        """Batches without end, each epoch in a new random order."""
+    def shuffled(self, batch_size: int, seed: int, skip: int = 0) -> Iterator[Batch]:
+        """Batches without end, each epoch in a new random order, the first ``skip`` left out."""
         generator = torch.Generator().manual_seed(seed)
         size = min(batch_size, self.n_rows)
-        while True:
-            order = torch.randperm(self.n_rows, generator=generator).to(self.x.device)
-            for start in range(0, self.n_rows - size + 1, size):
+        for first in starts(self.n_rows // size, skip):
+            order = torch.randperm(self.n_rows, generator=generator)
+            if first is None:
+                continue
+            order = order.to(self.x.device)
+            for start in range(first * size, self.n_rows - size + 1, size):
                 yield self.rows(order[start : start + size])
 
     def rows(self, rows: Tensor | slice) -> Batch:
         """The batch of those rows; an index of any shape gives that shape in front."""
         return (self.x[rows],) if self.mask is None else (self.x[rows], self.mask[rows])
+
+
+def starts(n_batches: int, skip: int) -> Iterator[int | None]:
+    """With which batch each epoch begins, without end, if the first ``skip`` batches are left out.
+
+    None for an epoch that is left out as a whole.
+
+    >>> from itertools import islice
+    >>> list(islice(starts(3, 7), 4))
+    [None, None, 1, 0]
+    """
+    whole, rest = divmod(skip, n_batches)
+    yield from (None for _ in range(whole))
+    yield rest
+    while True:
+        yield 0

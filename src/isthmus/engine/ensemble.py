@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isthmus.data.source import Batch, TensorSource
+from isthmus.data.source import Batch, TensorSource, starts
 
 
 class Ensemble(nn.Module):
@@ -132,16 +132,18 @@ class EnsembleSource:
             stop = min(start + batch_size, self._least)
             yield self.source.rows(torch.stack([part[start:stop] for part in self.parts]))
 
-    def shuffled(self, batch_size: int, seed: int) -> Iterator[Batch]:
-        """Batches without end, each member's rows in its own random order."""
+    def shuffled(self, batch_size: int, seed: int, skip: int = 0) -> Iterator[Batch]:
+        """Batches without end, each member's rows in its own random order; see :class:`Source`."""
         generator = torch.Generator().manual_seed(seed)
         n = self._least
         size = min(batch_size, n)
-        while True:
-            order = torch.stack(
-                [p[torch.randperm(len(p), generator=generator)[:n]] for p in self.parts]
-            ).to(self.source.x.device)
-            for start in range(0, n - size + 1, size):
+        for first in starts(n // size, skip):
+            orders = [torch.randperm(len(p), generator=generator)[:n] for p in self.parts]
+            if first is None:
+                continue
+            order = torch.stack([p[o] for p, o in zip(self.parts, orders, strict=True)])
+            order = order.to(self.source.x.device)
+            for start in range(first * size, n - size + 1, size):
                 yield self.source.rows(order[:, start : start + size])
 
 

@@ -17,8 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.data.source import Batch, Source
+from isthmus.engine.checkpoint import State, part, under
 from isthmus.engine.ensemble import Ensemble
 from isthmus.engine.plan import Plan
+from isthmus.random import generators, set_generators
 
 Validate = Callable[[nn.Module], dict[str, Tensor]]
 
@@ -67,6 +69,11 @@ class Training:
         self.module = module
         self.plan = plan
         self.step_count = 0
+        self.rate_scale = 1.0
+        self._drawn = 0
+        self._seconds = 0.0
+        self._begun = False
+        self._generators = generators()
         groups, self._factors = _parameter_groups(module, plan)
         fused = all(p.is_floating_point() for p in module.parameters())
         self._optimizer = torch.optim.AdamW(
@@ -88,7 +95,7 @@ class Training:
         plan, t = self.plan, self.step_count
         if self._set_progress is not None:
             self._set_progress(t / plan.steps if plan.steps else 1.0)
-        rate = plan.rate(min(t, plan.steps))
+        rate = plan.rate(min(t, plan.steps)) * self.rate_scale
         for group, factor in zip(self._optimizer.param_groups, self._factors, strict=True):
             group["lr"] = rate * factor
         with torch.autocast(
@@ -110,22 +117,84 @@ class Training:
     ) -> Iterator[Round]:
         """Train through the plan; the first round is the state before the first step.
 
-        ``validate`` gets the module to keep, in evaluation mode and without gradients.
+        ``validate`` gets the module to keep, in evaluation mode and without gradients. A training
+        that was restored goes on where it was. What the consumer draws between two rounds from
+        torch's global generators leaves the training as it is.
         """
         plan = self.plan
-        began = time.perf_counter()
-        batches = source.shuffled(plan.batch_size, order_seed)
+        began = time.perf_counter() - self._seconds
+        batches = source.shuffled(plan.batch_size, order_seed, skip=self._drawn)
         size = min(plan.batch_size, source.n_rows)
-        yield self._round({}, 0, size / source.n_rows, began, validate)
+        if not self._begun:
+            yield from self._hand_over(self._round({}, 0, size / source.n_rows, began, validate))
         self.module.train()
         while self.step_count < plan.steps:
             n_steps = min(plan.evaluate_every, plan.steps - self.step_count)
             total: dict[str, Tensor] = {}
             for _ in range(n_steps):
+                self._drawn += 1
                 for name, value in self.step(next(batches)).items():
                     total[name] = total[name] + value if name in total else value
-            yield self._round(total, n_steps, size / source.n_rows, began, validate)
+            yield from self._hand_over(
+                self._round(total, n_steps, size / source.n_rows, began, validate)
+            )
             self.module.train()
+
+    def _hand_over(self, now: Round) -> Iterator[Round]:
+        """To the consumer, whose draws are its own affair."""
+        self._begun, self._generators = True, generators()
+        yield now
+        set_generators(self._generators)
+
+    def state(self) -> State:
+        """All that :meth:`restore` needs after a round, copied, torch's generators included."""
+        moments = {
+            f"{i}.{name}": value
+            for i, each in self._optimizer.state_dict()["state"].items()
+            for name, value in each.items()
+        }
+        tensors = {
+            **under("module", self.module.state_dict()),
+            **under("optimizer", moments),
+            **under("generator", self._generators),
+        }
+        if self.kept is not self.module:
+            tensors |= under("kept", self.kept.state_dict())
+        facts = {
+            "step_count": self.step_count,
+            "rate_scale": self.rate_scale,
+            "drawn": self._drawn,
+            "seconds": self._seconds,
+        }
+        return State(facts, {name: tensor.detach().clone() for name, tensor in tensors.items()})
+
+    def restore(self, state: State) -> None:
+        """Go back, or on, to a state of a training with the same module and plan."""
+        facts, tensors = state.facts, state.tensors
+        self.module.load_state_dict(part("module", tensors))
+        if self.kept is not self.module:
+            self.kept.load_state_dict(part("kept", tensors))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in part("optimizer", tensors).items():
+            i, _, name = key.partition(".")
+            moments.setdefault(int(i), {})[name] = value.clone()
+        now = self._optimizer.state_dict()
+        self._optimizer.load_state_dict({"state": moments, "param_groups": now["param_groups"]})
+        self.step_count = int(facts["step_count"])
+        self.rate_scale = float(facts["rate_scale"])
+        self._drawn = int(facts["drawn"])
+        self._seconds = float(facts["seconds"])
+        self._begun, self._generators = True, part("generator", tensors)
+        set_generators(self._generators)
+
+    def retry(self, good: State) -> None:
+        """Undo the steps since a good state and go on from it, over other rows, at half the rate.
+
+        The rows that led astray are not drawn again at once.
+        """
+        drawn, scale = self._drawn, self.rate_scale
+        self.restore(good)
+        self._drawn, self.rate_scale = drawn, scale / 2
 
     def _average(self) -> None:
         if self.kept is self.module:
@@ -151,10 +220,11 @@ class Training:
             with torch.no_grad():
                 validation = validate(self.kept)
             self.kept.train()
+        self._seconds = time.perf_counter() - began
         return Round(
             step=self.step_count,
             epoch=self.step_count * epochs_a_step,
-            seconds=time.perf_counter() - began,
+            seconds=self._seconds,
             terms={name: float(value.reshape(-1)[-1]) / n_steps for name, value in total.items()},
             validation=validation,
             learning_rate=self.plan.rate(max(0, self.step_count - 1)),

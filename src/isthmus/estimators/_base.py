@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,22 +22,21 @@ from torch import Tensor, nn
 from isthmus import presets
 from isthmus.core.autoencoder import Autoencoder as Core
 from isthmus.core.likelihoods import Likelihood, likelihood
-from isthmus.core.linear_start import set_box
 from isthmus.data.scaling import Scaling
 from isthmus.data.source import TensorSource
 from isthmus.data.tables import fingerprint
-from isthmus.engine.loop import Training
 from isthmus.engine.plan import Plan
-from isthmus.engine.threads import suitable_threads
 from isthmus.errors import DataError
-from isthmus.estimators import _input, _parameters
+from isthmus.estimators import _input, _parameters, _partial
 from isthmus.estimators._defaults import recipe
-from isthmus.estimators._fitted import Fitted
+from isthmus.estimators._fitted import CODES_KEPT, Fitted
 from isthmus.estimators._fitting import Fit, Listener, Progress, Selection, fit
-from isthmus.random import Seeds, fork
+from isthmus.estimators._persistence import as_json, save
+from isthmus.estimators._resume import keeper
+from isthmus.random import Seeds
+from isthmus.runs import directory
 
 Array = NDArray[Any]
-_CODES_KEPT = 5000
 MOST_CATEGORIES = 1000
 
 
@@ -78,7 +78,15 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     random_state: Any = None
     verbose: int = 0
 
-    def fit(self, X: Any, y: Any = None, callback: Listener | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        callback: Listener | None = None,
+        *,
+        checkpoint: str | Path | None = None,
+        resume_from: str | Path | None = None,
+    ) -> Self:
         """Learn scaling, code and decoder from rows.
 
         Args:
@@ -87,40 +95,54 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             y: ignored, for pipelines.
             callback: called after every round of steps with a
                 :class:`~isthmus.estimators.Progress`.
+            checkpoint: a folder in which the state of the training is kept, at a cost of at most
+                2% of its time, so that ``resume_from`` can go on after a crash.
+            resume_from: such a folder: the fit with the same parameters and rows goes on where it
+                stopped, and ends with the very weights of one that never stopped.
 
         Returns:
             The estimator itself.
 
         Raises:
             ValueError: the data or a parameter break a rule, which the message names.
+            RunError: the checkpoint is missing, damaged, in use, or of another fit.
             DivergedError: the loss is not finite before the first step.
 
         Ctrl-C ends training and keeps the best state so far (``interrupted_`` is then True).
         """
         with self._unchanged_on_error():
-            self._fit(X, callback)
+            self._fit(X, callback, checkpoint, resume_from)
         return self
 
-    def _fit(self, X: Any, callback: Listener | None) -> None:
+    def _fit(
+        self,
+        X: Any,
+        callback: Listener | None,
+        checkpoint: str | Path | None,
+        resume_from: str | Path | None,
+    ) -> None:
         data = _input.rows(self, X, reset=True, min_rows=2)
         _parameters.check(self, data.shape[1])
         self._fingerprint = fingerprint(data)
-        seeds = self._seeds(self.random_state)
-        plan, selection = self._plan(len(data))
-        parts = selection.parts(len(data), seeds.order)
-        source = self._prepare(data, parts[-1][0])
-        result = fit(
-            self._build,
-            source,
-            plan,
-            seeds,
-            parts=parts,
-            unit=self.scaling_.unit.to(self._device),
-            offset=self._offset(source),
-            start=self.linear_start,
-            jitter=_parameters.jitter(self, source.n_rows),
-            listener=self._listeners(callback),
-        )
+        with keeper(checkpoint, resume_from, self._key()) as kept:
+            known = None if kept is None else kept.seeds
+            seeds = known or self._seeds(self.random_state)
+            plan, selection = self._plan(len(data))
+            parts = selection.parts(len(data), seeds.order)
+            source = self._prepare(data, parts[-1][0])
+            result = fit(
+                self._build,
+                source,
+                plan,
+                seeds,
+                parts=parts,
+                unit=self.scaling_.unit.to(self._device),
+                offset=self._offset(source),
+                start=self.linear_start,
+                jitter=_parameters.jitter(self, source.n_rows),
+                listener=self._listeners(callback),
+                keeper=kept,
+            )
         self._keep(result, source)
         if result.interrupted:
             warnings.warn("Training was interrupted; the best state so far is kept.", stacklevel=3)
@@ -153,52 +175,11 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         Returns:
             The estimator itself.
+
+        Raises:
+            DivergedError: the loss on these rows grows without bound; the model is as it was.
         """
-        first = not hasattr(self, "autoencoder_")
-        data = _input.rows(self, X, reset=first, min_rows=2 if first else 1)
-        if not first:
-            self.autoencoder_.likelihood.check(torch.from_numpy(data))
-        if first:
-            _parameters.check(self, data.shape[1])
-            source = self._prepare(data, torch.arange(len(data)))
-            seeds = self._seeds(self.random_state)
-            plan, _ = self._plan(source.n_rows)
-            nothing = Plan(steps=0, batch_size=plan.batch_size, averaging=0)
-            result = fit(
-                self._build,
-                source,
-                nothing,
-                seeds,
-                parts=Selection().parts(source.n_rows, seeds.order),
-                unit=self.scaling_.unit.to(self._device),
-                start=self.linear_start,
-            )
-            self._fingerprint = fingerprint(data)
-            self._keep(result, source)
-            self._partial_seed = seeds
-        source = TensorSource(*self._scaled(data, torch.float32)).to(self._device)
-        training = self._continue(source.n_rows)
-        steps = math.ceil(source.n_rows / training.plan.batch_size)
-        assert self._partial_seed is not None  # noqa: S101  (set by _continue)
-        # another order at every call, so that the rows left over by whole batches change
-        seeds = Seeds.derive(self._partial_seed.order + training.step_count)
-        self.autoencoder_.to(self._device)
-        set_box(self.autoencoder_, source.x, widen=True)
-        work = (training.plan.batch_size, max(p.numel() for p in self.autoencoder_.parameters()))
-        try:
-            with suitable_threads(*work), fork(seeds.noise):
-                self.autoencoder_.train()
-                batches = source.shuffled(training.plan.batch_size, seeds.order)
-                for _ in range(steps):
-                    training.step(next(batches))
-                    self.n_steps_ += 1
-        finally:
-            self.autoencoder_.cpu().eval()
-            self._forget()
-            self._unjudged()
-        codes = self._encode_scaled(source.x[:_CODES_KEPT].cpu())
-        known = codes[:0] if first else self._codes
-        self._codes = torch.cat([known, codes])[-_CODES_KEPT:]
+        _partial.one_pass(self, X)
         return self
 
     def save(
@@ -215,33 +196,8 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Raises:
             RunError: the folder exists, or cannot be written; nothing is changed then.
         """
-        from isthmus.estimators._persistence import save
-
         check_is_fitted(self)
         return save(self, path, force=force, provenance=provenance or {})
-
-    def _continue(self, n_rows: int) -> Training:
-        training = self._training
-        if training is None:
-            if self._partial_seed is None:
-                self._partial_seed = self._seeds(self.random_state)
-            plan, _ = self._plan(n_rows)
-            constant = Plan(
-                steps=0,
-                batch_size=plan.batch_size,
-                learning_rate=plan.learning_rate / 10,
-                weight_decay=plan.weight_decay,
-                slow=plan.slow,
-                slow_factor=plan.slow_factor,
-                clip_norm=plan.clip_norm,
-                averaging=0,
-                precision=plan.precision,
-                constant=True,
-            )
-            self.autoencoder_.to(self._device)
-            training = Training(self.autoencoder_, constant)
-            self._training = training
-        return training
 
     def _prepare(self, data: _input.Floats, train: Tensor) -> TensorSource:
         """Fit the scaling on the training rows, scale all rows."""
@@ -280,6 +236,17 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                     "Number the categories from 0, or use another likelihood.",
                 )
         return likelihood(self.likelihood, (x.shape[1],), n_categories)
+
+    def _key(self) -> dict[str, Any]:
+        """What a fit must share with the one whose checkpoint it goes on from."""
+        parameters = {
+            name: as_json(value)
+            for name, value in self.get_params(deep=False).items()
+            if name != "verbose"
+        }
+        key = {"model": type(self).__name__, "fingerprint": self._fingerprint, **parameters}
+        plain: dict[str, Any] = json.loads(json.dumps({**key, **directory.versions()}))
+        return plain
 
     def _plan(self, n_rows: int) -> tuple[Plan, Selection]:
         auto = recipe(n_rows, self.n_features_in_, int(self.n_components))
@@ -334,7 +301,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.pca_curve_ = None if result.pca_curve is None else result.pca_curve.numpy()
         self._forget()
         kept = torch.randperm(source.n_rows, generator=torch.Generator().manual_seed(0))[
-            :_CODES_KEPT
+            :CODES_KEPT
         ]
         x = source.x.cpu()[kept.sort().values]
         self._codes = self._encode_scaled(x)

@@ -28,6 +28,7 @@ from isthmus.random import Seeds, fork
 
 Array = NDArray[Any]
 _CHUNK = 8192
+CODES_KEPT = 5000
 # Antithetic deviates shared by all rows: 2 × 8 draws leave the bound's Monte Carlo error per row
 # well below its spread over rows, and make a row's score depend on the row alone.
 _PAIRS = 8

@@ -26,15 +26,20 @@ from isthmus.core.likelihoods import LocationScale
 from isthmus.core.linear_start import has_linear_paths, linear_start, set_box
 from isthmus.data.source import Source, TensorSource
 from isthmus.data.split import folds, hold_out
+from isthmus.engine.checkpoint import State
 from isthmus.engine.ensemble import Ensemble, EnsembleSource
 from isthmus.engine.loop import Round, Training
 from isthmus.engine.plan import Plan
 from isthmus.engine.threads import suitable_threads
+from isthmus.estimators._resume import Keeper
 from isthmus.estimators._search import Search, snapshot
 from isthmus.estimators._validation import Validation, members_of, pca_errors
 from isthmus.evaluation.record import HeldOut
 from isthmus.random import Seeds, fork
 
+# A round that ends in a loss that is no number is undone and tried again so often, at half the rate
+# and over other rows; then training ends.
+RETRIES = 3
 # Indices of the rows one autoencoder is trained on, and of those it is judged by.
 Part = tuple[Tensor, Tensor | None]
 
@@ -129,6 +134,7 @@ def fit(
     start: bool = True,
     jitter: float = 0.0,
     listener: Listener | None = None,
+    keeper: Keeper | None = None,
 ) -> Fit:
     """Train what ``build`` makes on the rows of ``source``.
 
@@ -144,6 +150,7 @@ def fit(
         jitter: noise on the encoder's input in training, in units of the likelihood's scale at
             the start: of what PCA leaves over, or 1 without a linear start.
         listener: called after every round.
+        keeper: of the checkpoints, or None.
 
     Raises:
         DivergedError: the loss is not finite at the very start, so there is nothing to keep.
@@ -170,16 +177,34 @@ def fit(
     work = (plan.batch_size, max(p.numel() for p in training.module.parameters()))
     try:
         with suitable_threads(*work), fork(seeds.noise):
-            for now in training.rounds(batches, seeds.order, validation):
+            good: State | None = None
+            retries, ended = 0, False
+            if keeper is not None and keeper.found is not None:
+                training.restore(keeper.of("training"))
+                search.restore(keeper.of("search"))
+                result.history = list(keeper.found.facts["history"])
+                ended = keeper.found.facts["ended"]
+            rounds = () if ended else training.rounds(batches, seeds.order, validation)
+            for now in rounds:
                 ended = search.look(now, members_of(training.kept)[-1])
+                if search.diverged and good is not None and retries < RETRIES:
+                    training.retry(good)
+                    retries += 1
+                    continue
                 progress = _progress(now, level, plan.steps, offset, search.best_step)
                 result.history.append(progress.as_dict())
                 if listener is not None:
                     listener(progress)
+                good = training.state()
+                if keeper is not None:
+                    over = ended or now.step >= plan.steps
+                    keeper.note(good, search, result.history, seeds, over)
                 if ended:
                     break
     except KeyboardInterrupt:
         result.interrupted = True
+        if keeper is not None:
+            keeper.write()
     result.diverged, result.best_step = search.diverged, search.best_step
     result.autoencoder.load_state_dict(search.best)
     residual, judged = search.residual, search.best_judged

@@ -36,7 +36,7 @@ def save(
     provenance: Mapping[str, Any],
 ) -> Path:
     """Write the run; see :meth:`isthmus.estimators.Autoencoder.save`."""
-    parameters = {name: _as_json(value) for name, value in estimator.get_params(deep=False).items()}
+    parameters = {name: as_json(value) for name, value in estimator.get_params(deep=False).items()}
     names = getattr(estimator, "feature_names_in_", None)
     config: dict[str, Any] = {
         "versions": directory.versions(),
@@ -238,7 +238,8 @@ def _network(
     return given
 
 
-def _as_json(value: Any) -> Any:
+def as_json(value: Any) -> Any:
+    """A parameter as JSON holds it; a network by its name, a random generator as null."""
     if isinstance(value, nn.Module):
         return {"network": f"{type(value).__module__}.{type(value).__qualname__}"}
     if isinstance(value, np.generic):
@@ -246,7 +247,7 @@ def _as_json(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (list, tuple, np.ndarray)):
-        return [_as_json(v) for v in value]
+        return [as_json(v) for v in value]
     if isinstance(value, torch.device):
         return str(value)
     return None  # a random generator: its state is not a parameter of the model

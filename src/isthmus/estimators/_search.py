@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.core.autoencoder import Autoencoder
+from isthmus.engine.checkpoint import State, part, under
 from isthmus.engine.loop import Round
 from isthmus.errors import DivergedError
 from isthmus.estimators._validation import Validation
@@ -60,6 +61,26 @@ class Search:
         tired = self.patience is not None and self._waited >= self.patience
         return self.diverged or (tired and self.validation is not None)
 
+    def state(self) -> State:
+        """For :meth:`restore`."""
+        found: dict[str, Tensor] = under("best", self.best)
+        for name in ("best_judged", "start_judged"):
+            found |= under(name, getattr(self, name) or {})
+        for name in ("residual", "start_residual"):
+            if getattr(self, name) is not None:
+                found[name] = getattr(self, name)
+        return State({"best_step": self.best_step, "waited": self._waited}, found)
+
+    def restore(self, state: State) -> None:
+        """Go on from that state."""
+        device = next(iter(self.best.values())).device
+        tensors = {name: tensor.to(device) for name, tensor in state.tensors.items()}
+        self.best = part("best", tensors)
+        self.best_judged = part("best_judged", tensors) or None
+        self.start_judged = part("start_judged", tensors) or None
+        self.residual, self.start_residual = tensors.get("residual"), tensors.get("start_residual")
+        self.best_step, self._waited = int(state.facts["best_step"]), int(state.facts["waited"])
+
     def worth_leaving(self) -> bool:
         """Whether the best state beats the start by more than GATE standard errors."""
         if self.validation is None or self.start_judged is None or self.best_judged is None:
@@ -70,4 +91,5 @@ class Search:
 
 
 def snapshot(module: nn.Module) -> dict[str, Tensor]:
+    """A copy of its tensors."""
     return {name: value.detach().clone() for name, value in module.state_dict().items()}

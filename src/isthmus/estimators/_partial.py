@@ -1,0 +1,109 @@
+"""``partial_fit``: one pass over more rows at a constant rate, weights and moments kept between."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from isthmus.core.linear_start import set_box
+from isthmus.data.source import TensorSource
+from isthmus.data.tables import fingerprint
+from isthmus.engine.loop import Training
+from isthmus.engine.plan import Plan
+from isthmus.engine.threads import suitable_threads
+from isthmus.errors import DivergedError
+from isthmus.estimators import _input, _parameters
+from isthmus.estimators._fitted import CODES_KEPT
+from isthmus.estimators._fitting import Selection, fit
+from isthmus.random import Seeds, fork
+
+if TYPE_CHECKING:
+    from isthmus.estimators._base import Estimator
+
+
+def one_pass(estimator: Estimator, X: Any) -> None:
+    """Train on the rows X once; see :meth:`isthmus.Autoencoder.partial_fit`.
+
+    Raises:
+        DivergedError: the loss is no finite number; the estimator is as it was.
+    """
+    first = not hasattr(estimator, "autoencoder_")
+    data = _input.rows(estimator, X, reset=first, min_rows=2 if first else 1)
+    if not first:
+        estimator.autoencoder_.likelihood.check(torch.from_numpy(data))
+    if first:
+        _parameters.check(estimator, data.shape[1])
+        source = estimator._prepare(data, torch.arange(len(data)))
+        seeds = estimator._seeds(estimator.random_state)
+        plan, _ = estimator._plan(source.n_rows)
+        nothing = Plan(steps=0, batch_size=plan.batch_size, averaging=0)
+        result = fit(
+            estimator._build,
+            source,
+            nothing,
+            seeds,
+            parts=Selection().parts(source.n_rows, seeds.order),
+            unit=estimator.scaling_.unit.to(estimator._device),
+            start=estimator.linear_start,
+        )
+        estimator._fingerprint = fingerprint(data)
+        estimator._keep(result, source)
+        estimator._partial_seed = seeds
+    source = TensorSource(*estimator._scaled(data, torch.float32)).to(estimator._device)
+    training = _continue(estimator, source.n_rows)
+    steps = math.ceil(source.n_rows / training.plan.batch_size)
+    assert estimator._partial_seed is not None  # noqa: S101  (set by _continue)
+    # another order at every call, so that the rows left over by whole batches change
+    seeds = Seeds.derive(estimator._partial_seed.order + training.step_count)
+    estimator.autoencoder_.to(estimator._device)
+    good = training.state()
+    set_box(estimator.autoencoder_, source.x, widen=True)
+    work = (training.plan.batch_size, max(p.numel() for p in estimator.autoencoder_.parameters()))
+    try:
+        with suitable_threads(*work), fork(seeds.noise):
+            estimator.autoencoder_.train()
+            batches = source.shuffled(training.plan.batch_size, seeds.order)
+            for _ in range(steps):
+                training.step(next(batches))
+                estimator.n_steps_ += 1
+        if not all(bool(p.isfinite().all()) for p in estimator.autoencoder_.parameters()):
+            training.restore(good)
+            raise DivergedError(
+                f"the loss on these {len(data)} rows",
+                "grew without bound",
+                "Look for values of extreme size in X, or lower the learning_rate; "
+                "the model is as it was.",
+            )
+    finally:
+        estimator.autoencoder_.cpu().eval()
+        estimator._forget()
+        estimator._unjudged()
+    codes = estimator._encode_scaled(source.x[:CODES_KEPT].cpu())
+    known = codes[:0] if first else estimator._codes
+    estimator._codes = torch.cat([known, codes])[-CODES_KEPT:]
+
+
+def _continue(estimator: Estimator, n_rows: int) -> Training:
+    training = estimator._training
+    if training is None:
+        if estimator._partial_seed is None:
+            estimator._partial_seed = estimator._seeds(estimator.random_state)
+        plan, _ = estimator._plan(n_rows)
+        constant = Plan(
+            steps=0,
+            batch_size=plan.batch_size,
+            learning_rate=plan.learning_rate / 10,
+            weight_decay=plan.weight_decay,
+            slow=plan.slow,
+            slow_factor=plan.slow_factor,
+            clip_norm=plan.clip_norm,
+            averaging=0,
+            precision=plan.precision,
+            constant=True,
+        )
+        estimator.autoencoder_.to(estimator._device)
+        training = Training(estimator.autoencoder_, constant)
+        estimator._training = training
+    return training
