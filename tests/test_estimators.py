@@ -35,6 +35,7 @@ from estimator_examples import (
 )
 from isthmus import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder, load
 from isthmus.core.likelihoods import likelihood
+from isthmus.errors import DataError
 
 X = curved()
 K = 2
@@ -499,3 +500,19 @@ def test_the_norm_of_the_jacobian_is_that_of_finite_differences(cls: type) -> No
     ]
     inside = np.sqrt(np.square(columns).sum((0, 2)))
     np.testing.assert_allclose(model.jacobian_norm(x), inside, rtol=1e-4)
+
+
+def test_a_column_of_text_is_named():
+    X = pd.DataFrame({"a": [1.0, 2.0, 3.0], "city": ["x", "y", "z"], "c": [1, 2, 3]})
+    with pytest.raises(DataError, match="column 'city' of X with the value 'x' must hold numbers"):
+        Autoencoder(1).fit(X)
+
+
+def test_a_generator_is_a_seed():
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    a, b = (
+        Autoencoder(2, max_epochs=1, random_state=np.random.default_rng(3)).fit(X) for _ in range(2)
+    )
+    np.testing.assert_array_equal(a.transform(X), b.transform(X))
+    samples = [a.sample(3, random_state=np.random.default_rng(1)) for _ in range(2)]
+    np.testing.assert_array_equal(*samples)

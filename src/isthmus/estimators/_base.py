@@ -15,7 +15,7 @@ from typing import Any, Self
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
@@ -324,7 +324,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return tell
 
     def _seeds(self, random_state: Any) -> Seeds:
-        return Seeds.derive(int(check_random_state(random_state).randint(2**31 - 1)))
+        return Seeds.derive(int(_input.random_state_of(random_state).randint(2**31 - 1)))
 
     def _offset(self, source: TensorSource) -> float:
         """Mean nats per row by which scaling lowers the density."""

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import TransformerMixin
 from sklearn.mixture import GaussianMixture
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor
 
@@ -146,7 +145,7 @@ class Fitted(TransformerMixin):
         """
         check_is_fitted(self)
         _parameters.whole("n_samples", n_samples, 1)
-        rng = check_random_state(random_state)
+        rng = _input.random_state_of(random_state)
         module = self._module(np.dtype(np.float32))
         with fork(int(rng.randint(2**31 - 1))), torch.no_grad():
             if module.prior is not None:
@@ -186,7 +185,7 @@ class Fitted(TransformerMixin):
             given.load_state_dict(self.autoencoder_.corruption.state_dict())
         else:
             given.prepare(x)
-        with fork(int(check_random_state(random_state).randint(2**31 - 1))):
+        with fork(int(_input.random_state_of(random_state).randint(2**31 - 1))):
             noisy = self.scaling_.invert(given(x).x_tilde)
         if mask is not None:
             noisy[~mask] = torch.nan

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, validate_data
 
 from isthmus.data.tables import Table, drop_advice, quoted
@@ -32,10 +33,11 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
 
     Raises:
         ValueError: scikit-learn's, for a wrong shape, number or names of features, or infinity.
-        DataError: a feature is missing in every row of the fit, or a table has other columns
-            than that of the fit.
+        DataError: a feature is missing in every row of the fit, a table has other columns than
+            that of the fit, or a DataFrame has a column of text.
     """
     X = as_array(X)
+    _refuse_text(X)
     if isinstance(X, Table):
         X = _table(estimator, X, reset, min_rows)
     else:
@@ -70,6 +72,48 @@ def as_array(X: Any) -> Any:
         return X
     X = X.detach().cpu()
     return (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+
+
+def random_state_of(random_state: Any) -> np.random.RandomState:
+    """scikit-learn's generator for a seed, a ``RandomState``, None, or a ``Generator``.
+
+    >>> a, b = (random_state_of(np.random.default_rng(0)).randint(99) for _ in range(2))
+    >>> a == b
+    True
+    """
+    if isinstance(random_state, np.random.Generator):
+        random_state = int(random_state.integers(2**31 - 1))
+    state: np.random.RandomState = check_random_state(random_state)
+    return state
+
+
+def _refuse_text(X: Any) -> None:
+    """scikit-learn's sentence on text names the value, and neither its column nor a remedy."""
+    if not hasattr(X, "dtypes") or not hasattr(X, "columns"):
+        return
+    for name in X.columns:
+        column = X[name]
+        words = (v for v in column if isinstance(v, str)) if _may_be_text(column) else ()
+        text = next((word for word in words if not _is_number(word)), None)
+        if text is not None:
+            raise DataError(
+                f"column {name!r} of X with the value {text!r}",
+                "must hold numbers",
+                "Drop it, or encode it (scikit-learn's OneHotEncoder or OrdinalEncoder).",
+            )
+
+
+def _may_be_text(column: Any) -> bool:
+    dtype = getattr(column, "dtype", None)
+    return not isinstance(dtype, np.dtype) or dtype.kind in "OUST"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def writable(X: NDArray[Any]) -> Floats:
