@@ -63,6 +63,8 @@ class Fitted(TransformerMixin):
     _training: Training | None = None
     _partial_seed: Seeds | None = None
     _architecture: dict[str, Any]
+    # rows and codes of the machine that saved the model
+    _probed: tuple[Tensor, Tensor] | None = None
 
     def transform(self, X: Any) -> Array:
         """Codes E[z|x], (N, K), in the floating type of X; deterministic, row by row.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from isthmus.estimators._base import Estimator
 
 _CORE = "autoencoder."
+_PROBE, _PROBES = "probe.", 8
 _HELD_OUT, _PCA_CURVE = "held_out.", "pca_curve"
 _FIGURES = ("n_steps_", "n_epochs_", "validation_", "squared_error_", "pca_squared_error_")
 
@@ -68,6 +70,7 @@ def save(
         "scaling.scale": estimator.scaling_.scale,
         "fill": estimator._fill,
         "codes": estimator._codes,
+        **_probe(estimator),
     }
     if estimator.held_out_ is not None:
         for field in dataclasses.fields(estimator.held_out_):
@@ -181,7 +184,35 @@ def _restore(estimator: Estimator, model: dict[str, Any], run: directory.Run) ->
     estimator.held_out_ = _held_out(run.tensors)
     curve = run.tensors.get(_PCA_CURVE)
     estimator.pca_curve_ = None if curve is None else curve.numpy()
+    rows, codes = (run.tensors.get(_PROBE + name) for name in ("rows", "codes"))
+    estimator._probed = None if rows is None or codes is None else (rows, codes)
     estimator._forget()
+
+
+def _probe(estimator: Estimator) -> dict[str, torch.Tensor]:
+    """A few decoded rows and their codes here, by which another machine's can be compared."""
+    module = estimator.autoencoder_
+    with torch.no_grad():
+        rows = module.likelihood.expectation(module.decode(estimator._codes[:_PROBES]))
+        if module.likelihood.support in ("count", "category"):
+            rows = rows.round()
+        return {_PROBE + "rows": rows, _PROBE + "codes": module.encode(rows).mean}
+
+
+def drift(estimator: Estimator) -> float:
+    """How far codes computed here are from those of the machine that saved the model.
+
+    The largest difference of a few recorded rows' codes, in standard deviations of the codes;
+    0 is bit for bit, float32 arithmetic in another order gives about 1e-6. NaN where the run holds
+    no such rows: it was written before they were recorded, or not read from a run.
+    """
+    if estimator._probed is None:
+        return math.nan
+    rows, codes = estimator._probed
+    with torch.no_grad():
+        here = estimator.autoencoder_.encode(rows).mean
+    spread = float(estimator._codes.std()) or 1.0
+    return float((here - codes).abs().max()) / spread
 
 
 def _held_out(tensors: Mapping[str, torch.Tensor]) -> HeldOut | None:
