@@ -343,3 +343,52 @@ def test_bad_steps_without_end_stop_with_the_best_state():
         model = poisoned(forever=True).fit(X)
     assert model.diverged_
     assert np.isfinite(model.reconstruct(X)).all()
+
+
+# too little memory, a clock that jumps
+
+
+class Heavy(torch.nn.Module):
+    """Fits so many rows into memory."""
+
+    def __init__(self, most):
+        super().__init__()
+        self.line = torch.nn.Linear(13, 2)
+        self.most = most
+
+    def forward(self, x):
+        if self.training and len(x) > self.most:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return self.line(x)
+
+
+def heavy(most):
+    return Autoencoder(2, encoder=Heavy(most), early_stopping=True, **SMALL)
+
+
+def test_a_batch_that_does_not_fit_is_divided():
+    torch.manual_seed(0)
+    plain = heavy(1000)
+    with pytest.warns(UserWarning, match="divided") as said:
+        light = clone(plain, encoder=Heavy(20))
+        light.encoder.load_state_dict(plain.encoder.state_dict())
+        light.fit(X)
+    assert len(said) == 1
+    plain.fit(X)
+    np.testing.assert_allclose(light.transform(X), plain.transform(X), rtol=1e-3, atol=1e-3)
+
+
+def test_what_never_fits_is_said():
+    with pytest.raises(RuntimeError, match="allocate"), pytest.warns(UserWarning, match="divided"):
+        heavy(0).fit(X)
+
+
+def test_a_clock_that_jumps_back_misleads_nobody(tmp_path, monkeypatch):
+    times = iter(range(10**6, 0, -1000))
+    for name in ("time", "time_ns"):
+        monkeypatch.setattr(f"isthmus.engine.checkpoint.time.{name}", lambda: next(times))
+    with Store(tmp_path / "c") as store:
+        for number in range(4):
+            store.write(state(number))
+    with Store(tmp_path / "c") as store:
+        assert store.read().facts["a"] == 3

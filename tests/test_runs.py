@@ -378,7 +378,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "newer": (lambda p: edit(p, lambda c: c.update(schema=99)), "schema 99, written by isthmus 0"),
     "schema in words": (lambda p: edit(p, lambda c: c.update(schema="1")), "names no schema"),
     "schema zero": (lambda p: edit(p, lambda c: c.update(schema=0)), "names no schema"),
-    "no checksum": (lambda p: edit(p, lambda c: c.pop("checksum") and None), "its checksum"),
+    "no checksum": (lambda p: edit(p, lambda c: c.pop("checksum") and None), "checksum"),
 }
 PROMISES: dict[str, Callable[[Path], Any]] = {
     "another class": lambda p: edit(p, lambda c: c["model"].update({"class": "os.system"})),

@@ -57,6 +57,8 @@ class State:
 class Store:
     """The checkpoints of one training, in one folder that one process writes at a time.
 
+    :meth:`read` comes before the first :meth:`write`: it finds which of the two is the older.
+
     Args:
         folder: made where it is missing; it may hold nothing else.
 
@@ -70,7 +72,7 @@ class Store:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         self._lock: int | None = None
-        self._turn = 0
+        self._turn = self._number = 0
         self._cost = 0.0
         self._last = -float("inf")
 
@@ -125,7 +127,7 @@ class Store:
         if not found:
             return None
         state, turn = max(found, key=lambda one: one[0].facts["number"])
-        self._turn = 1 - turn
+        self._turn, self._number = 1 - turn, state.facts["number"]
         return state
 
     def due(self) -> bool:
@@ -139,7 +141,8 @@ class Store:
             RunError: it cannot be written; the older ones are as they were.
         """
         began = time.monotonic()
-        facts = {**state.facts, "format": FORMAT, "schema": SCHEMA, "number": time.time_ns()}
+        # counted, because a clock may jump
+        facts = {**state.facts, "format": FORMAT, "schema": SCHEMA, "number": self._number + 1}
         tensors = {key: t.detach().cpu().contiguous() for key, t in state.tensors.items()}
         data = save(_apart(tensors), metadata={"facts": json.dumps(facts)})
         new = self.folder / ".new"
@@ -157,7 +160,7 @@ class Store:
                 f"cannot be written: {error.strerror}",
                 "Make room, or train without checkpoints.",
             ) from error
-        self._turn = 1 - self._turn
+        self._turn, self._number = 1 - self._turn, self._number + 1
         self._last = time.monotonic()
         self._cost = self._last - began
 
@@ -182,6 +185,8 @@ class Store:
         except (ValueError, LookupError, TypeError, RecursionError, SafetensorError):
             return None
         if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+            return None
+        if not isinstance(facts.get("number"), int):
             return None
         if facts.get("schema") != SCHEMA:
             raise RunError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -70,6 +71,8 @@ class Training:
         self.plan = plan
         self.step_count = 0
         self.rate_scale = 1.0
+        self._row_axis = 1 if isinstance(module, Ensemble) else 0
+        self._n_pieces = 1
         self._drawn = 0
         self._seconds = 0.0
         self._begun = False
@@ -98,19 +101,47 @@ class Training:
         rate = plan.rate(min(t, plan.steps)) * self.rate_scale
         for group, factor in zip(self._optimizer.param_groups, self._factors, strict=True):
             group["lr"] = rate * factor
-        with torch.autocast(
-            batch[0].device.type, torch.bfloat16, enabled=plan.precision == "bfloat16"
-        ):
-            terms = {name: value.mean(-1) for name, value in self._call(*batch).items()}
-            loss = torch.stack(list(terms.values())).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        terms = self._gradients(batch)
         if plan.clip_norm is not None:
             nn.utils.clip_grad_norm_(self._parameters, plan.clip_norm)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         self.step_count += 1
         self._average()
-        return {name: value.detach() for name, value in terms.items()}
+        return terms
+
+    def _gradients(self, batch: Batch) -> dict[str, Tensor]:
+        """Backward through the mean loss of the batch, in pieces if the memory asks for it."""
+        while True:
+            try:
+                return self._in_pieces(batch)
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error) or self._n_pieces >= batch[0].shape[self._row_axis]:
+                    raise
+            self._optimizer.zero_grad(set_to_none=True)
+            self._n_pieces *= 2
+            if self._n_pieces == 2:
+                warnings.warn(
+                    "A batch does not fit into memory: it is divided, and the step repeated.",
+                    stacklevel=2,
+                )
+
+    def _in_pieces(self, batch: Batch) -> dict[str, Tensor]:
+        total: dict[str, Tensor] = {}
+        pieces = [torch.tensor_split(each, self._n_pieces, self._row_axis) for each in batch]
+        n_rows = batch[0].shape[self._row_axis]
+        for piece in zip(*pieces, strict=True):
+            with torch.autocast(
+                batch[0].device.type, torch.bfloat16, enabled=self.plan.precision == "bfloat16"
+            ):
+                terms = {name: value.mean(-1) for name, value in self._call(*piece).items()}
+                loss = torch.stack(list(terms.values())).sum()
+            share = piece[0].shape[self._row_axis] / n_rows
+            (loss if share == 1 else share * loss).backward()
+            for name, value in terms.items():
+                part_of = value.detach() * share if share < 1 else value.detach()
+                total[name] = total[name] + part_of if name in total else part_of
+        return total
 
     def rounds(
         self, source: Source, order_seed: int, validate: Validate | None = None
@@ -164,6 +195,7 @@ class Training:
             "step_count": self.step_count,
             "rate_scale": self.rate_scale,
             "drawn": self._drawn,
+            "n_pieces": self._n_pieces,
             "seconds": self._seconds,
         }
         return State(facts, {name: tensor.detach().clone() for name, tensor in tensors.items()})
@@ -182,7 +214,7 @@ class Training:
         self._optimizer.load_state_dict({"state": moments, "param_groups": now["param_groups"]})
         self.step_count = int(facts["step_count"])
         self.rate_scale = float(facts["rate_scale"])
-        self._drawn = int(facts["drawn"])
+        self._drawn, self._n_pieces = int(facts["drawn"]), int(facts["n_pieces"])
         self._seconds = float(facts["seconds"])
         self._begun, self._generators = True, part("generator", tensors)
         set_generators(self._generators)
@@ -229,6 +261,21 @@ class Training:
             validation=validation,
             learning_rate=self.plan.rate(max(0, self.step_count - 1)),
         )
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is short, on whatever device.
+
+    >>> (
+    ...     out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory")),
+    ...     out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied")),
+    ... )
+    (True, False)
+    """
+    said = str(error)
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+        "DefaultCPUAllocator" in said and "allocate" in said
+    )
 
 
 def _parameter_groups(module: nn.Module, plan: Plan) -> tuple[list[dict[str, Any]], list[float]]:

@@ -17,6 +17,7 @@ from torch import nn
 from isthmus import presets
 from isthmus.data.scaling import Scaling
 from isthmus.errors import RunError
+from isthmus.estimators._schema import check_size, most_bytes, validated
 from isthmus.evaluation.record import HeldOut
 from isthmus.random import fork
 from isthmus.runs import directory
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from isthmus.estimators._base import Estimator
 
 _CORE = "autoencoder."
+_MOST_SAID = 300
 _PROBE, _PROBES = "probe.", 8
 _HELD_OUT, _PCA_CURVE = "held_out.", "pca_curve"
 _FIGURES = ("n_steps_", "n_epochs_", "validation_", "squared_error_", "pca_squared_error_")
@@ -114,8 +116,11 @@ def load(
     """
     from isthmus.estimators.models import MODELS
 
-    run = directory.read(path)
+    config = directory.read_config(path)
     try:
+        most = most_bytes(path, validated(path, config), encoder, decoder)
+        check_size(Path(path) / directory.TENSORS, most)
+        run = directory.read(path)
         model = run.config["model"]
         cls = MODELS[model["class"]]
         parameters = dict(model["parameters"])
@@ -141,9 +146,11 @@ def load(
         RuntimeError,
         AttributeError,
     ) as error:
+        said = " ".join(str(error).split())
+        said = said if len(said) < _MOST_SAID else f"{said[:_MOST_SAID]} ..."
         raise RunError(
             f"{path}",
-            f"does not hold what its schema promises ({type(error).__name__}: {error})",
+            f"does not hold what its schema promises ({type(error).__name__}: {said})",
             "The run was altered or written by an incompatible version; fit again.",
         ) from error
     return estimator

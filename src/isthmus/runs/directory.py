@@ -36,6 +36,8 @@ from isthmus.errors import RunError
 FORMAT = "isthmus-run"
 SCHEMA = 1
 CONFIG, TENSORS, HISTORY = "config.json", "model.safetensors", "history.json"
+# A million rows of history, or a million names.
+_MOST_JSON = 1 << 28
 _AGAIN = "Delete it, or evaluate again with a version that is new enough."
 _REMEDY = "Give the folder that save, or fit on the command line, wrote."
 FILES = frozenset({CONFIG, TENSORS, HISTORY})
@@ -149,11 +151,11 @@ def _swap(staging: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def read(path: str | os.PathLike[str]) -> Run:
-    """Read a run and check that it is one, whole, and of a schema this version knows.
+def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a run says of itself, if it is one, of a schema this version knows.
 
     Raises:
-        RunError: missing, foreign, truncated, altered, or newer.
+        RunError: missing, foreign, damaged, or newer.
     """
     folder = Path(path)
     if not _there(folder, follow=True):
@@ -191,6 +193,17 @@ def read(path: str | os.PathLike[str]) -> Run:
             f"this version reads up to {SCHEMA}",
             "Update isthmus to open it.",
         )
+    return config
+
+
+def read(path: str | os.PathLike[str]) -> Run:
+    """Read a run and check that it is one, whole, and of a schema this version knows.
+
+    Raises:
+        RunError: missing, foreign, truncated, altered, or newer.
+    """
+    folder = Path(path)
+    config = read_config(folder)
     tensors = _read_tensors(folder / TENSORS, str(config.get("checksum", "")))
     history = _read_json(folder / HISTORY)
     if not isinstance(history, list) or not all(isinstance(row, dict) for row in history):
@@ -219,6 +232,9 @@ def _read_tensors(path: Path, checksum: str) -> dict[str, Tensor]:
 
 def _read_json(path: Path) -> Any:
     try:
+        size = path.stat().st_size
+        if size > _MOST_JSON:
+            raise RunError(f"{path}", f"has {size} bytes, and may have {_MOST_JSON}")
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RunError(f"{path}", "is missing", "Copy the whole run folder.") from error
@@ -227,6 +243,8 @@ def _read_json(path: Path) -> Any:
             f"{path}", f"is damaged: {error}", "The file was cut short or altered."
         ) from error
     except OSError as error:
+        if isinstance(error, RunError):
+            raise
         raise RunError(f"{path}", f"cannot be read: {error.strerror}") from error
 
 

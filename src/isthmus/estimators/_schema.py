@@ -1,0 +1,183 @@
+"""What a run's configuration may say, checked before anything is built or allocated for it.
+
+A run may come from a stranger. Fields that are not known are refused, sizes are bounded, and the
+tensors that the model needs are counted on torch's meta device, which allocates nothing: a file
+that is larger, or more than this machine's memory, is refused unread.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from torch import nn
+
+from isthmus import presets
+from isthmus.errors import RunError
+
+_DEEPEST, _WIDEST = 64, 10_000_000
+Width = Annotated[int, Field(ge=1, le=_WIDEST)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+# Beside the model's own tensors: codes, probes, figures of held-out rows, PCA's curve, names.
+_ROWS_KEPT = 20_000
+_SLACK = 1 << 24
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Architecture(_Closed):
+    """Arguments of :func:`isthmus.presets.build`."""
+
+    feature_shape: Annotated[list[Width], Field(min_length=1, max_length=1)]
+    n_components: Width
+    hidden_layer_sizes: Annotated[list[Width], Field(max_length=_DEEPEST)]
+    activation: str
+    likelihood: str
+    n_categories: Annotated[int, Field(ge=2, le=100_000)]
+    linear_path: bool
+    noise: str | None
+    noise_level: Number | None
+    emphasis: Number
+    contraction: Number
+    contraction_method: str
+    sparsity: Number
+    beta: Number | None
+    kl_warmup: Number
+    free_bits: Number
+    n_draws: Annotated[int, Field(ge=1, le=1_000_000)]
+    objective: str
+
+
+class Model(_Closed):
+    """The estimator's class and parameters, and what they came to."""
+
+    class_: Annotated[str, Field(alias="class")]
+    parameters: dict[str, JsonValue]
+    architecture: Architecture
+    scaling: Literal["standard", "common", "none"]
+
+
+class Data(_Closed):
+    """The rows of the fit."""
+
+    n_features: Width
+    n_rows: Annotated[int, Field(ge=1)]
+    feature_names: list[str] | None
+    fingerprint: str | None = None
+    origin: str | None = None
+    drop: list[str] | None = None
+
+
+class Figures(_Closed):
+    """How the fit ended."""
+
+    n_steps_: Annotated[int, Field(ge=0)]
+    n_epochs_: Number | None
+    validation_: Number | None
+    squared_error_: Number | None
+    pca_squared_error_: Number | None
+    interrupted_: bool
+    stayed_linear_: bool
+    diverged_: bool = False
+
+
+class Configuration(_Closed):
+    """config.json of a run."""
+
+    format: Literal["isthmus-run"]
+    schema_: Annotated[int, Field(alias="schema")]
+    versions: dict[str, str]
+    command: str | None = None
+    model: Model
+    data: Data
+    fit: Figures
+    checksum: Digest
+
+
+def validated(path: str | os.PathLike[str], config: dict[str, Any]) -> Configuration:
+    """The configuration, if it is one.
+
+    Raises:
+        RunError: the first field that is missing, unknown, or of another kind.
+    """
+    try:
+        return Configuration.model_validate(config)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RunError(
+            f"{path}",
+            f"does not hold what its schema promises: {where}: {first['msg']}",
+            "The run was altered or written by an incompatible version; fit again.",
+        ) from error
+
+
+def most_bytes(
+    path: str | os.PathLike[str],
+    found: Configuration,
+    encoder: nn.Module | None,
+    decoder: nn.Module | None,
+) -> int:
+    """The largest that the file of tensors of such a model can be.
+
+    Raises:
+        RunError: the model needs more than this machine's memory.
+        IsthmusError: no model can be built that way.
+    """
+    own: int = sum(
+        t.numel() for m in (encoder, decoder) if m is not None for t in m.state_dict().values()
+    )
+    with torch.device("meta"):
+        model = presets.build(
+            **found.model.architecture.model_dump(),
+            encoder=None if encoder is None else _Stand(),
+            decoder=None if decoder is None else _Stand(),
+        )
+    numbers = own + sum(t.numel() for t in model.state_dict().values())
+    width = found.data.n_features + found.model.architecture.n_components
+    needed: int = 8 * (numbers + 64 * width + _ROWS_KEPT * found.model.architecture.n_components)
+    there = memory()
+    if needed > there:
+        raise RunError(
+            f"{path}",
+            f"holds a model of {needed / 1e9:.3g} GB; this machine has {there / 1e9:.3g} GB",
+            "Open it on a larger machine, if you trust where it is from.",
+        )
+    return needed + _SLACK
+
+
+class _Stand(nn.Module):
+    """In the place of a network of the user's own, whose tensors are counted apart."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+def memory() -> float:
+    """Bytes of this machine's memory; infinite where the system does not tell."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return math.inf
+
+
+def check_size(path: Path, most: int) -> None:
+    """Refuse a file that is larger than what should be in it.
+
+    Raises:
+        RunError: it is.
+    """
+    size = path.stat().st_size if path.is_file() else 0
+    if size > most:
+        raise RunError(
+            f"{path}",
+            f"has {size} bytes; the model its configuration describes needs at most {most}",
+            "The file was altered; copy the run again.",
+        )
