@@ -143,8 +143,7 @@ def main() -> None:
     print(f"{'set':18}{'rows':>8}{'D':>6}{'k':>5}{'ratio':>8}{'worst':>8}{'sec':>8}  stayed at PCA")
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
         jobs = {
-            name: [pool.submit(one, name, o, s, threads) for s in seeds]
-            for name, o in sets.items()
+            name: [pool.submit(one, name, o, s, threads) for s in seeds] for name, o in sets.items()
         }
         for name in sets:
             new = [row for job in jobs[name] for row in job.result()]

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from isthmus.cli import _config, _parameters
-from isthmus.cli._answer import as_json
+from isthmus.cli._answer import as_json, number
 from isthmus.cli._options import verb
 from isthmus.cli._progress import figures, time_left
 from isthmus.cli._words import verdict
@@ -300,6 +300,163 @@ def test_a_regularised_code_may_be_wider_than_the_data(place: Path, model: str) 
     assert load("new").n_components_ == 6
 
 
+def test_fill_keeps_what_is_known(place: Path) -> None:
+    values = numbers()
+    values[::3, 1] = np.nan
+    csv(place / "gaps.csv", values)
+    out = done("reconstruct", "run", "gaps.csv", "--fill", "--out", "full.csv")
+    assert "14 missing entries filled in" in out
+    model = load("run").reconstruct(read("gaps.csv"))
+    np.testing.assert_array_equal(
+        read("full.csv").values, np.where(np.isnan(values), model, values)
+    )
+    facts = json.loads(done("reconstruct", "run", "table.csv", "--fill", "-o", "x.npy", "--json"))
+    assert (facts["n_missing"], facts["filled_only"]) == (0, True)
+    np.testing.assert_array_equal(np.load("x.npy"), read("table.csv").values)
+
+
+@pytest.mark.parametrize(
+    "words", [("score", "run", "DATA"), ("reconstruct", "run", "DATA", "--out", "x.npy", "--force")]
+)
+def test_rows_of_the_fit_are_no_test(place: Path, words: tuple[str, ...]) -> None:
+    np.save("same.npy", numbers())
+    np.save("fewer.npy", numbers()[:-1])
+    np.save("order.npy", numbers()[::-1])
+    files = {"table.csv": True, "same.npy": True, "fewer.npy": False, "order.npy": False}
+    for file, seen in files.items():
+        here = [file if word == "DATA" else word for word in words]
+        assert ("no test of it" in done(*here)) == seen
+        assert json.loads(done(*here, "--json"))["seen"] == seen
+
+
+def test_a_run_that_does_not_say_what_it_was_fitted_to_has_seen_nothing(place: Path) -> None:
+    _altered(lambda config: config["data"].pop("fingerprint"))(place / "run")
+    assert json.loads(done("score", "run", "table.csv", "--json"))["seen"] is False
+
+
+def test_the_time_of_training_is_the_same_in_fit_and_info(place: Path) -> None:
+    fitted = json.loads(done("fit", "table.csv", "--out", "new", *QUICK, "--json"))
+    told = json.loads(done("info", "new", "--json"))
+    assert fitted["training_seconds"] == told["training_seconds"]
+    assert fitted["command_seconds"] > fitted["training_seconds"]
+    assert not {"seconds"} & {*fitted, *told}
+    held_out = {"squared_error", "validation", "start_validation", "unit", "n_steps", "diverged"}
+    assert {key: fitted[key] for key in held_out} == {key: told[key] for key in held_out}
+
+
+def test_a_loss_that_is_not_squared_is_told_beside_its_start(place: Path) -> None:
+    csv(place / "counts.csv", np.floor(np.exp(numbers(200))).clip(0, 50))
+    words = ("fit", "counts.csv", "--likelihood", "poisson", "--max-epochs", "40", "--seed", "0")
+    out = done(*words, "--out", "new")
+    model = load("new")
+    start = model.history_[0]["validation"]
+    assert not model.stayed_linear_
+    assert f"Held-out loss {number(model.validation_)} nats per row, " in out
+    assert f"{number(start - model.validation_)} less than at its linear start (poisson" in out
+    assert f"Held-out loss {number(model.validation_)} nats" in done("info", "new")
+    assert "Held-out loss" not in done("info", "run")
+
+
+def test_copies_of_rows_are_told(place: Path) -> None:
+    values = np.concatenate([numbers(20), numbers(20)[:5], numbers(20)[:2]])
+    csv(place / "copies.csv", values)
+    assert "7 rows (26%) the same as an earlier one" in done("info", "copies.csv")
+    assert json.loads(done("info", "copies.csv", "--json"))["n_repeated"] == 7
+    assert "earlier one" not in done("info", "table.csv")
+
+
+def test_a_narrow_denoiser_is_told_what_it_cannot_clean(place: Path) -> None:
+    words = ("fit", "table.csv", "--model", "denoising", "--out", "new", "--force", *QUICK)
+    mild = done(*words, "--noise-level", "0.01")
+    assert "makes rows with so little noise worse" in mild
+    assert "with so little noise" not in done(*words, "--noise-level", "3")
+    told = ("reconstruct", "new", "table.csv", "--noise", "gaussian", "--seed", "0", "-o", "x.npy")
+    assert "nearer to the clean rows before" in done(*told, "--noise-level", "0.01")
+
+
+# ------------------------------------------------------------------ what it warns of
+
+IDLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "level": (("--noise-level", "0.2"), ("--noise-level", "--model denoising")),
+    "emphasis": (("--emphasis", "2"), ("--emphasis", "--noise gaussian")),
+    "level of none": (
+        ("--model", "denoising", "--noise", "none", "--noise-level", "0.1"),
+        ("--noise-level",),
+    ),
+    "warmup": (("--kl-warmup", "0.2"), ("--kl-warmup", "--model variational")),
+    "free bits": (("--free-bits", "0.2"), ("--free-bits", "--beta 1")),
+    "draws": (("--n-draws", "3"), ("--n-draws", "--model variational")),
+    "method": (("--contraction-method", "exact"), ("--contraction-method", "--contraction 1")),
+    "patience": (("--no-early-stopping", "--patience", "3"), ("--patience",)),
+    "no fraction": (
+        ("--no-early-stopping", "--validation-fraction", "0.3"),
+        ("--validation-fraction", "no rows are held out"),
+    ),
+    "folds": (("--validation-fraction", "0.3"), ("--validation-fraction", "--early-stopping")),
+    "activation": (("--hidden-layer-sizes", "none", "--activation", "relu"), ("--activation",)),
+}
+AT_WORK: tuple[tuple[str, ...], ...] = (
+    ("--noise", "gaussian", "--noise-level", "0.2", "--emphasis", "2"),
+    ("--model", "denoising", "--noise-level", "0.2"),
+    ("--model", "variational", "--kl-warmup", "0.2", "--free-bits", "0.2", "--n-draws", "2"),
+    ("--beta", "0.5", "--n-draws", "2"),
+    ("--contraction", "1", "--contraction-method", "exact"),
+    ("--early-stopping", "--patience", "3", "--validation-fraction", "0.3"),
+    ("--emphasis", "1", "--n-draws", "1"),
+)
+
+
+@pytest.mark.parametrize("case", IDLE)
+def test_a_setting_without_effect_is_told(place: Path, case: str) -> None:
+    words, said = IDLE[case]
+    code, out, err = call("fit", "table.csv", "--out", "new", *QUICK, *words, "--json")
+    assert code == 0
+    assert err.startswith("Warning: ")
+    assert err.count("\n") == 1
+    assert json.loads(out)["warnings"] == [err.removeprefix("Warning: ").strip()]
+    for part in said:
+        assert part in err
+
+
+@pytest.mark.parametrize("words", AT_WORK)
+def test_a_setting_with_an_effect_is_not(place: Path, words: tuple[str, ...]) -> None:
+    done("fit", "table.csv", "--out", "new", *QUICK, *words)
+
+
+def test_a_setting_of_the_file_is_told_by_its_name(place: Path) -> None:
+    (place / "c.toml").write_text("noise_level = 0.3\nn_draws = 2")
+    words = ("fit", "table.csv", "--config", "c.toml", "--out", "new", "--n-draws", "4", *QUICK)
+    err = call(*words)[2]
+    assert "Warning: noise_level in c.toml has no effect" in err
+    assert "Warning: --n-draws has no effect" in err, "the flag overrides the file"
+
+
+def test_training_that_diverged_is_told(place: Path) -> None:
+    words = ("fit", "table.csv", "--out", "new", *QUICK, "--max-epochs", "20")
+    code, out, err = call(*words, "--learning-rate", "1e30")
+    assert code == 0
+    assert err.startswith("Warning: Training diverged")
+    assert "lower than 1e+30" in err
+    assert "It stayed at PCA: training diverged." in out
+    assert json.loads(done("info", "new", "--json"))["diverged"] is True
+    assert "lower --learning-rate" in done("info", "new")
+    assert json.loads(done(*words, "--force", "--json"))["diverged"] is False
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.ones((9, 5)), "Every column of data.csv is constant"),
+        (numbers(3), "3 rows are reproduced by 2 components whatever they hold"),
+    ],
+)
+def test_a_task_that_teaches_nothing_is_told(place: Path, values: np.ndarray, said: str) -> None:
+    csv(place / "data.csv", values)
+    code, _, err = call(*FIT)
+    assert code == 0
+    assert said in err
+
+
 # ------------------------------------------------------------------ what it refuses
 
 
@@ -362,6 +519,12 @@ REFUSED: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...
     "too wide": (_nothing, (*FIT_TABLE, "--n-components", "5"), ("between 1 and 4",)),
     "half a component": (_nothing, (*FIT_TABLE, "--n-components", "2.5"), ("whole number",)),
     "unknown model": (_nothing, (*FIT_TABLE, "--model", "variatonal"), ("mean variational?",)),
+    "abbreviated model": (_nothing, (*FIT_TABLE, "--model", "VAE"), ("mean variational?",)),
+    "class of a model": (
+        _nothing,
+        (*FIT_TABLE, "--model", "DenoisingAutoencoder"),
+        ("mean denoising?",),
+    ),
     "unknown activation": (_nothing, (*FIT_TABLE, "--activation", "rel"), ("relu",)),
     "unknown likelihood": (_nothing, (*FIT_TABLE, "--likelihood", "gauss"), ("laplace",)),
     "unsuited likelihood": (_nothing, (*FIT_TABLE, "--likelihood", "bernoulli"), ("0 and 1",)),
@@ -371,7 +534,23 @@ REFUSED: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...
     "sizes": (_nothing, (*FIT_TABLE, "--hidden-layer-sizes", "8,x"), ("256,128",)),
     "epochs": (_nothing, (*FIT_TABLE, "--max-epochs", "many"), ("whole number or 'auto'",)),
     "seed": (_nothing, (*FIT_TABLE, "--seed", "-1"), ("--seed -1", "4294967295")),
-    "unknown option": (_nothing, (*FIT_TABLE, "--n-component", "3"), ("--n-components", "--help")),
+    "unknown option": (
+        _nothing,
+        (*FIT_TABLE, "--n-component", "3"),
+        ("mean --n-components?", "--help"),
+    ),
+    "underscores": (_nothing, (*FIT_TABLE, "--n_components", "3"), ("mean --n-components?",)),
+    "data and run exchanged": (
+        _nothing,
+        ("transform", "table.csv", "run", "--out", "o.csv"),
+        ("wrong way round", "Give them as run table.csv."),
+    ),
+    "a run as data": (_nothing, ("fit", "run", "--out", "new"), ("looks like a run",)),
+    "fill and noise": (
+        _nothing,
+        ("reconstruct", "run", "table.csv", "--fill", "--noise", "swap", "--out", "o.csv"),
+        ("--fill with --noise swap",),
+    ),
     "unknown verb": (_nothing, ("fitt", "table.csv"), ("Did you mean 'fit'?",)),
     "no data": (_nothing, ("fit",), ("'DATA'", "isthmus fit --help")),
     "no out": (_nothing, ("fit", "table.csv"), ("--out",)),
@@ -542,7 +721,7 @@ def test_flags_override_the_file(place: Path) -> None:
         ("n_component = 3", "Did you mean n_components"),
         ("sead = 3", "Did you mean seed"),
         ("[other]\nx = 1", "is not a setting of fit"),
-        ("n_components = 2.5", "must be a whole number"),
+        ("batch_size = 2.5", "must be a whole number"),
         ("n_components = true", "must be a whole number"),
         ("n_components = '3'", "must be a whole number"),
         ("learning_rate = 'fast'", "must be a number or 'auto'"),
@@ -706,6 +885,7 @@ def test_a_full_stdout_is_told() -> None:
         (100.0, 100.0, True, {}, "It stayed at PCA: nothing better was found on held-out rows"),
         (100.0, 100.0, True, {"beta": 1.0}, "It stayed at probabilistic PCA"),
         (1.0, 1.0, True, {"likelihood": "poisson"}, "It stayed at its linear start"),
+        (1.0, 2.0, False, {"likelihood": "poisson"}, "50% less squared error"),
         (None, None, False, {}, "No rows were held out"),
     ],
 )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import pickle
+import re
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +21,10 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 from sklearn import datasets
 
-from isthmus.data import readers
+from isthmus.data import _csv, readers
 from isthmus.data.bundled import BUNDLED
 from isthmus.data.readers import read
+from isthmus.data.tables import fingerprint
 from isthmus.errors import DataError
 
 NAN = np.nan
@@ -201,6 +205,27 @@ def _folder() -> Any:
     return tempfile.TemporaryDirectory()
 
 
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "a,b\n", "a,b\n1,2\n3\n", "a,b\n1,inf\n"])
+def test_threads_get_nothing_of_pythons(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that lets go of it while the interpreter ends would abort the program."""
+    calls: list[tuple[bool, bool]] = []
+    original = _csv.pacsv.read_csv
+
+    def spy(path: Any, read_options: Any, parse_options: Any, convert_options: Any) -> Any:
+        handler = parse_options.invalid_row_handler is not None
+        calls.append((read_options.use_threads, handler or not isinstance(path, Path)))
+        return original(path, read_options, parse_options, convert_options)
+
+    monkeypatch.setattr(_csv.pacsv, "read_csv", spy)
+    (tmp_path / "x.csv").write_text(text)
+    with suppress(DataError):
+        read(tmp_path / "x.csv")
+    assert calls
+    assert (True, True) not in calls
+
+
 # arrays ----------------------------------------------------------------------------------------
 
 DTYPES = {
@@ -363,6 +388,28 @@ def test_arrays_that_are_no_table_are_refused(case: str, tmp_path: Path) -> None
 
 
 # Parquet ---------------------------------------------------------------------------------------
+
+
+REMEDIED = {
+    "numbers as text": (np.array([["1", "2"], ["3", "4.5"]]), ROWS),
+    "numbers as bytes": (np.array([[b"1", b"2"], [b"3", b"4.5"]]), ROWS),
+    "complex": (np.array([[1 + 2j], [3 + 4.5j]]), ROWS),
+    "dates": (np.array([["1970-01-02", "1970-01-03"]], dtype="M8[s]"), [[1, 2]]),
+    "durations": (np.array([[1, 2]], dtype="m8[m]"), [[60, 120]]),
+    "named fields": (np.array([(1, 2.0), (3, 4.5)], dtype=[("a", "i4"), ("b", "f8")]), ROWS),
+}
+
+
+@pytest.mark.parametrize("case", REMEDIED)
+def test_the_remedy_for_an_array_that_is_not_real_helps(case: str, tmp_path: Path) -> None:
+    X, rows = REMEDIED[case]
+    path = tmp_path / "x.npy"
+    np.save(path, X)
+    with pytest.raises(DataError, match=r"real numbers|2-D") as raised:
+        read(path)
+    (call,) = re.findall(r"np\.save\(path, .*\)(?=[.;])", raised.value.remedy)
+    eval(call, {"np": np, "X": X, "path": path})
+    equal(read(path).values, rows)
 
 
 def test_parquet_keeps_numbers_and_names(tmp_path: Path) -> None:
@@ -562,3 +609,40 @@ def test_a_file_without_read_permission_is_refused(ending: str, tmp_path: Path) 
     path.chmod(0)
     with pytest.raises(DataError, match="Permission denied"):
         read(path)
+
+
+# fingerprints ----------------------------------------------------------------------------------
+
+RANDOM = np.random.default_rng(0).normal(size=(9000, 3)).astype(np.float32)
+
+
+def test_a_fingerprint_is_that_of_shape_and_values() -> None:
+    whole = repr((9000, 3)).encode() + RANDOM.astype(np.float64).tobytes()
+    assert fingerprint(RANDOM) == hashlib.sha256(whole).hexdigest()
+
+
+SAME = {
+    "itself": RANDOM.copy(),
+    "double": RANDOM.astype(np.float64),
+    "by columns": np.asfortranarray(RANDOM),
+    "a view": np.repeat(RANDOM, 2, axis=0)[::2],
+}
+OTHER = {
+    "another order": RANDOM[::-1],
+    "a row less": RANDOM[:-1],
+    "columns exchanged": RANDOM[:, ::-1],
+    "another shape": RANDOM.reshape(-1, 9),
+    "an entry missing": np.where(np.arange(27000).reshape(-1, 3) == 5, NAN, RANDOM),
+    "a bit": np.nextafter(RANDOM, np.float32(9.0)),
+}
+
+
+@pytest.mark.parametrize("case", [*SAME, *OTHER])
+def test_a_fingerprint_tells_rows_apart_and_not_how_they_are_stored(case: str) -> None:
+    rows = SAME[case] if case in SAME else OTHER[case]
+    assert (fingerprint(rows) == fingerprint(RANDOM)) == (case in SAME)
+
+
+def test_zeros_and_missing_entries_are_alike_whatever_their_bits() -> None:
+    rows = np.array([[0.0, NAN]])
+    assert fingerprint(rows) == fingerprint(-rows)

@@ -369,9 +369,9 @@ def heavy(most):
 def test_a_batch_that_does_not_fit_is_divided():
     torch.manual_seed(0)
     plain = heavy(1000)
+    light = clone(plain, encoder=Heavy(20))
+    light.encoder.load_state_dict(plain.encoder.state_dict())
     with pytest.warns(UserWarning, match="divided") as said:
-        light = clone(plain, encoder=Heavy(20))
-        light.encoder.load_state_dict(plain.encoder.state_dict())
         light.fit(X)
     assert len(said) == 1
     plain.fit(X)

@@ -4,6 +4,7 @@
     1    a bug of ours
     2    bad input: the sentence says what was given, the rule and the remedy
     130  Ctrl-C
+    143  SIGTERM
 
 A ``ValueError`` is the user's only where scikit-learn's checks of the input raise it; any other one
 is a bug, and saying "Error:" there would send the user looking for a mistake of their own.
@@ -13,14 +14,16 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import typer
 
+from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer
 from isthmus.errors import IsthmusError
 
-BUG, INPUT, INTERRUPTED = 1, 2, 130
+BUG, INPUT, INTERRUPTED = 1, 2, _interrupts.EXIT_STATUS
 # The base of all complaints about options; where typer keeps it depends on its version.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
@@ -55,7 +58,7 @@ def failure(error: BaseException) -> Failure:
     """What to say about an exception that a verb did not catch."""
     kind = type(error).__name__
     if isinstance(error, KeyboardInterrupt):
-        return Failure("KeyboardInterrupt", "Interrupted: nothing was written.", INTERRUPTED, {})
+        return Failure("KeyboardInterrupt", _interrupts.LINE, _interrupts.exit_status(), {})
     if isinstance(error, IsthmusError):
         parts = {"given": error.given, "rule": error.rule, "remedy": error.remedy}
         return Failure(kind, str(error), INPUT, parts)
@@ -79,11 +82,22 @@ def failure(error: BaseException) -> Failure:
 
 def _usage(error: Exception) -> str:
     """The complaint of the parser of options, and where help is."""
+    near = _nearest(error)
+    if near is not None:
+        error.possibilities = None  # type: ignore[attr-defined]
     describe = getattr(error, "format_message", error.__str__)
     message = str(describe())
     end = "" if message.endswith((".", "?", "!")) else "."
     path = getattr(getattr(error, "ctx", None), "command_path", "isthmus")
-    return f"{message}{end} See '{path} --help'."
+    hint = f" Did you mean {near}?" if near is not None else ""
+    return f"{message}{end}{hint} See '{path} --help'."
+
+
+def _nearest(error: Exception) -> str | None:
+    """Of the options that the parser holds possible, the one that is spelled most alike."""
+    possible = list(getattr(error, "possibilities", None) or ())
+    name = str(getattr(error, "option_name", "")).replace("_", "-")
+    return next(iter(get_close_matches(name, possible, 1, 0.0)), None)
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -25,6 +25,17 @@ def describe(column: NDArray[Any]) -> dict[str, Any]:
     }
 
 
+def n_repeated(values: NDArray[Any]) -> int:
+    """How many rows of (N, D) are the same as one above them, missing entries alike.
+
+    >>> n_repeated(np.array([[1.0, np.nan], [2.0, 0.0], [1.0, np.nan], [2.0, -0.0]]))
+    2
+    """
+    rows = np.ascontiguousarray(values) + 0.0  # -0.0 becomes 0.0
+    rows[np.isnan(rows)] = np.nan
+    return len(rows) - len({row.tobytes() for row in rows})
+
+
 def _kind(values: NDArray[Any], low: float, high: float) -> str:
     """What the values look like; a word for a person, nothing that a model goes by."""
     if low == high:

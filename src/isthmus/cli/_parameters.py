@@ -83,6 +83,20 @@ SWITCH = Kind("", "true or false", bool, {})
 SWITCH_OR_AUTO = Kind("", "true, false or 'auto'", bool, _AUTO)
 
 
+class _Count(Kind):
+    """A whole number, or a share; which of the two, the dot tells."""
+
+    def from_text(self, text: str) -> Any:
+        whole = text.strip().lower() in self.words or text.strip().lstrip("+-").isdigit()
+        return super().from_text(text) if whole else float(text)
+
+    def _entry(self, value: Any) -> Any:
+        return value if isinstance(value, float) else super()._entry(value)
+
+
+COUNT = _Count("N", "a whole number, 'auto', or a share of variance such as 0.9", int, _AUTO)
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One row: the estimator's name of it, its kind, its panel in the help, what it is."""
@@ -119,7 +133,12 @@ _SHAPE, _OBJECTIVE, _TRAINING = "Model", "What is added to it", "Training"
 _SWITCHES = "Switches"
 
 PARAMETERS = (
-    Parameter("n_components", WHOLE, _SHAPE, "Number of latents, the width of the bottleneck."),
+    Parameter(
+        "n_components",
+        COUNT,
+        _SHAPE,
+        "Number of latents, the width of the bottleneck; auto, or a share of variance (0.9).",
+    ),
     Parameter(
         "hidden_layer_sizes",
         SIZES,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from isthmus.cli import _interrupts
 from isthmus.cli._answer import number
 
 if TYPE_CHECKING:
@@ -23,11 +24,12 @@ def training(quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
     if quiet or not sys.stderr.isatty():
         yield None
         return
-    from rich.console import Console, Group
-    from rich.live import Live
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn
-    from rich.progress import Progress as Bar
-    from rich.text import Text
+    with _interrupts.starting():
+        from rich.console import Console, Group
+        from rich.live import Live
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+        from rich.progress import Progress as Bar
+        from rich.text import Text
 
     console = Console(file=sys.stderr)
     bar = Bar(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isthmus.errors import RunError
+from isthmus.cli import _interrupts
+from isthmus.errors import InvalidParameterError, RunError
 
 if TYPE_CHECKING:
+    from isthmus.data.tables import Table
     from isthmus.estimators import Estimator
+
+SEEN = "These are the rows the model was fitted to: no test of it."
 
 
 def check_place(out: str, force: bool) -> Path:
@@ -18,7 +23,8 @@ def check_place(out: str, force: bool) -> Path:
     Raises:
         RunError: something is there, or no folder can be made there.
     """
-    from isthmus.runs.directory import check_destination
+    with _interrupts.starting():
+        from isthmus.runs.directory import check_destination
 
     if not out:
         raise RunError("--out ''", "must name a folder")
@@ -37,15 +43,43 @@ def check_place(out: str, force: bool) -> Path:
     return target
 
 
-def open_run(run: str) -> Estimator:
+def open_run(run: str, data: str | None = None) -> Estimator:
     """The fitted model in a run folder.
+
+    Args:
+        run: the folder.
+        data: what stands in the place of the data, to tell when the two are exchanged.
 
     Raises:
         RunError: missing, foreign, truncated or newer.
+        InvalidParameterError: the data is a run and the run is none.
     """
-    from isthmus.estimators import load
+    if data is not None and _looks_like_run(data) and not _looks_like_run(run):
+        right = shlex.join([data, run])
+        raise InvalidParameterError(
+            f"RUN {run} and DATA {data}",
+            "are the wrong way round: the second is a run",
+            f"Give them as {right}.",
+        )
+    with _interrupts.starting():
+        from isthmus.estimators import load
 
     return load(run)
+
+
+def _looks_like_run(path: str) -> bool:
+    try:
+        return (Path(path) / "config.json").is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_seen(model: Estimator, table: Table) -> bool:
+    """Whether the model was fitted to these very rows; False for runs that do not say."""
+    from isthmus.data.tables import fingerprint
+
+    known = getattr(model, "_fingerprint", "")
+    return bool(known) and fingerprint(table.values) == known
 
 
 def feature_names(estimator: Estimator) -> list[str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from isthmus.cli._answer import number
@@ -41,12 +41,38 @@ def plural(count: int, word: str) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
-def verdict(figures: Mapping[str, Any], n_components: int, parameters: Mapping[str, Any]) -> str:
-    """How the model does against PCA on rows that it was not fitted to.
+def held_out(fit: Any, history: Sequence[Mapping[str, float]], scaling: str) -> dict[str, Any]:
+    """What a fit came to, for a program and for :func:`verdict`.
 
     Args:
-        figures: ``squared_error``, ``pca_squared_error`` (per row), ``stayed_linear``, and
-            ``unit`` of the errors.
+        fit: an object with the fitted attributes, such as an estimator.
+        history: its rounds.
+        scaling: kind of it.
+    """
+    first = history[0] if history else {}
+    return {
+        "n_epochs": fit.n_epochs_,
+        "n_steps": fit.n_steps_,
+        "validation": fit.validation_,
+        "start_validation": first.get("validation", math.nan),
+        "squared_error": fit.squared_error_,
+        "pca_squared_error": fit.pca_squared_error_,
+        "unit": squared_units(scaling),
+        "stayed_linear": fit.stayed_linear_,
+        "interrupted": fit.interrupted_,
+        "diverged": getattr(fit, "diverged_", False),
+        "training_seconds": history[-1]["seconds"] if history else math.nan,
+    }
+
+
+def verdict(figures: Mapping[str, Any], n_components: int, parameters: Mapping[str, Any]) -> str:
+    """How the model does against its start and against PCA on rows that it was not fitted to.
+
+    The start is told only for likelihoods that are not Gaussian: what such a model is trained for
+    is its likelihood, of which a squared error says little.
+
+    Args:
+        figures: those of :func:`held_out`.
         n_components: K.
         parameters: of the estimator; ``beta`` and ``likelihood`` name the linear start.
 
@@ -55,13 +81,32 @@ def verdict(figures: Mapping[str, Any], n_components: int, parameters: Mapping[s
     25% less squared error than PCA with the same 2 components, on held-out rows: 3 against 4
     squared data units per row.
     """
+    loss = _loss(figures, parameters)
+    return f"{loss} {_squared(figures, n_components, parameters)}".strip()
+
+
+def _loss(figures: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
+    loss, start = _number(figures.get("validation")), _number(figures.get("start_validation"))
+    if _is_gaussian(parameters) or figures["stayed_linear"] or math.isnan(loss + start):
+        return ""
+    change = f"{number(abs(start - loss))} {'less' if loss <= start else 'more'}"
+    begin = "at its linear start" if parameters.get("linear_start", True) else "before training"
+    return (
+        f"Held-out loss {number(loss)} nats per row, {change} than {begin} "
+        f"({parameters['likelihood']}, lower is better)."
+    )
+
+
+def _squared(figures: Mapping[str, Any], n_components: int, parameters: Mapping[str, Any]) -> str:
     error, line = _number(figures["squared_error"]), _number(figures["pca_squared_error"])
     per_row = f"{figures.get('unit', squared_units('common'))} per row"
     same = f"PCA with the same {plural(n_components, 'component')}"
     if figures["stayed_linear"]:
-        return f"It stayed at {_start(parameters)}: nothing better was found on held-out rows." + (
-            "" if math.isnan(error) else f" Squared error {number(error)} {per_row}."
-        )
+        why = "nothing better was found on held-out rows"
+        if figures.get("diverged"):
+            why = "training diverged"
+        told = "" if math.isnan(error) else f" Squared error {number(error)} {per_row}."
+        return f"It stayed at {_start(parameters)}: {why}.{told}"
     if math.isnan(error):
         return "No rows were held out, so there is no comparison with PCA."
     if math.isnan(line):
@@ -77,8 +122,12 @@ def verdict(figures: Mapping[str, Any], n_components: int, parameters: Mapping[s
     )
 
 
+def _is_gaussian(parameters: Mapping[str, Any]) -> bool:
+    return str(parameters.get("likelihood", "gaussian")).startswith("gaussian")
+
+
 def _start(parameters: Mapping[str, Any]) -> str:
-    if not str(parameters.get("likelihood", "gaussian")).startswith("gaussian"):
+    if not _is_gaussian(parameters):
         return "its linear start"
     return "PCA" if parameters.get("beta") is None else "probabilistic PCA"
 

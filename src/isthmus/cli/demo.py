@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer, as_json, columns
 from isthmus.cli._options import OUTPUT, Force, Quiet, seed_of
 from isthmus.errors import RunError
@@ -58,9 +59,10 @@ def demo(
     check_place(out, force)
     folder = Path(out)
 
-    from isthmus.cli import _demo_study
-    from isthmus.data.writers import replacing
-    from isthmus.report.demo_page import render
+    with _interrupts.starting():
+        from isthmus.cli import _demo_study
+        from isthmus.data.writers import replacing
+        from isthmus.report.demo_page import render
 
     command = shlex.join(["isthmus", "demo", "--out", str(out), "--seed", str(number_of_seed)])
     with warnings.catch_warnings():
@@ -69,11 +71,12 @@ def demo(
         study, models = _demo_study.run(number_of_seed, command, lambda name: _bar(name, quiet))
     facts = study.as_dict()
     texts = {RESULTS: json.dumps(json.loads(as_json(facts)), indent=1) + "\n", PAGE: render(study)}
-    for name, model in models.items():
-        model.save(folder / RUNS / name, force=force)
-    for name, text in texts.items():
-        with replacing(folder / name) as file:
-            file.write(text.encode())
+    with _interrupts.saving():
+        for name, model in models.items():
+            model.save(folder / RUNS / name, force=force)
+        for name, text in texts.items():
+            with replacing(folder / name) as file:
+                file.write(text.encode())
     return Answer(f"{told(study)}\n\nOpen {folder / PAGE}", {"out": str(out), **facts})
 
 
@@ -100,6 +103,7 @@ def told(study: Study) -> str:
     )
     legend = [
         f"{' '.join(m.short).replace('- ', '-')}: {m.unit}, {m.direction}"
+        f"{f'. {m.caution}' if m.caution else ''}"
         for m in MEASURES
         if m.direction
     ]
@@ -116,8 +120,9 @@ def check_place(out: str | Path, force: bool) -> None:
         RunError: the folder exists and ``force`` is false, or something of another origin is
             where the demo writes.
     """
-    from isthmus.data.writers import check_destination
-    from isthmus.runs import directory
+    with _interrupts.starting():
+        from isthmus.data.writers import check_destination
+        from isthmus.runs import directory
 
     if not str(out):
         raise RunError("--out ''", "must name a folder")

@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
-import threading
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from isthmus.cli import _config, _parameters
-from isthmus.cli._answer import Answer
-from isthmus.cli._errors import INTERRUPTED
+from isthmus.cli import _config, _idle, _interrupts, _parameters, _resume
+from isthmus.cli._answer import Answer, number
 from isthmus.cli._options import OUTPUT, DataFile, Drop, Force, Quiet, Seed, names_of, seed_of
 from isthmus.cli._progress import training
 from isthmus.cli._runs import check_place
-from isthmus.cli._words import plural, squared_units, verdict
+from isthmus.cli._words import held_out, plural, verdict
 from isthmus.errors import InvalidParameterError
 
 if TYPE_CHECKING:
-    from isthmus.estimators import Estimator
+    from isthmus.data.tables import Table
+    from isthmus.estimators import Estimator, Progress
 
 MODELS = {
     "undercomplete": "Autoencoder",
     "denoising": "DenoisingAutoencoder",
     "contractive": "ContractiveAutoencoder",
     "variational": "VariationalAutoencoder",
+}
+# What else people call them.
+_OTHER_NAMES = {
+    "ae": "undercomplete",
+    "autoencoder": "undercomplete",
+    "cae": "contractive",
+    "dae": "denoising",
+    "plain": "undercomplete",
+    "vae": "variational",
+    **{cls.lower(): name for name, cls in MODELS.items()},
 }
 FLAGS = tuple(parameter.option() for parameter in _parameters.PARAMETERS)
 EXAMPLES = """Examples:
@@ -75,6 +82,14 @@ def fit(
     ] = None,
     drop: Drop = None,
     seed: Seed = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with the same fit if it was stopped, to the same result.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
     force: Force = False,
     quiet: Quiet = False,
     **flags: Any,
@@ -82,7 +97,7 @@ def fit(
     """Train an autoencoder on a table.
 
     Options that are not given are chosen from the size of the data. Ctrl-C ends training and
-    saves the best state so far.
+    saves the best state so far; --resume goes on from there, and from where a crash left it.
     """
     settings = _config.Config() if config is None else _config.read(config)
     kind = model_name(model or settings.model or "undercomplete")
@@ -90,23 +105,50 @@ def fit(
     random_state = settings.random_state if seed is None else seed_of(seed)
     columns = names_of(drop) if drop is not None else settings.drop
     started = time.perf_counter()
-    with training(quiet) as listener, warnings.catch_warnings():
-        check_place(out, force)
-
+    replace = force or (resume and _resume.is_interrupted(out))
+    check_place(out, replace)
+    with _interrupts.starting():
         from isthmus import estimators
         from isthmus.data.readers import read
-
+    create = getattr(estimators, MODELS[kind])
+    with training(quiet) as listener, warnings.catch_warnings():
         table = read(data, drop=columns)
-        create = getattr(estimators, MODELS[kind])
         estimator: Estimator = create(random_state=random_state, **values)
+        told = _idle_settings(estimator, table, settings.parameters, flags, config)
+        told += _empty_tasks(table, _width(estimator))
         # What it warns of is said below.
         warnings.filterwarnings("ignore", "Training was interrupted")
-        estimator.fit(table, callback=listener)
-    with _unbroken():
+        warnings.filterwarnings("ignore", "The loss is no finite number")
+        checkpoints, goes_on = _resume.prepared(out, resume, force)
+        if resume and not goes_on:
+            told.append(_resume.NOTHING)
+        with _interrupts.training(_warning(told, listener)) as tell:
+            estimator.fit(table, callback=tell, **checkpoints)
+    if getattr(estimator, "diverged_", False):
+        told.append(_diverged(estimator))
+        print(f"Warning: {told[-1]}", file=sys.stderr)
+    with _interrupts.saving():
         command = shlex.join(["isthmus", *sys.argv[1:]])
         provenance = {"origin": data, "drop": list(columns or []), "command": command}
-        estimator.save(out, force=force, provenance=provenance)
-    return _answer(estimator, out, data, table.values.shape[0], time.perf_counter() - started)
+        estimator.save(out, force=replace, provenance=provenance)
+        if not estimator.interrupted_:
+            _resume.clear(out)
+    return _answer(estimator, out, data, told, time.perf_counter() - started)
+
+
+def _warning(
+    sentences: Sequence[str], listener: Callable[[Progress], None] | None
+) -> Callable[[Progress], None]:
+    """A listener that says them at the first round: input that is refused is one sentence alone."""
+    left = list(sentences)
+
+    def tell(progress: Progress) -> None:
+        while left:
+            print(f"Warning: {left.pop(0)}", file=sys.stderr)
+        if listener is not None:
+            listener(progress)
+
+    return tell
 
 
 def model_name(name: str) -> str:
@@ -116,7 +158,8 @@ def model_name(name: str) -> str:
         InvalidParameterError: it is none.
     """
     if name not in MODELS:
-        near = get_close_matches(name, MODELS, 1)
+        other = _OTHER_NAMES.get(name.lower())
+        near = [other] if other else get_close_matches(name.lower(), MODELS, 1)
         raise InvalidParameterError(
             f"model {name}",
             f"must be one of {', '.join(MODELS)}",
@@ -125,39 +168,102 @@ def model_name(name: str) -> str:
     return name
 
 
-@contextmanager
-def _unbroken() -> Iterator[None]:
-    """Ctrl-C waits: what was trained for hours is not lost to a second keystroke."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _idle_settings(
+    estimator: Estimator,
+    table: Table,
+    settings: Mapping[str, Any],
+    flags: Mapping[str, Any],
+    config: str | None,
+) -> list[str]:
+    """A sentence for each setting, of a flag or of the file, that changes nothing."""
+    from isthmus.estimators._defaults import recipe
+
+    spelled = {name: f"{name} in {config}" for name in settings}
+    for parameter in _parameters.PARAMETERS:
+        if flags.get(parameter.name) is not None:
+            spelled[parameter.name] = parameter.flag
+    n_rows, n_features = table.values.shape
+    folds = recipe(n_rows, n_features, _width(estimator)).n_folds
+    return _idle.warnings_of(
+        spelled,
+        estimator.get_params(deep=False),
+        type(estimator)().get_params(deep=False),
+        folds=folds > 1 and n_rows >= 2 * folds,
+    )
 
 
-def _answer(estimator: Estimator, out: str, data: str, n_rows: int, seconds: float) -> Answer:
-    n_features, n_components = estimator.n_features_in_, estimator.n_components_
-    figures = {
-        "squared_error": estimator.squared_error_,
-        "pca_squared_error": estimator.pca_squared_error_,
-        "stayed_linear": estimator.stayed_linear_,
-        "unit": squared_units(estimator.scaling_.kind),
-    }
-    parameters = estimator.get_params(deep=False)
+def _width(estimator: Estimator) -> int:
+    """The number of components, at least 1 where the fit is to choose it."""
+    given = estimator.n_components
+    return given if isinstance(given, int) else 1
+
+
+def _empty_tasks(table: Table, n_components: int) -> list[str]:
+    """A sentence where whatever comes out says nothing, because there is nothing to learn."""
+    from numpy import nanmax, nanmin
+
+    n_rows = len(table.values)
+    if n_rows > 1 and bool((nanmin(table.values, axis=0) == nanmax(table.values, axis=0)).all()):
+        return [
+            f"Every column of {table.origin} is constant, so there is nothing to learn. "
+            "Check how it was made."
+        ]
+    if 1 < n_rows <= n_components + 1:
+        return [
+            f"{n_rows} rows are reproduced by {plural(n_components, 'component')} whatever they "
+            "hold, so nothing can be learned from them. Give more rows, or ask for fewer "
+            "components."
+        ]
+    return []
+
+
+def _diverged(estimator: Estimator) -> str:
+    rate = estimator.learning_rate
+    lower = "Try --learning-rate 1e-4." if rate == "auto" else f"Try one lower than {rate:g}."
+    step = int(estimator.history_[-1]["step"])
+    return (
+        f"Training diverged: by step {step} the loss was no finite number, so the state of step "
+        f"{estimator.n_steps_} is kept. The cause is mostly the --learning-rate. {lower}"
+    )
+
+
+def _too_narrow(estimator: Estimator) -> list[str]:
+    """A sentence where a denoiser leaves more error than the noise that it was trained to remove.
+
+    Gaussian noise of deviation s in scaled units has the squared error s² Σ_j unit_j² per row.
+    """
+    level = getattr(estimator.autoencoder_.corruption, "level", 0.0)
+    if estimator.noise != "gaussian" or not level:
+        return []
+    noise = float(level**2 * estimator.scaling_.unit.square().sum())
+    if not estimator.squared_error_ > noise:
+        return []
+    return [
+        f"The noise it was trained with is {number(noise)} by itself: this code of "
+        f"{plural(estimator.n_components_, 'component')} makes rows with so little noise worse, "
+        "not better. To clean them, ask for more components."
+    ]
+
+
+def _answer(
+    estimator: Estimator, out: str, data: str, told: Sequence[str], seconds: float
+) -> Answer:
+    n_rows, n_features = estimator.n_samples_, estimator.n_features_in_
+    n_components, parameters = estimator.n_components_, estimator.get_params(deep=False)
+    figures = held_out(estimator, estimator.history_, estimator.scaling_.kind)
     name, run = type(estimator).__name__, shlex.quote(out)
     lines = [
         f"{name}: {plural(n_rows, 'row')} of {plural(n_features, 'feature')} → "
-        f"{plural(n_components, 'component')}, in {seconds:.1f} s.",
+        f"{plural(n_components, 'component')}; training took {figures['training_seconds']:.1f} s.",
         f"{verdict(figures, n_components, parameters)}",
         f"Saved to {out}.",
         f"Next: isthmus transform {run} {shlex.quote(data)} --out codes.csv, "
         f"or isthmus info {run}.",
     ]
+    lines[2:2] = _too_narrow(estimator)
     if estimator.interrupted_:
         lines.insert(0, "Interrupted: this is the best state until then.")
+        lines.append("Or go on: the same command with --resume.")
     facts = {
         "run": out,
         "data": data,
@@ -165,11 +271,9 @@ def _answer(estimator: Estimator, out: str, data: str, n_rows: int, seconds: flo
         "n_rows": n_rows,
         "n_features": n_features,
         "n_components": n_components,
-        "n_epochs": estimator.n_epochs_,
-        "n_steps": estimator.n_steps_,
-        "validation": estimator.validation_,
         **figures,
-        "interrupted": estimator.interrupted_,
-        "seconds": seconds,
+        "warnings": list(told),
+        "command_seconds": seconds,
     }
-    return Answer("\n".join(lines), facts, INTERRUPTED if estimator.interrupted_ else 0)
+    code = _interrupts.exit_status() if estimator.interrupted_ else 0
+    return Answer("\n".join(lines), facts, code)

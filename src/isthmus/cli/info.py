@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer, columns, number
 from isthmus.cli._options import Drop, names_of
-from isthmus.cli._words import plural, squared_units, verdict
+from isthmus.cli._words import held_out, plural, verdict
 from isthmus.errors import DataError, RunError
 
 if TYPE_CHECKING:
@@ -44,8 +45,9 @@ def info(
     path = Path(what)
     if path.is_dir():
         return _run(what)
-    from isthmus.data.bundled import BUNDLED
-    from isthmus.data.readers import read
+    with _interrupts.starting():
+        from isthmus.data.bundled import BUNDLED
+        from isthmus.data.readers import read
 
     if what not in BUNDLED and not path.suffix and not path.exists():
         raise DataError(
@@ -57,7 +59,8 @@ def info(
 
 
 def _run(run: str) -> Answer:
-    from isthmus.runs import directory
+    with _interrupts.starting():
+        from isthmus.runs import directory
 
     found = directory.read(run)
     try:
@@ -71,8 +74,9 @@ def _run(run: str) -> Answer:
 
 
 def _described(run: str, config: dict[str, Any], history: list[dict[str, float]]) -> Answer:
-    from isthmus.estimators.models import MODELS
-    from isthmus.runs.directory import FILES
+    with _interrupts.starting():
+        from isthmus.estimators.models import MODELS
+        from isthmus.runs.directory import FILES
 
     model, data, fit = config["model"], config["data"], config["fit"]
     name, parameters = model["class"], model["parameters"]
@@ -85,19 +89,16 @@ def _described(run: str, config: dict[str, Any], history: list[dict[str, float]]
     }
     n_features, n_components = data["n_features"], model["architecture"]["n_components"]
     names = data["feature_names"]
-    figures = {
-        "squared_error": fit["squared_error_"],
-        "pca_squared_error": fit["pca_squared_error_"],
-        "stayed_linear": fit["stayed_linear_"],
-        "unit": squared_units(model["scaling"]),
-    }
-    seconds = history[-1]["seconds"] if history else math.nan
+    figures = held_out(SimpleNamespace(**fit), history, model["scaling"])
+    seconds = figures["training_seconds"]
     files = {file: (Path(run) / file).stat().st_size for file in sorted(FILES)}
     listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "") if names else "no names"
     of = plural(n_features, "feature")
     widths = model["architecture"]["hidden_layer_sizes"]
     hidden = f"hidden layers of {' and '.join(map(str, widths))}" if widths else "no hidden layers"
-    ended = "; ended by Ctrl-C" if fit["interrupted_"] else ""
+    ended = "; ended by Ctrl-C" if figures["interrupted"] else ""
+    if figures["diverged"]:
+        ended += "; it diverged: fit again with a lower --learning-rate"
     rows = [
         ("model", f"{name}: {of} → {plural(n_components, 'component')}, {hidden}"),
         ("set", ", ".join(f"{k}={v!r}" for k, v in changed.items()) or "all as by default"),
@@ -105,7 +106,7 @@ def _described(run: str, config: dict[str, Any], history: list[dict[str, float]]
         (
             "training",
             f"kept after {number(fit['n_epochs_'])} epochs ({fit['n_steps_']} steps); "
-            f"{number(seconds)} s in all{ended}",
+            f"it took {seconds:.1f} s{ended}",
         ),
         ("held out", verdict(figures, n_components, parameters)),
         ("versions", ", ".join(f"{k} {v}" for k, v in config["versions"].items())),
@@ -121,12 +122,7 @@ def _described(run: str, config: dict[str, Any], history: list[dict[str, float]]
         "n_features": n_features,
         "feature_names": names,
         "n_components": n_components,
-        "n_epochs": fit["n_epochs_"],
-        "n_steps": fit["n_steps_"],
-        "validation": fit["validation_"],
         **figures,
-        "interrupted": fit["interrupted_"],
-        "seconds": seconds,
         "versions": config["versions"],
         "schema": config["schema"],
         "files": files,
@@ -143,7 +139,7 @@ def _bytes(size: int) -> str:
 
 
 def _table(table: Table, every: bool) -> Answer:
-    from isthmus.cli._figures import describe
+    from isthmus.cli._figures import describe, n_repeated
     from isthmus.data.tables import stand_in
 
     n_rows, n_columns = table.values.shape
@@ -174,6 +170,14 @@ def _table(table: Table, every: bool) -> Answer:
     ]
     if len(shown) < n_columns:
         lines.append(f"and {n_columns - len(shown)} more (--all lists them)")
+    repeated = n_repeated(table.values)
+    if repeated:
+        lines += [
+            "",
+            f"{plural(repeated, 'row')} ({100 * repeated / n_rows:.2g}%) the same as an earlier "
+            "one. Where a row is fitted and its copy held out, the held-out figures look better "
+            "than they are: leave copies out, unless they are separate observations.",
+        ]
     facts = {
         "kind": "table",
         "data": table.origin,
@@ -182,6 +186,7 @@ def _table(table: Table, every: bool) -> Answer:
         "named": table.names is not None,
         "dtype": str(table.values.dtype),
         "n_missing": missing,
+        "n_repeated": repeated,
         "columns": described,
     }
     return Answer("\n".join(lines), facts)

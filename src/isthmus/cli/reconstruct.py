@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer, number
 from isthmus.cli._options import (
     DataFile,
@@ -19,14 +20,20 @@ from isthmus.cli._options import (
     seed_of,
 )
 from isthmus.cli._parameters import NUMBER
-from isthmus.cli._runs import feature_names, open_run
+from isthmus.cli._runs import SEEN, feature_names, is_seen, open_run
 from isthmus.cli._words import plural, squared_errors, squared_units
 from isthmus.errors import InvalidParameterError
 
 _CORRUPTION = "Corruption"
+WIDER = (
+    "They were nearer to the clean rows before: the code leaves out more than this noise puts in. "
+    "Fit with more --n-components."
+)
 EXAMPLES = """Examples:
 
-isthmus reconstruct runs/a new.csv --out filled.csv
+isthmus reconstruct runs/a new.csv --out rows.csv
+
+isthmus reconstruct runs/a new.csv --fill --out filled.csv
 
 isthmus reconstruct runs/a digits --noise gaussian --noise-level 0.5 --seed 0 --out clean.npy
 """
@@ -37,6 +44,12 @@ def reconstruct(
     data: DataFile,
     out: OutFile,
     drop: Drop = None,
+    fill: Annotated[
+        bool,
+        typer.Option(
+            "--fill", help="Keep the known entries as they are; fill in only the missing ones."
+        ),
+    ] = False,
     noise: Annotated[
         str | None,
         typer.Option(
@@ -61,36 +74,71 @@ def reconstruct(
 ) -> Answer:
     """Write the rows of a table as a model reconstructs them.
 
-    Missing entries are filled. With --noise the rows are corrupted first, and the errors of both
-    are told.
+    All entries are the model's, also those that were known; with --fill only those that were
+    missing. With --noise the rows are corrupted first, and the errors of both are told.
     """
     level, random_state = _level(noise, noise_level), seed_of(seed)
 
-    from isthmus.data.readers import read
-    from isthmus.data.writers import check_destination, write
+    if fill and noise is not None:
+        raise InvalidParameterError(
+            f"--fill with --noise {noise}",
+            "would write the rows as they are: no entry of a corrupted row is missing",
+            "Give one of them.",
+        )
+
+    with _interrupts.starting():
+        import numpy as np
+
+        from isthmus.data.readers import read
+        from isthmus.data.writers import check_destination, write
 
     check_destination(out, force)
-    model = open_run(run)
+    model = open_run(run, data)
     table = read(data, drop=names_of(drop))
-    clean, seen = table.values, table
+    clean, given = table.values, table
     if noise is not None:
         noisy = model.corrupt(table, noise, level, random_state=random_state)
-        seen = replace(table, values=noisy)
-    result = model.reconstruct(seen)
-    write(out, result, feature_names(model) or table.names)
+        given = replace(table, values=noisy)
+    result = model.reconstruct(given)
+    missing = np.isnan(clean)
+    written = np.where(missing, result, clean) if fill else result
+    write(out, written, feature_names(model) or table.names)
     error = float(squared_errors(model, clean, result).mean())
     unit = squared_units(model.scaling_.kind)
-    lines = [f"Reconstruction of {plural(len(result), 'row')} written to {out}."]
-    facts: dict[str, object] = {"run": run, "data": data, "out": out, "n_rows": len(result)}
-    if noise is None:
-        lines.append(f"Against the data: {number(error)} ({unit} per row, lower is better).")
+    rows, n_missing, seen = plural(len(result), "row"), int(missing.sum()), is_seen(model, table)
+    facts: dict[str, object] = {
+        "run": run,
+        "data": data,
+        "out": out,
+        "n_rows": len(result),
+        "n_missing": n_missing,
+        "filled_only": fill,
+        "seen": seen,
+    }
+    if fill:
+        entries = "1 missing entry" if n_missing == 1 else f"{n_missing or 'no'} missing entries"
+        lines = [
+            f"{rows} with {entries} filled in written to {out}; the known ones are as they were.",
+            f"Error at the known entries, had they been replaced: {number(error)} "
+            f"({unit} per row, lower is better).",
+        ]
+    elif noise is None:
+        lines = [
+            f"Reconstruction of {rows} written to {out}.",
+            f"Against the data: {number(error)} ({unit} per row, lower is better).",
+        ]
     else:
-        before = float(squared_errors(model, clean, seen.values).mean())
-        lines += [
+        before = float(squared_errors(model, clean, given.values).mean())
+        lines = [
+            f"Reconstruction of {rows} written to {out}.",
             f"Against the clean rows: noisy {number(before)}, reconstructed {number(error)}",
             f"({unit} per row, lower is better).",
         ]
         facts |= {"noise": noise, "noise_level": level, "noisy_squared_error": before}
+        if error > before:
+            lines.append(WIDER)
+    if seen:
+        lines.append(SEEN)
     return Answer("\n".join(lines), {**facts, "squared_error": error, "unit": unit})
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer
 from isthmus.cli._options import Force, OutFile, RunFolder, Seed, seed_of
 from isthmus.cli._runs import feature_names, open_run
@@ -37,7 +38,8 @@ def sample(
         raise InvalidParameterError(f"-n {n_samples}", "must be a whole number of at least 1")
     random_state = seed_of(seed)
 
-    from isthmus.data.writers import check_destination, write
+    with _interrupts.starting():
+        from isthmus.data.writers import check_destination, write
 
     check_destination(out, force)
     model = open_run(run)

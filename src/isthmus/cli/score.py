@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer, number
 from isthmus.cli._options import OUTPUT, DataFile, Drop, Force, RunFolder, names_of
-from isthmus.cli._runs import open_run
+from isthmus.cli._runs import SEEN, is_seen, open_run
 from isthmus.cli._words import plural, squared_errors, squared_units
 
 EXAMPLES = """Examples:
@@ -36,14 +37,15 @@ def score(
     force: Force = False,
 ) -> Answer:
     """Tell how well a model explains the rows of a table."""
-    import numpy as np
+    with _interrupts.starting():
+        import numpy as np
 
-    from isthmus.data.readers import read
-    from isthmus.data.writers import check_destination, write
+        from isthmus.data.readers import read
+        from isthmus.data.writers import check_destination, write
 
     if out is not None:
         check_destination(out, force)
-    model = open_run(run)
+    model = open_run(run, data)
     table = read(data, drop=names_of(drop))
     nats = model.score_samples(table)
     errors = squared_errors(model, table.values, model.reconstruct(table))
@@ -55,10 +57,14 @@ def score(
         f"log-likelihood: {number(score)} ({meaning}, nats per row, higher is better)",
         f"reconstruction: {number(error)} ({unit} per row, lower is better)",
     ]
+    seen = is_seen(model, table)
+    if seen:
+        lines.append(SEEN)
     facts = {
         "run": run,
         "data": data,
         "n_rows": len(nats),
+        "seen": seen,
         "score": score,
         "squared_error": error,
         "unit": unit,

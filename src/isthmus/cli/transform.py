@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer
 from isthmus.cli._options import DataFile, Drop, Force, OutFile, RunFolder, names_of
 from isthmus.cli._runs import open_run
@@ -17,11 +18,12 @@ def transform(
     run: RunFolder, data: DataFile, out: OutFile, drop: Drop = None, force: Force = False
 ) -> Answer:
     """Write the codes of the rows of a table."""
-    from isthmus.data.readers import read
-    from isthmus.data.writers import check_destination, write
+    with _interrupts.starting():
+        from isthmus.data.readers import read
+        from isthmus.data.writers import check_destination, write
 
     check_destination(out, force)
-    model = open_run(run)
+    model = open_run(run, data)
     codes = model.transform(read(data, drop=names_of(drop)))
     names = [str(name) for name in model.get_feature_names_out()]
     write(out, codes, names)

@@ -7,7 +7,10 @@ for. Format: numpy.lib.format, versions 1 to 3.
 
 from __future__ import annotations
 
+import lzma
 import math
+import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -20,6 +23,28 @@ from isthmus.data.tables import quoted
 from isthmus.errors import DataError
 
 PREFERRED = ("X", "x", "x_train")
+_TEXT = (
+    "Numbers written as text become numbers by np.save(path, X.astype(float)); words must be "
+    "encoded first."
+)
+_REAL = {
+    "U": _TEXT,
+    "S": _TEXT,
+    "c": "Save real and imaginary parts side by side: np.save(path, np.hstack([X.real, X.imag])).",
+    "M": "Save numbers, such as days: np.save(path, X.astype('datetime64[D]').astype(float)).",
+    "m": "Save numbers, such as seconds: np.save(path, X / np.timedelta64(1, 's')).",
+    "V": "Save one plain array: np.save(path, np.stack([X[name] for name in X.dtype.names], 1)).",
+}
+# What NumPy's reading of a header raises for one that is none; it parses it as Python.
+_HEADER_ERRORS = (
+    *(ValueError, EOFError, SyntaxError, TypeError, ArithmeticError),
+    *(LookupError, RecursionError, MemoryError, tokenize.TokenError),
+)
+# What Python's reading of a damaged archive raises, names in no known encoding among it.
+_ZIP_ERRORS = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError),
+    *(ValueError, LookupError, ArithmeticError, struct.error),
+)
 MAX_HEADER = 65536
 """Characters of a header; the readable types of one 2-D array take under 200."""
 
@@ -56,7 +81,9 @@ def read_npz(path: Path, origin: str) -> np.ndarray:
             chosen = _choose(shapes, origin)
             with archive.open(members[chosen]) as file:
                 return _array(file, members[chosen].file_size, f"array {chosen!r} of {origin}")
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except DataError:
+        raise
+    except _ZIP_ERRORS as error:
         raise _damaged(origin, ".npz", error) from error
     except RuntimeError as error:  # an encrypted member
         raise DataError(f"{origin}", f"cannot be read ({error})", "Save it without.") from error
@@ -94,7 +121,7 @@ def _array(file: IO[bytes], size: int, origin: str) -> np.ndarray:
         raise DataError(
             f"{origin}",
             f"must hold real numbers; its type is {dtype}",
-            "Save it again as one plain array of numbers: np.save(path, X.astype(float)).",
+            _REAL.get(dtype.kind, "Save it again as one plain array of numbers."),
         )
     if len(shape) != 2:
         raise DataError(
@@ -126,7 +153,7 @@ def _header(file: IO[bytes], origin: str) -> tuple[tuple[int, ...], np.dtype[Any
             shape, _, dtype = npy.read_array_header_2_0(file, max_header_size=MAX_HEADER)
         if min(shape, default=0) < 0:
             raise ValueError(f"a shape of {shape}")
-    except (ValueError, EOFError, UnicodeError, SyntaxError, TypeError) as error:
+    except _HEADER_ERRORS as error:
         raise _damaged(origin, ".npy", error) from error
     return shape, dtype, file.tell()
 

@@ -76,7 +76,10 @@ def _example(column: Any) -> str:
     kind = "text" if _is_text(values.type) else str(values.type)
     if not len(values):
         return f"{kind}, no value"
-    example = values[0].as_py()
+    try:
+        example = values[0].as_py()
+    except (ArithmeticError, ValueError):  # a date beyond Python's, say
+        return kind
     if isinstance(example, bytes):
         example = example.decode("latin-1")
     shown = repr(example) if isinstance(example, str) else str(example)

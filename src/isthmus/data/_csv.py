@@ -58,42 +58,47 @@ def _parse(path: Path, layout: Layout, keep: list[int], origin: str) -> Any:
     """The kept columns as an Arrow table, columns named by their positions."""
     ragged: list[Any] = []
 
-    def parse(threads: bool) -> Any:
-        def stop(row: Any) -> str:
-            ragged.append(row)
-            return "error"
-
-        return pacsv.read_csv(
-            path,
-            read_options=pacsv.ReadOptions(
-                use_threads=threads,
-                block_size=layout.block,
-                skip_rows=layout.skip,
-                column_names=[str(j) for j in range(layout.n_columns)],
-            ),
-            parse_options=pacsv.ParseOptions(delimiter=layout.separator, invalid_row_handler=stop),
-            convert_options=pacsv.ConvertOptions(
-                null_values=[blank + token for token in MISSING_TOKENS for blank in ("", " ")],
-                strings_can_be_null=True,
-                decimal_point=layout.decimal,
-                include_columns=[str(j) for j in keep],
-            ),
-        )
+    def stop(row: Any) -> str:
+        ragged.append(row)
+        return "error"
 
     try:
-        return parse(threads=True)
+        return _read(path, layout, keep)
     except pa.ArrowInvalid as error:
-        if ragged:  # rows are numbered only where one thread reads them
-            ragged.clear()
-            try:
-                parse(threads=False)
-            except pa.ArrowInvalid:
+        try:
+            _read(path, layout, keep, stop)
+        except pa.ArrowInvalid:
+            if ragged:
                 raise _ragged(path, layout, ragged[0], origin) from error
         raise DataError(
             f"{origin}",
             f"cannot be read as text separated by {SPOKEN[layout.separator]} ({error})",
             "Check that each line is one row.",
         ) from error
+
+
+def _read(path: Path, layout: Layout, keep: list[int], stop: Any = None) -> Any:
+    """With several threads, or with one where ``stop`` is called for a row of another length.
+
+    Threads get nothing of Python's: one that lets go of ``stop`` while the interpreter ends would
+    abort the program. And rows are numbered only where one thread reads them.
+    """
+    return pacsv.read_csv(
+        path,
+        read_options=pacsv.ReadOptions(
+            use_threads=stop is None,
+            block_size=layout.block,
+            skip_rows=layout.skip,
+            column_names=[str(j) for j in range(layout.n_columns)],
+        ),
+        parse_options=pacsv.ParseOptions(delimiter=layout.separator, invalid_row_handler=stop),
+        convert_options=pacsv.ConvertOptions(
+            null_values=[blank + token for token in MISSING_TOKENS for blank in ("", " ")],
+            strings_can_be_null=True,
+            decimal_point=layout.decimal,
+            include_columns=[str(j) for j in keep],
+        ),
+    )
 
 
 def _ragged(path: Path, layout: Layout, row: Any, origin: str) -> DataError:

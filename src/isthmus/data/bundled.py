@@ -36,3 +36,19 @@ def load(name: str) -> Table:
     bunch = getattr(datasets, f"load_{name}")()
     names = tuple(str(feature) for feature in bunch.feature_names)
     return Table(np.ascontiguousarray(bunch.data, dtype=np.float64), names, name)
+
+
+def target(name: str) -> np.ndarray:
+    """scikit-learn's target of a bundled table, (N,): class numbers, or measurements of diabetes.
+
+    Raises:
+        DataError: no bundled table has this name.
+
+    >>> target("digits").shape
+    (1797,)
+    """
+    if name not in BUNDLED:
+        raise DataError(f"{name!r}", f"must be one of {quoted(BUNDLED)}")
+    from sklearn import datasets
+
+    return np.asarray(getattr(datasets, f"load_{name}")().target)

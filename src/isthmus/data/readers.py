@@ -110,17 +110,19 @@ def _parquet(path: Path, origin: str, drop: tuple[str, ...]) -> Read:
             refuse_duplicates(names, origin)
             names = [names[j] for j in kept(names, drop, origin)]
             table = file.read(columns=names)
-    except (pa.ArrowException, OSError) as error:
+        columns = [table.column(name) for name in names]
+        refuse_others(names, columns, origin)
+        return matrix(columns), tuple(names)
+    except DataError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, LookupError) as error:
         if isinstance(error, PermissionError):
             raise
         raise DataError(
             f"{origin}",
-            f"cannot be read as Parquet ({str(error).splitlines()[0]})",
+            f"cannot be read as Parquet ({[*str(error).splitlines(), 'damaged'][0]})",
             "The file is cut short, damaged or of another kind: copy or make it again.",
         ) from error
-    columns = [table.column(name) for name in names]
-    refuse_others(names, columns, origin)
-    return matrix(columns), tuple(names)
 
 
 _READERS: dict[str, Callable[[Path, str, tuple[str, ...]], Read]] = {
@@ -175,6 +177,8 @@ def _not_a_file(path: Path, origin: str) -> DataError:
 
 
 def _is_folder(path: Path, origin: str) -> DataError:
+    if (path / "config.json").is_file():
+        return DataError(f"{origin}", "must be a file of data; it looks like a run of fit")
     inside = _data_files(path)
     remedy = f"It holds {quoted(inside)}." if inside else "It holds no file of a known ending."
     return DataError(f"{origin}", "must be a file; it is a folder", remedy)

@@ -44,7 +44,7 @@ MOST_CATEGORIES = 1000
 class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Parameters and methods that the four autoencoders share; see :class:`Autoencoder`."""
 
-    n_components: int = 2
+    n_components: int | float | str = 2
     _: KW_ONLY
     hidden_layer_sizes: str | Sequence[int] = "auto"
     activation: str = "silu"
@@ -123,6 +123,11 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     ) -> None:
         data = _input.rows(self, X, reset=True, min_rows=2)
         _parameters.check(self, data.shape[1])
+        if _parameters.is_chosen(self.n_components):
+            from isthmus.estimators import _choice  # it fits estimators itself
+
+            _choice.fit(self, X, callback, checkpoint, resume_from)
+            return
         self._fingerprint = fingerprint(data)
         with keeper(checkpoint, resume_from, self._key()) as kept:
             known = None if kept is None else kept.seeds
@@ -211,7 +216,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if head.support != "real" and bool(x.isnan().any()):
             mean = x.double().nanmean(0)
             self._fill = mean if head.support == "unit" else mean.round()
-        self.n_components_ = int(self.n_components)
+        self.n_components_ = _parameters.n_components(self)
         self._n_features_out = self.n_components_
         sizes = self.hidden_layer_sizes
         hidden = (
@@ -249,7 +254,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return plain
 
     def _plan(self, n_rows: int) -> tuple[Plan, Selection]:
-        auto = recipe(n_rows, self.n_features_in_, int(self.n_components))
+        auto = recipe(n_rows, self.n_features_in_, _parameters.n_components(self))
         return _parameters.plan(self, auto, n_rows)
 
     def _describe(self, hidden: Sequence[int], n_categories: int) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def check(estimator: Estimator, n_features: int) -> None:
     Raises:
         InvalidParameterError: what was given, the rule, the remedy.
     """
-    whole("n_components", estimator.n_components, 1)
+    width = 0 if is_chosen(estimator.n_components) else int(estimator.n_components)
     for name in ("weight_decay", "emphasis", "contraction", "sparsity", "free_bits"):
         _number(name, getattr(estimator, name))
     for name in ("beta", "noise_level"):
@@ -53,7 +53,7 @@ def check(estimator: Estimator, n_features: int) -> None:
             "is not defined: the bound weighs codes by their density",
             "Use VariationalAutoencoder, or give beta=1.0.",
         )
-    if estimator.n_components >= n_features and not _regularised(estimator):
+    if width >= n_features and not _regularised(estimator):
         rule = (
             f"must be between 1 and {n_features - 1}, one less than n_features={n_features}, "
             "the number of features of X"
@@ -103,6 +103,39 @@ def check(estimator: Estimator, n_features: int) -> None:
         raise InvalidParameterError(
             f"hidden_layer_sizes={sizes!r}", "must be 'auto' or a sequence of widths of at least 1"
         )
+
+
+def is_chosen(n_components: Any) -> bool:
+    """Whether the number is chosen from the rows: "auto", or a share of variance."""
+    if isinstance(n_components, str) and n_components == "auto":
+        return True
+    if isinstance(n_components, Real) and not isinstance(n_components, Integral | bool):
+        if 0 < float(n_components) < 1:
+            return True
+    elif _is_whole(n_components) and n_components >= 1:
+        return False
+    raise InvalidParameterError(
+        f"n_components={n_components!r}",
+        "must be a whole number of at least 1, 'auto', or a share of variance between 0 and 1, "
+        "both excluded",
+    )
+
+
+def n_components(estimator: Estimator) -> int:
+    """K: what was given, or what the fit chose.
+
+    Raises:
+        CombinationError: it is to be chosen and there was no fit.
+    """
+    if not is_chosen(estimator.n_components):
+        return int(estimator.n_components)
+    if not hasattr(estimator, "n_components_"):
+        raise CombinationError(
+            f"partial_fit with n_components={estimator.n_components!r}",
+            "has too few rows to choose from",
+            "Call fit first, or give a whole number.",
+        )
+    return estimator.n_components_
 
 
 def _regularised(estimator: Estimator) -> bool:

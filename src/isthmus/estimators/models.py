@@ -20,7 +20,9 @@ class Autoencoder(Estimator):
 
     Args:
         n_components: K, number of latents; 1 to D − 1, or any number from 1 for a model with a
-            corruption, a contraction, a sparsity penalty or a KL term.
+            corruption, a contraction, a sparsity penalty or a KL term. "auto" takes the
+            recommendation of :func:`isthmus.compare`; a number between 0 and 1 the smallest K that
+            explains this share of the variance of held-out rows (several fits).
         hidden_layer_sizes: widths of the encoder's hidden layers, mirrored in the decoder;
             "auto" from the size of the data.
         activation: "silu", "gelu", "relu", "tanh", "sigmoid", "softplus" or "identity".

@@ -36,6 +36,80 @@ def squared_error(x: Array, y: Array) -> Floats:
     return error
 
 
+def feature_error(x: Array, y: Array) -> Floats:
+    """Mean of (x_nd − y_nd)² over the rows n that have feature d.
+
+    Args:
+        x: (N, D), NaN where an entry is missing.
+        y: (N, D).
+
+    Returns:
+        (D,), squared units of the data, at least 0, lower is better; NaN for a feature that no
+        row has.
+
+    >>> feature_error(np.array([[1.0, 2.0], [np.nan, 4.0]]), np.array([[3.0, 2.0], [0.0, 2.0]]))
+    array([4., 2.])
+    """
+    there = ~np.isnan(x)
+    error = np.square(np.where(there, x.astype(np.float64) - y, 0.0)).sum(axis=0)
+    n = there.sum(axis=0)
+    mean: Floats = np.divide(error, n, out=np.full(len(n), np.nan), where=n > 0)
+    return mean
+
+
+def feature_variance(x: Array) -> Floats:
+    """Variance of each feature over the rows that have it (divided by their number), (D,).
+
+    It is the feature error of the mean: what a model that knows nothing of a row leaves over.
+
+    >>> feature_variance(np.array([[1.0, 5.0], [3.0, np.nan]]))
+    array([1., 0.])
+    """
+    there = ~np.isnan(x)
+    n = np.maximum(there.sum(axis=0), 1)
+    mean = np.where(there, x, 0.0).sum(axis=0, dtype=np.float64) / n
+    return feature_error(x, np.broadcast_to(mean, x.shape))
+
+
+def r2(error: Array, variance: Array) -> Floats:
+    """R²_d = 1 − error_d / variance_d, the share of each feature's variance that is explained.
+
+    Args:
+        error: (D,) of :func:`feature_error`.
+        variance: (D,) of :func:`feature_variance` on the same rows.
+
+    Returns:
+        (D,), at most 1, higher is better, negative where the mean would have done better; NaN for
+        a feature that does not vary. As scikit-learn's ``r2_score`` with raw values.
+
+    >>> r2(np.array([1.0, 0.0]), np.array([4.0, 0.0]))
+    array([0.75,  nan])
+    """
+    share: Floats = np.full(len(error), np.nan)
+    varies = variance > 0
+    share[varies] = 1.0 - error[varies] / variance[varies]
+    return share
+
+
+def bits_per_dimension(nats: Array, n_entries: Array) -> float:
+    """−Σ_n nats_n / (ln 2 · Σ_n D_n): what one entry costs to write down.
+
+    Args:
+        nats: (N,) log-likelihood, or a bound on it, of each row.
+        n_entries: (N,) entries that each row has.
+
+    Returns:
+        Bits per entry, lower is better. At least 0 for discrete likelihoods; relative to the
+        unit of the data, and so of either sign, for densities (van den Oord et al. 2016, *Pixel
+        Recurrent Neural Networks*, whose pixels are discrete).
+
+    >>> round(bits_per_dimension(np.log([0.5, 0.25]), np.array([1, 2])), 6)
+    1.0
+    """
+    total = float(np.sum(nats, dtype=np.float64)) / math.log(2.0)
+    return -total / max(1, int(np.sum(n_entries)))
+
+
 def nearest_squared_distance(x: Array, reference: Array) -> Floats:
     """min_j Σ_d (x_d − r_jd)²: how far each row is from the nearest of some real ones.
 

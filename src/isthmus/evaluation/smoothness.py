@@ -66,3 +66,46 @@ def walk(start: Array, end: Array, n_points: int) -> Array:
     """
     t = np.linspace(0.0, 1.0, n_points)[:, None]
     return (1.0 - t) * start + t * end
+
+
+def detour(paths: Array) -> Array:
+    """Length of each decoded path over the distance of its ends: Σ_t ‖g_t+1 − g_t‖ / ‖g_T − g_0‖.
+
+    Args:
+        paths: (P, T, D) what the points of P walks decode to, T ≥ 2.
+
+    Returns:
+        (P,), at least 1, lower is smoother; 1 for every linear decoder. NaN where the ends decode
+        alike. The length is the discrete form of the curve length of Shao et al. 2018, *The
+        Riemannian Geometry of Deep Generative Models*.
+
+    >>> detour(np.array([[[0.0], [2.0], [1.0]], [[0.0], [1.0], [2.0]]]))
+    array([3., 1.])
+    """
+    steps = np.linalg.norm(np.diff(paths.astype(np.float64), axis=1), axis=2)
+    chord = np.linalg.norm(paths[:, -1].astype(np.float64) - paths[:, 0], axis=1)
+    apart = chord > 0
+    ratio: Array = np.full(len(paths), np.nan)
+    ratio[apart] = steps.sum(1)[apart] / chord[apart]
+    return ratio
+
+
+def jump(paths: Array) -> Array:
+    """Largest step of each decoded path over its mean step: max_t ‖g_t+1 − g_t‖ / mean_t.
+
+    Args:
+        paths: (P, T, D), T ≥ 2.
+
+    Returns:
+        (P,), 1 to T − 1, lower is smoother; 1 for every linear decoder, T − 1 where everything
+        happens at once. NaN for a path that stays where it is.
+
+    >>> jump(np.array([[[0.0], [3.0], [4.0]]]))
+    array([1.5])
+    """
+    steps = np.linalg.norm(np.diff(paths.astype(np.float64), axis=1), axis=2)
+    mean = steps.mean(1)
+    moves = mean > 0
+    ratio: Array = np.full(len(paths), np.nan)
+    ratio[moves] = steps.max(1)[moves] / mean[moves]
+    return ratio

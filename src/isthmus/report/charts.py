@@ -137,7 +137,9 @@ def plane(points: Array, labels: Sequence[str], extent: Sequence[float], *, titl
     left, right, bottom, top = extent
     size = 320.0
     parts = [
-        f'<svg class="plane" viewBox="0 0 {size:g} {size:g}" role="img" '
+        # a word at the edge reaches over it, so that its place stays that of the decoded images
+        '<svg class="plane" style="overflow: visible" '
+        f'viewBox="0 0 {size:g} {size:g}" role="img" '
         f'aria-label="{escape(title, quote=True)}">'
     ]
     for (x, y), label in zip(points, labels, strict=True):

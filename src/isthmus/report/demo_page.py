@@ -97,7 +97,12 @@ def render(study: Study) -> str:
         halfway=[(result.name, f"{result.halfway_distance:.0f}") for result in study.results],
         stayed=[result.name for result in study.results if result.stayed_linear],
         terms=TERMS,
+        article=_article,
     )
+
+
+def _article(digit: int) -> str:
+    return "an" if digit == 8 else "a"
 
 
 def _cells(study: Study, measure: Measure) -> list[tuple[str, str]]:
@@ -160,7 +165,7 @@ def _walks(study: Study) -> list[tuple[tuple[int, int], list[Strip]]]:
                 result.name,
                 result.walks[j],
                 f"{len(result.walks[j])} decoded steps of the {_model(result.name)} from a test "
-                f"image of a {start} to one of a {end}.",
+                f"image of {_article(start)} {start} to one of {_article(end)} {end}.",
                 len(result.walks[j]),
             )
             for result in study.results

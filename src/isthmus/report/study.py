@@ -27,7 +27,7 @@ class Measure:
         unit: what one of it is.
         lower_is_better: None where it is no matter of better.
         note: what else to know, a sentence.
-        comparable: whether the models' figures may be compared with one another.
+        caution: which models' figures may not be compared; empty where all may.
         places: behind the point.
     """
 
@@ -37,7 +37,7 @@ class Measure:
     unit: str
     lower_is_better: bool | None
     note: str = ""
-    comparable: bool = True
+    caution: str = ""
     places: int = 1
 
     @property
@@ -80,7 +80,8 @@ MEASURES = (
         "PCA: of its probabilistic form, exact. Variational: a lower bound. The other three: of "
         "the image given its own code, which leaves out what the code costs. So compare PCA with "
         "the variational one, and the other three with one another.",
-        comparable=False,
+        caution="Compare PCA with the variational one, and the other three with one another: "
+        "their figures leave out what the code costs.",
     ),
     Measure(
         "jacobian_norm",
@@ -88,7 +89,9 @@ MEASURES = (
         ("‖∂z/∂x‖", "as it is"),
         "units of code per deviation of the pixels",
         True,
-        "How far the code moves when the image does. PCA: of whitened components.",
+        "How far the code moves when the image does. PCA: of whitened components. A code gets "
+        "steadier for free by shrinking, so this line does not compare the models.",
+        caution="Not between models: a code gets steadier for free by shrinking.",
         places=2,
     ),
     Measure(
@@ -97,8 +100,7 @@ MEASURES = (
         ("‖∂z/∂x‖", "scaled"),
         "deviations of the code per deviation of the pixels",
         True,
-        "With every latent at standard deviation 1, since a code gets steadier for free by "
-        "shrinking: the fair figure.",
+        "With every latent at standard deviation 1: the fair figure.",
         places=2,
     ),
     Measure(
@@ -237,7 +239,7 @@ class Study:
 
     def best(self, measure: Measure) -> str | None:
         """The autoencoder with the best figure, or None where there is no better."""
-        if measure.lower_is_better is None or not measure.comparable:
+        if measure.lower_is_better is None or measure.caution:
             return None
         sign = 1 if measure.lower_is_better else -1
         others = [result for result in self.results if result.name != PCA]

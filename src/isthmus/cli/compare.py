@@ -1,0 +1,160 @@
+"""``isthmus compare``: how many components, and why."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from isthmus.cli import _interrupts, _parameters
+from isthmus.cli._answer import Answer, columns, number
+from isthmus.cli._options import OUTPUT, DataFile, Drop, Quiet, Seed, names_of, seed_of
+from isthmus.cli._progress import training
+from isthmus.cli._runs import open_run
+from isthmus.cli._words import plural
+from isthmus.errors import DataError, InvalidParameterError
+
+if TYPE_CHECKING:
+    from isthmus.estimators import Estimator
+    from isthmus.estimators.compare import Comparison
+
+FLAGS = tuple(
+    parameter.option()
+    for parameter in _parameters.PARAMETERS
+    if parameter.name in ("hidden_layer_sizes", "likelihood", "max_epochs", "scaling")
+)
+EXAMPLES = """Examples:
+
+isthmus compare wine
+
+isthmus compare table.csv --drop id,label --n-components 1,2,4,8,16 --seed 0
+
+isthmus compare wine --into runs/wine
+"""
+_WIDTH = 96
+
+
+def compare(
+    data: DataFile,
+    n_components: Annotated[
+        str,
+        typer.Option(
+            "--n-components", metavar="N,N", help="Sizes to compare, separated by commas; or auto."
+        ),
+    ] = "auto",
+    into: Annotated[
+        str | None,
+        typer.Option(
+            "--into",
+            metavar="RUN",
+            help="A run of the same columns: its settings are used, and the comparison is kept in "
+            "it for the report.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    drop: Drop = None,
+    seed: Seed = None,
+    quiet: Quiet = False,
+    **flags: Any,
+) -> Answer:
+    """Compare numbers of components, and recommend one.
+
+    PCA and the autoencoder are fitted with each, and judged on rows that were held out. Fits are
+    short: they are to tell sizes apart, not to be kept.
+    """
+    sizes = _sizes(n_components)
+    values = _parameters.from_flags(flags)
+    random_state = seed_of(seed)
+    started = time.perf_counter()
+    run = None if into is None else open_run(into, data)
+    if run is not None and values:
+        raise InvalidParameterError(
+            f"--into {into} with --{next(iter(values)).replace('_', '-')}",
+            "are two sources of settings",
+            "Leave one of the two out.",
+        )
+    with training(quiet) as listener:
+        with _interrupts.starting():
+            from isthmus.data.readers import read
+            from isthmus.estimators import VariationalAutoencoder
+            from isthmus.estimators.compare import compare as sweep
+        table = read(data, drop=names_of(drop))
+        if run is not None:
+            _same_columns(run, into or "", table.values.shape[1], data)
+        model: Estimator = run if run is not None else VariationalAutoencoder(**values)
+        found = sweep(table, sizes, model, random_state, listener)
+    if into is not None:
+        with _interrupts.saving():
+            import torch
+
+            from isthmus.runs.directory import attach
+
+            arrays = {name: torch.from_numpy(a.copy()) for name, a in found.arrays().items()}
+            attach(into, "comparison", found.as_facts(), arrays)
+    return _answer(found, data, len(table.values), into, time.perf_counter() - started)
+
+
+def _sizes(text: str) -> str | list[int]:
+    if text.strip().lower() == "auto":
+        return "auto"
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise InvalidParameterError(
+            f"--n-components {text}", "must be whole numbers separated by commas, or auto"
+        ) from error
+
+
+def _same_columns(run: Estimator, path: str, n_features: int, data: str) -> None:
+    if run.n_features_in_ != n_features:
+        raise DataError(
+            f"{data} with {plural(n_features, 'column')}",
+            f"must have {run.n_features_in_}, as the data that {path} was fitted to",
+            "Give the table of the fit, with the same --drop.",
+        )
+
+
+def _answer(found: Comparison, data: str, n_rows: int, into: str | None, seconds: float) -> Answer:
+    table = found.table()
+    mark = {True: "←", False: ""}
+    rows = [
+        (
+            str(row["n_components"]),
+            f"{number(row['error'])} ± {number(row['error_se'])}",
+            number(row["pca_error"]),
+            f"{row['log_likelihood']:.3f} ± {row['log_likelihood_se']:.3f}",
+            f"{row['pca_log_likelihood']:.3f}",
+            f"{row['active_units']:.3g}",
+            mark[row["n_components"] == found.recommended],
+        )
+        for row in table
+    ]
+    head = ("components", "error", "PCA", "nats", "PCA", "active", "")
+    d = found.intrinsic_dimension
+    guesses = [
+        f"Factor analysis: {found.linear_dimension}",
+        f"two-NN: {'-' if d is None else f'{d:.1f}'}",
+        f"PCA by Minka's criterion: {'-' if found.pca_mle is None else found.pca_mle}",
+    ]
+    k = min(found.recommended, found.n_features - 1)
+    title = f"{plural(k, 'component')}." if found.compresses else "No compression."
+    lines = [
+        f"{plural(n_rows, 'row')} of {plural(found.n_features, 'feature')}, "
+        f"{found.n_held_out} judged without having been trained on, in {seconds:.1f} s.",
+        "",
+        columns([head, *rows], right=(0, 1, 2, 3, 4, 5)),
+        f"Errors in {found.unit} per row, nats per row: higher is better.",
+        "; ".join(guesses) + ".",
+        "",
+        f"Recommended: {title}",
+        *textwrap.wrap(found.reason, _WIDTH, break_long_words=False, break_on_hyphens=False),
+    ]
+    if into is not None:
+        lines.append(f"Kept in {into}.")
+    elif found.compresses:
+        lines.append(f"Next: isthmus fit {shlex.quote(data)} --n-components {k} --out RUN.")
+    facts = {"data": data, "n_rows": n_rows, **found.as_facts(), "sizes": table, "into": into}
+    return Answer("\n".join(lines), {**facts, "seconds": seconds})

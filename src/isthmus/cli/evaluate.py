@@ -1,0 +1,241 @@
+"""``isthmus evaluate``: measure a model, say what is wrong with it, and keep that in its run."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from isthmus.cli._answer import Answer, columns, number
+from isthmus.cli._options import Drop, RunFolder, names_of
+from isthmus.cli._runs import open_run
+from isthmus.errors import DataError, InvalidParameterError, RunError
+
+if TYPE_CHECKING:
+    from isthmus.data.tables import Table
+    from isthmus.estimators import Estimator
+
+EXAMPLES = """Examples:
+
+isthmus evaluate runs/wine --label target
+
+isthmus evaluate runs/a new.csv --label species
+
+isthmus evaluate runs/a new.csv --outlier-label fraud --json
+"""
+ARROWS = {"higher": "↑", "lower": "↓", "neither": ""}
+_WIDTH = 96
+
+
+def evaluate(
+    run: RunFolder,
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="DATA",
+            help="Rows to measure the model on; without any, the rows of the fit that were held "
+            "out of it.",
+            show_default=False,
+        ),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            "--label",
+            metavar="COLUMN",
+            help="A column of classes or measurements, no feature: can the code tell them? "
+            "target for a bundled table.",
+        ),
+    ] = None,
+    outlier_label: Annotated[
+        str | None,
+        typer.Option(
+            "--outlier-label",
+            metavar="COLUMN",
+            help="A column that is 1 for known outliers and 0 else: does the error find them?",
+        ),
+    ] = None,
+    factors: Annotated[
+        str | None,
+        typer.Option(
+            "--factors",
+            metavar="A,B",
+            help="Columns of known factors: does each latent answer to one?",
+        ),
+    ] = None,
+    drop: Drop = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of all draws.")] = 0,
+) -> Answer:
+    """Measure a model, and say in words what may be wrong with it.
+
+    Everything is written into the run, where the report finds it. Rows of the fit are measured on
+    the part that was held out; where none was, on all of them, and it says so.
+    """
+    import torch
+
+    from isthmus.data.labels import column
+    from isthmus.evaluation.evaluate import evaluate as measure
+    from isthmus.runs import directory
+
+    model = open_run(run)
+    recorded = directory.read(run).config["data"]
+    named = names_of(factors)
+    if factors is not None and not named:
+        raise InvalidParameterError("--factors ''", "must name columns")
+    aside = [*([label] if label else []), *([outlier_label] if outlier_label else []), *named]
+    origin, kind, table, reference = _rows(model, recorded, run, data, aside, names_of(drop))
+    given: dict[str, Any] = {}
+    if label:
+        given["labels"] = column(origin, label)
+    if outlier_label:
+        given["outliers"] = column(origin, outlier_label)
+    if named:
+        given["factors"] = _matrix([column(origin, name) for name in named])
+    found = measure(
+        model,
+        table,
+        kind=kind,
+        reference=reference,
+        origin=origin,
+        label_column=label,
+        seed=seed,
+        **given,
+    )
+    tensors = {name: torch.from_numpy(values.copy()) for name, values in found.arrays.items()}
+    directory.attach(run, "evaluation", found.facts, tensors)
+    lines = [*_lines(found.facts), "", f"Written into {run}."]
+    return Answer("\n".join(lines), {"run": run, "data": origin, **found.facts})
+
+
+def _rows(
+    model: Estimator,
+    recorded: Mapping[str, Any],
+    run: str,
+    data: str | None,
+    aside: list[str],
+    drop: list[str],
+) -> tuple[str, Any, Table, Any]:
+    """Where the rows are from, what they are to the model, they, and the rows of the fit."""
+    from isthmus.data.readers import read
+    from isthmus.data.tables import fingerprint
+
+    print_of_fit = recorded.get("fingerprint")
+    if data is not None:
+        table = _read(data, [*drop, *aside], model, recorded)
+        if print_of_fit and fingerprint(table.values) == print_of_fit:
+            return data, _kind(model, table), table, None
+        return data, "new", table, _rows_of_fit(recorded)
+    origin = recorded.get("origin")
+    again = f"Name the rows: isthmus evaluate {shlex.quote(run)} DATA."
+    if not origin:
+        raise RunError(run, "does not say which rows it was fitted to", again)
+    try:
+        table = read(origin, drop=list(recorded.get("drop") or []))
+    except DataError as error:
+        raise DataError(
+            f"{origin}, the rows of the fit,", f"cannot be read: {error}", again
+        ) from error
+    if print_of_fit and fingerprint(table.values) != print_of_fit:
+        raise DataError(f"{origin}", "has changed since the fit", again)
+    inside = set(aside) & set(table.names or ())
+    if inside:
+        raise DataError(
+            f"column {sorted(inside)[0]!r}",
+            "is a feature of the model, and cannot be a label as well",
+            "Fit without it (--drop), and evaluate again.",
+        )
+    return str(origin), _kind(model, table), table, None
+
+
+def _kind(model: Estimator, table: Table) -> str:
+    held = model.held_out_
+    return "held out" if held is not None and len(held.rows) < len(table.values) else "training"
+
+
+def _read(data: str, leave: list[str], model: Estimator, recorded: Mapping[str, Any]) -> Table:
+    """The rows without labels, and without what the fit dropped where it is there."""
+    from isthmus.data.labels import is_column
+    from isthmus.data.readers import read
+
+    asked = list(dict.fromkeys(name for name in leave if is_column(data, name)))
+    also = [name for name in recorded.get("drop") or [] if name not in asked]
+    if not also:
+        return read(data, drop=asked)
+    try:
+        return read(data, drop=[*asked, *also])
+    except DataError:  # the columns that the fit dropped need not be in new rows
+        return read(data, drop=asked)
+
+
+def _rows_of_fit(recorded: Mapping[str, Any]) -> Any:
+    """The rows of the fit, if they are still there unchanged."""
+    from isthmus.data.readers import read
+    from isthmus.data.tables import fingerprint
+
+    origin = recorded.get("origin")
+    if not origin:
+        return None
+    try:
+        table = read(origin, drop=list(recorded.get("drop") or []))
+    except DataError:
+        return None
+    return table if fingerprint(table.values) == recorded.get("fingerprint") else None
+
+
+def _matrix(found: list[Any]) -> Any:
+    """Columns side by side; words as numbers of classes."""
+    import numpy as np
+
+    plain = [
+        np.unique(values, return_inverse=True)[1] if values.dtype.kind in "OU" else values
+        for values in found
+    ]
+    return np.stack(plain, axis=1)
+
+
+def _lines(facts: Mapping[str, Any]) -> list[str]:
+    k, d = facts["n_components"], facts["n_features"]
+    lines = [
+        f"{facts['model']}: {d} features → {k} component{'s' * (k != 1)}",
+        *_wrapped(facts["rows"]["words"]),
+        "",
+    ]
+    line = facts["pca"]
+    head = ("metric", "value", "PCA" if line else "", "", "unit")
+    rows = [
+        (
+            one["name"],
+            number(one["value"]),
+            number(line[one["name"]]) if one["name"] in line else "",
+            ARROWS[one["better"]],
+            one["unit"],
+        )
+        for one in facts["metrics"]
+    ]
+    table = columns([head, *rows], right=(1, 2)).splitlines()
+    lines.append(table[0])
+    for one, row in zip(facts["metrics"], table[1:], strict=True):
+        lines += [row, *_wrapped(one["text"], "    ")]
+    if facts["versus_pca"]:
+        lines += ["", *_wrapped(facts["versus_pca"]["sentence"])]
+    if facts.get("not_probed"):
+        lines += ["", *_wrapped(f"No probe: {facts['not_probed']}")]
+    lines += ["", "Health"]
+    for one in facts["health"]:
+        remedy = f" {one['remedy']}" if one["remedy"] else ""
+        lines += _wrapped(f"{one['level']}: {one['finding']}{remedy}", "  ", "    ")
+    return lines
+
+
+def _wrapped(text: str, first: str = "", later: str | None = None) -> list[str]:
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=first,
+        subsequent_indent=first if later is None else later,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

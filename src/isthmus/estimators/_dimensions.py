@@ -1,0 +1,323 @@
+"""The sweep over numbers of components: small fits, each from the one before it.
+
+Two autoencoders a size: a variational one, because only its bound is a likelihood that can be
+compared over sizes (a deterministic code has no price), and a plain one for the error, which the
+price of the code would raise. Each size of the first starts from the best of what is known, by the
+bound on training rows: its closed-form linear start, or the model of the size before with new
+latents (:mod:`isthmus.estimators._warm_start`). At the size that two-NN suggests a third model
+starts from the unrolled sheet. The plain one starts at PCA or at the means of the other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+from torch import Tensor
+
+from isthmus import presets
+from isthmus.core import pca
+from isthmus.core.autoencoder import Autoencoder as Core
+from isthmus.core.likelihoods import LocationScale
+from isthmus.core.linear_start import linear_start
+from isthmus.core.trace import sum_features
+from isthmus.data.source import TensorSource
+from isthmus.data.split import folds, hold_out
+from isthmus.engine.plan import Plan
+from isthmus.errors import CombinationError, DataError
+from isthmus.estimators import _input, _parameters
+from isthmus.estimators._defaults import recipe
+from isthmus.estimators._fitting import Listener, Progress
+from isthmus.estimators._short_fits import ROUNDS, Bench, Criterion
+from isthmus.estimators._warm_start import NEIGHBOURS, grow, take_mean, unroll
+from isthmus.evaluation.dimensions import Evidence, Factors, Local, ppca_log_likelihood
+from isthmus.random import Seeds, fork
+
+Array = NDArray[Any]
+FEWEST_ROWS = 10
+# Up to this many rows all are judged, by three models each without a third of them.
+FEW_ROWS = 300
+N_FOLDS = 3
+MOST_HELD_OUT = 2000
+# Of a fit; a quarter of them on few rows, where the best step comes early.
+STEPS = 400
+# Sizes of a sweep over many features: these, and those about the linear dimension.
+LADDER = (1, 2, 3, 5, 8, 12, 18, 27, 40, 60, 90, 128, 192, 256)
+_EVERY_SIZE = 8
+# Isomap has nothing to unroll in more dimensions: its rows would have to be too many.
+MOST_UNROLLED = 8
+KEPT = (
+    "hidden_layer_sizes",
+    "activation",
+    "likelihood",
+    "scaling",
+    "max_epochs",
+    "batch_size",
+    "learning_rate",
+    "weight_decay",
+    "device",
+    "precision",
+)
+
+
+@dataclass(frozen=True)
+class Size:
+    """What is known of one number of components; n held-out rows.
+
+    Attributes:
+        bound: (n,) evidence bound of the variational autoencoder on scaled rows, nats.
+        squared_error: (n,) of the plain autoencoder, squared units of ``Scaling.unit``.
+        active: number of active units of the variational one, a mean over the parts.
+    """
+
+    bound: Array
+    squared_error: Array
+    active: float
+
+
+class Sweep:
+    """Rows, parts and settings that all sizes share.
+
+    Args:
+        model: an estimator whose likelihood, scaling, networks' shape and training settings are
+            used; its corruption, penalties and β are not.
+        X: (N, D) rows, N ≥ 10.
+        random_state: seed, generator or None; the model's own where None.
+
+    Attributes:
+        source: scaled rows, missing entries filled.
+        linear: number of linear factors, 0 to D − 1.
+        local: two-NN in the linear dimensions, of the rows, and with shuffled columns.
+    """
+
+    def __init__(self, model: Any, X: Any, random_state: Any = None) -> None:
+        self.model = _variational(model)
+        data = _input.rows(self.model, X, reset=True, min_rows=FEWEST_ROWS)
+        self.n_features = data.shape[1]
+        if self.n_features < 2:
+            raise DataError("X with 1 feature", "has no number of components to choose")
+        _parameters.check(self.model, self.n_features)
+        state = model.random_state if random_state is None else random_state
+        self.seeds = Seeds.derive(int(check_random_state(state).randint(2**31 - 1)))
+        n = len(data)
+        self.parts = (
+            folds(n, N_FOLDS, self.seeds.order)
+            if n <= FEW_ROWS
+            else [hold_out(n, min(n // 4, MOST_HELD_OUT), self.seeds.order)]
+        )
+        everything = len(self.parts) > 1
+        self.model.n_components_ = 1
+        self.source = self.model._prepare(data, torch.arange(n) if everything else self.parts[0][0])
+        self.unit = self.model.scaling_.unit
+        self.offset = self._offset()
+        self.bench = Bench(self.source, self.parts, self.unit, self._deviates, self.seeds)
+        self._sketch()
+
+    def _sketch(self) -> None:
+        """What needs no training: PCA, factors, two-NN."""
+        x = self.source.x.cpu()
+        rows = [(x[train].double().numpy(), x[held].double().numpy()) for train, held in self.parts]
+        factors = Factors(rows)
+        self.linear = factors.dimension()
+        everything = x.double().numpy()
+        flat = factors.project(everything, self.linear) if self.linear else everything
+        self.local = Local.of(everything, flat)
+        self.pca_error, self.pca_log_likelihood, self.total = self._pca()
+
+    def _pca(self) -> tuple[Array, Array, float]:
+        """Mean held-out error for 1 … R components, log-likelihood (R, n), and the error for 0."""
+        errors, likelihoods, total = [], [], []
+        for train, held in self.parts:
+            given, target = self.source.x[train].cpu(), self.source.x[held].cpu()
+            mask = None if self.source.mask is None else self.source.mask[held].cpu()
+            every = self.n_features <= pca.EXACT_SIZE
+            s = pca.spectrum(given, self.n_features if every else 2 * LADDER[-1])
+            errors.append(pca.errors_by_size(s, target, target, self.unit, mask))
+            centred = (target.double() - s.mean) * self.unit
+            there = None if mask is None else mask.double()
+            total.append(sum_features(centred.square(), 1, there))
+            # beyond the axes there are, the variance that is left is spread evenly
+            rest = self.n_features - len(s.eigenvalues)
+            left = max(0.0, s.total_variance - float(s.eigenvalues.sum())) / max(rest, 1)
+            values = np.concatenate([s.eigenvalues.numpy(), np.full(rest, left)])
+            likelihoods.append(
+                ppca_log_likelihood(s.mean.numpy(), s.axes.numpy(), values, target.numpy())
+            )
+        most = min(e.shape[1] for e in errors)
+        error = torch.cat([e[:, :most] for e in errors]).mean(0).numpy()
+        most = min(len(rows) for rows in likelihoods)
+        likelihood = np.concatenate([rows[:most] for rows in likelihoods], axis=1)
+        return error, likelihood, float(torch.cat(total).mean())
+
+    @property
+    def comparable(self) -> bool:
+        """Whether PCA's likelihood is of the same kind as the autoencoder's."""
+        head = self.model._likelihood(self.source.x[:1].cpu())
+        return self.source.mask is None and isinstance(head, LocationScale)
+
+    def sizes(self) -> list[int]:
+        """Sizes worth a fit: all up to the linear dimension and one more if few, else a ladder."""
+        most = min(self.n_features - 1, LADDER[-1])
+        if self.linear == 0 and self.local.fills:  # nothing compresses: a few, to show it
+            return [k for k in LADDER if k <= min(most, _EVERY_SIZE)]
+        linear = min(self.linear or most, most)
+        d = self.suggested
+        near = {linear - 1, linear, linear + 1} | ({d, d + 1} if d is not None else set())
+        near = {k for k in near if 1 <= k <= most}
+        up_to = max(near)
+        low = range(1, up_to) if up_to <= _EVERY_SIZE else (k for k in LADDER if k < up_to)
+        return sorted(near | set(low))
+
+    @property
+    def suggested(self) -> int | None:
+        """Two-NN's dimension where it is below the linear one; None where there is no sheet."""
+        d = self.local.linear.value
+        linear = self.linear or self.n_features
+        if not math.isfinite(d) or not 1 <= max(1, round(d)) < linear:
+            return None
+        return max(1, round(d))
+
+    def run(self, sizes: Sequence[int], listener: Listener | None = None) -> list[Size]:
+        """The sizes in rising order, each from the one before."""
+        found: list[Size] = []
+        before: list[Core] | None = None
+        plan = self._plan()
+        began = time.perf_counter()
+        for i, k in enumerate(sizes):
+            size, before = self._size(k, before, plan, unrolled=k == self._unrollable)
+            found.append(size)
+            if listener is not None:
+                listener(
+                    Progress(
+                        step=(i + 1) * plan.steps,
+                        steps=len(sizes) * plan.steps,
+                        epoch=0.0,
+                        seconds=time.perf_counter() - began,
+                        terms={},
+                        validation=-float(size.bound.mean()) - self.offset,
+                        squared_error=float(size.squared_error.mean()),
+                        pca_squared_error=self._pca_error_of(k),
+                        best_step=(i + 1) * plan.steps,
+                    )
+                )
+        return found
+
+    def _size(
+        self, k: int, before: list[Core] | None, plan: Plan, *, unrolled: bool
+    ) -> tuple[Size, list[Core]]:
+        modules, judged = self.bench.train(self._starts(k, before), plan, "bound")
+        if unrolled:
+            other, too = self.bench.train(self._unrolled(k, plan), plan, "bound")
+            if too.loss("bound") < judged.loss("bound"):
+                modules, judged = other, too
+        half = dataclasses.replace(plan, steps=max(1, plan.steps // 2))
+        _, plain = self.bench.train(self._plain(modules), half, "error")
+        return Size(judged.bound, plain.error, self.bench.active_units(modules)), modules
+
+    def evidence(self, sizes: Sequence[int], found: Sequence[Size]) -> Evidence:
+        """What :func:`isthmus.evaluation.dimensions.recommend` goes by."""
+        return Evidence(
+            n_features=self.n_features,
+            linear=self.linear,
+            local=self.local,
+            sizes=sizes,
+            error=np.array([size.squared_error.mean() for size in found]),
+            pca_error=np.array([self._pca_error_of(k) for k in sizes]),
+            total=self.total,
+            bound=np.stack([size.bound for size in found]),
+        )
+
+    def _pca_error_of(self, k: int) -> float:
+        return float(self.pca_error[min(k, len(self.pca_error)) - 1])
+
+    @property
+    def _unrollable(self) -> int | None:
+        """The size at which a sheet is unrolled first, if there may be one."""
+        d = self.suggested
+        enough = min(len(train) for train, _ in self.parts) > 4 * NEIGHBOURS
+        can = self.comparable and enough and d is not None and d <= MOST_UNROLLED
+        return d if can else None
+
+    def _plan(self) -> Plan:
+        n = min(len(train) for train, _ in self.parts)
+        auto = recipe(n, self.n_features, 2)
+        steps = STEPS if len(self.parts) == 1 else STEPS // 4
+        auto = dataclasses.replace(auto, steps=min(auto.steps, steps))
+        plan, _ = _parameters.plan(self.model, auto, n)
+        every = max(1, plan.steps // ROUNDS)
+        return dataclasses.replace(plan, evaluate_every=every, patience=None, compile=False)
+
+    def _build(self, k: int, *, plain: bool = False) -> Core:
+        settings = {**self.model._architecture, "n_components": k}
+        with fork(self.seeds.initialisation):
+            core = presets.build(**{**settings, **({"beta": None} if plain else {})}).float()
+        return core.to(self.source.x.device)
+
+    def _starts(self, k: int, before: list[Core] | None) -> list[Core]:
+        """For each part its linear start, or the model before grown, by the bound on its rows."""
+        starts = []
+        for i, (train, _) in enumerate(self.parts):
+            rows = self.source.subset(train)
+            best = self._build(k)
+            linear_start(best, rows.x)
+            if before is not None:
+                grown = self._build(k)
+                linear_start(grown, rows.x)  # the box of the training rows
+                if grow(before[i], grown, rows.x, rows.mask):
+                    best = self._better(best, grown, rows, "bound")
+            starts.append(best)
+        return starts
+
+    def _better(self, a: Core, b: Core, rows: TensorSource, criterion: Criterion) -> Core:
+        losses = [self.bench.judge_rows(module, rows).loss(criterion) for module in (a, b)]
+        return b if losses[1] < losses[0] else a
+
+    def _unrolled(self, k: int, plan: Plan) -> list[Core]:
+        starts = self._starts(k, None)
+        plan = dataclasses.replace(plan, steps=STEPS, evaluate_every=STEPS, weight_decay=0.0)
+        for module, (train, _) in zip(starts, self.parts, strict=True):
+            unroll(module, self.source.x[train], plan, self.seeds)
+        return starts
+
+    def _plain(self, modules: list[Core]) -> list[Core]:
+        """Autoencoders of as many latents without a price: at PCA or at E[z|x], which is better."""
+        starts = []
+        for module, (train, _) in zip(modules, self.parts, strict=True):
+            rows = self.source.subset(train)
+            at_pca, at_mean = (self._build(module.n_components, plain=True) for _ in range(2))
+            linear_start(at_pca, rows.x)
+            linear_start(at_mean, rows.x)
+            take_mean(module, at_mean)
+            starts.append(self._better(at_pca, at_mean, rows, "error"))
+        return starts
+
+    def _deviates(self, module: Core) -> Tensor:
+        self.model.n_components_ = module.n_components
+        deviates: Tensor = self.model._deviates(module)
+        return deviates
+
+    def _offset(self) -> float:
+        """Mean nats a held-out row that scaling adds to the density."""
+        return -float(self.model._offset(self.source))
+
+
+def _variational(model: Any) -> Any:
+    """An unfitted variational autoencoder with the settings that the sweep uses."""
+    from isthmus.estimators.models import VariationalAutoencoder
+
+    for name in ("encoder", "decoder"):
+        if getattr(model, name) is not None:
+            raise CombinationError(
+                f"a choice of n_components with {name}={type(getattr(model, name)).__name__}",
+                "is not possible: a network of your own has one number of latents",
+                "Give n_components as a whole number.",
+            )
+    return VariationalAutoencoder(1, **{name: getattr(model, name) for name in KEPT})

@@ -1,0 +1,357 @@
+"""Comparing sizes: warm starts, the sweep, what estimators and the command line make of it."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import make_swiss_roll
+from sklearn.decomposition import PCA
+
+import isthmus
+from isthmus import presets
+from isthmus.cli import main as door
+from isthmus.core.linear_start import linear_start
+from isthmus.errors import CombinationError, DataError, InvalidParameterError
+from isthmus.estimators._dimensions import Sweep
+from isthmus.estimators._warm_start import grow, take_mean
+from isthmus.estimators.compare import compare
+from isthmus.random import fork
+from isthmus.runs.directory import attached
+
+QUICK = {"max_epochs": 3, "hidden_layer_sizes": (8,)}
+
+
+def subspace(n: int, d: int, n_features: int, noise: float, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    axes = np.linalg.qr(rng.normal(size=(n_features, d)))[0]
+    signal = rng.normal(size=(n, d)) @ axes.T * math.sqrt(n_features / d)
+    return signal + noise * rng.normal(size=(n, n_features))
+
+
+def curve(n: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    t = rng.uniform(-2, 2, size=(n, 2))
+    return np.hstack([np.sin(2 * t), t**2, t, t[:, :1] * t[:, 1:]]) + 0.1 * rng.normal(size=(n, 7))
+
+
+def quick(**more):
+    return isthmus.VariationalAutoencoder(**QUICK, **more)
+
+
+# ------------------------------------------------------------------ warm starts
+
+
+def variational(k: int, x: torch.Tensor, likelihood: str = "gaussian"):
+    with fork(k):
+        module = presets.build((x.shape[1],), k, (16,), beta=1.0, likelihood=likelihood)
+    linear_start(module, x)
+    return module.eval()
+
+
+@torch.no_grad()
+def bound(module, x: torch.Tensor, mask: torch.Tensor | None = None) -> float:
+    generator = torch.Generator().manual_seed(0)
+    half = torch.randn(256, module.n_components, generator=generator)
+    noise = torch.cat([half, -half])
+    return float(module.evidence(module.trace(x, mask, noise=noise)).mean())
+
+
+def trained(module, x: torch.Tensor, mask: torch.Tensor | None = None):
+    optimiser = torch.optim.Adam(module.parameters(), 3e-3)
+    with fork(0):
+        for _ in range(60):
+            loss = torch.stack(list(module.train()(x, mask).values())).sum(0).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    return module.eval()
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_feature", "gaussian_fixed"])
+@pytest.mark.parametrize("more", [1, 3])
+@pytest.mark.parametrize("missing", [0.0, 0.2])
+def test_a_grown_model_is_not_worse_before_its_first_step(likelihood, more, missing):
+    x = torch.from_numpy(curve(200)).float()
+    mask = None
+    if missing:
+        with fork(0):
+            mask = torch.rand_like(x) > missing
+        x = x * mask
+    small = trained(variational(1, x, likelihood), x, mask)
+    large = variational(1 + more, x, likelihood)
+    assert grow(small, large, x, mask)
+    assert bound(large, x, mask) > bound(small, x, mask) - 0.01
+
+
+@pytest.mark.parametrize(("k", "more"), [(1, 1), (2, 1), (1, 3)])
+def test_probabilistic_pca_grows_into_probabilistic_pca(k, more):
+    # what is left over is described by the next axes; only σ is still that of the smaller model
+    x = torch.from_numpy(subspace(300, 4, 8, 0.3)).float()
+    small, large, best = (variational(n, x) for n in (k, k + more, k + more))
+    assert grow(small, large, x)
+    a, b = (m.decoder.net.linear.weight.detach().double() for m in (large, best))
+    angles = torch.linalg.svdvals(torch.linalg.qr(a)[0].T @ torch.linalg.qr(b)[0])
+    torch.testing.assert_close(angles, torch.ones_like(angles), rtol=0, atol=1e-4)
+    assert bound(small, x) < bound(large, x) <= bound(best, x) + 1e-3
+
+
+def test_noise_grows_no_latent():
+    with fork(0):
+        x = torch.randn(2000, 6)
+    small, large = (variational(k, x, "gaussian_fixed") for k in (1, 3))
+    grow(small, large, 0.9 * x)
+    assert bool((large.decoder.net.linear.weight[:, 1:] == 0).all())
+    assert bound(large, x) == pytest.approx(bound(small, x), abs=0.02)
+
+
+def test_what_cannot_grow_says_so():
+    x = torch.from_numpy(curve(100)).float()
+    small, large = (variational(k, x, "gaussian_sample") for k in (1, 2))
+    assert not grow(small, large, x)
+
+
+def test_the_mean_is_taken_as_a_code():
+    x = torch.from_numpy(curve(100)).float()
+    module = trained(variational(2, x), x)
+    plain = presets.build((7,), 2, (16,))
+    take_mean(module, plain)
+    with torch.no_grad():
+        torch.testing.assert_close(plain.encode(x).mean, module.encode(x).mean)
+
+
+# ------------------------------------------------------------------ the sweep
+
+
+@pytest.mark.parametrize("n", [90, 400])
+def test_pca_is_that_of_scikit_learn_on_the_same_rows(n):
+    X = subspace(n, 2, 5, 0.4)
+    sweep = Sweep(quick(scaling="common"), X, 0)
+    assert sum(len(held) for _, held in sweep.parts) == (n if n == 90 else n // 4)
+    for k in (1, 2, 4):
+        error, total = [], []
+        for train, held in sweep.parts:
+            pca = PCA(k).fit(X[train.numpy()])
+            rows = X[held.numpy()]
+            error.append(((rows - pca.inverse_transform(pca.transform(rows))) ** 2).sum(1))
+            total.append(((rows - pca.mean_) ** 2).sum(1))
+        assert sweep.pca_error[k - 1] == pytest.approx(np.concatenate(error).mean(), rel=1e-4)
+        assert sweep.total == pytest.approx(np.concatenate(total).mean(), rel=1e-4)
+
+
+def test_the_figures_of_a_linear_subspace():
+    X = subspace(600, 3, 8, 0.3)
+    found = compare(X, [2, 3, 4], model=quick(), random_state=0)
+    assert found.recommended == found.linear_dimension == found.pca_mle == 3
+    assert "no further" in found.reason
+    assert found.intrinsic_dimension == pytest.approx(3, abs=0.6)
+    assert (found.error <= found.pca_error * 1.001).all(), "it starts at PCA"
+    held = Sweep(quick(), X, 0).parts[0]
+    pca = PCA(3).fit(X[held[0].numpy()])
+    exact = pca.score_samples(X[held[1].numpy()]).mean()
+    assert found.pca_log_likelihood[1] == pytest.approx(exact, abs=0.02)
+    assert found.log_likelihood[1] == pytest.approx(exact, abs=0.1)
+    assert found.log_likelihood[1] > found.log_likelihood[0] + 1
+    assert found.active_units.tolist() == [2, 3, 4]
+    assert found.n_held_out == 150
+    assert [row["n_components"] for row in found.table()] == [2, 3, 4]
+    assert found.table()[1]["error"] == found.error[1]
+    assert json.loads(json.dumps(found.as_facts()))["recommended"] == 3
+
+
+def test_independent_features_do_not_compress():
+    X = np.random.default_rng(0).normal(size=(600, 8)) * np.linspace(0.5, 1.5, 8)
+    found = compare(X, [1, 2], model=quick(), random_state=0)
+    assert found.recommended == 8
+    assert not found.compresses
+    assert found.reason.startswith("Nothing compresses")
+
+
+def test_a_swiss_roll_has_two_dimensions():
+    rng = np.random.default_rng(0)
+    axes = np.linalg.qr(rng.normal(size=(20, 3)))[0]
+    X = make_swiss_roll(600, random_state=0)[0] @ axes.T + 0.05 * rng.normal(size=(600, 20))
+    model = isthmus.VariationalAutoencoder(hidden_layer_sizes=(64, 64))
+    found = compare(X, [2, 3], model=model, random_state=0)
+    assert found.recommended == 2
+    assert found.linear_dimension == found.pca_mle == 3
+    assert "curved sheet" in found.reason
+    assert found.error[0] < 0.2 * found.pca_error[0]
+
+
+def test_the_same_seed_gives_the_same_and_nothing_global_moves():
+    X = curve(320)
+    states = np.random.get_state()[1].copy(), torch.random.get_rng_state()  # noqa: NPY002
+    found = [compare(X, [1, 2], model=quick(), random_state=seed) for seed in (0, 0, 1)]
+    assert (np.random.get_state()[1] == states[0]).all()  # noqa: NPY002
+    assert (torch.random.get_rng_state() == states[1]).all()
+    np.testing.assert_array_equal(found[0].log_likelihood, found[1].log_likelihood)
+    assert (found[0].log_likelihood != found[2].log_likelihood).all()
+
+
+@pytest.mark.parametrize("likelihood", ["poisson", "bernoulli", "laplace"])
+def test_other_likelihoods_and_missing_entries(likelihood):
+    X = np.random.default_rng(0).poisson(np.exp(subspace(120, 1, 4, 0.1))).astype(float)
+    X = np.minimum(X, 1.0) if likelihood == "bernoulli" else X
+    X[::9, 1] = np.nan
+    found = compare(X, [1, 2], model=quick(likelihood=likelihood), random_state=0)
+    assert np.isfinite(found.log_likelihood).all()
+    assert np.isfinite(found.error).all()
+    assert np.isnan(found.pca_log_likelihood).all()
+
+
+@pytest.mark.parametrize(
+    ("X", "given", "error", "said"),
+    [
+        (curve(60), [0], InvalidParameterError, "from 1 to 6"),
+        (curve(60), [7], InvalidParameterError, "from 1 to 6"),
+        (curve(60), [], InvalidParameterError, "from 1 to 6"),
+        (curve(60), "some", InvalidParameterError, "'auto' or a list"),
+        (curve(60), [1.5], InvalidParameterError, "whole numbers"),
+        (curve(60)[:, :1], "auto", DataError, "1 feature"),
+        (curve(9), "auto", ValueError, "minimum of 10"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(X, given, error, said):
+    with pytest.raises(error, match=said):
+        compare(X, given, model=quick())
+
+
+# ------------------------------------------------------------------ estimators
+
+
+def test_auto_takes_the_recommendation():
+    X = subspace(400, 3, 8, 0.3)
+    model = isthmus.Autoencoder("auto", random_state=0, **QUICK)
+    assert clone(model).get_params()["n_components"] == "auto"
+    assert model.fit(X) is model
+    assert model.n_components_ == 3
+    assert model.n_components == "auto"
+    assert model.transform(X).shape == (400, 3)
+    assert len(model.get_feature_names_out()) == 3
+    same = isthmus.Autoencoder(3, random_state=0, **QUICK).fit(X)
+    np.testing.assert_array_equal(model.transform(X), same.transform(X))
+    model.partial_fit(X[:50])
+    assert model.transform(X).shape == (400, 3)
+
+
+def test_auto_is_kept_with_the_run(tmp_path):
+    X = subspace(300, 2, 6, 0.2)
+    model = isthmus.VariationalAutoencoder("auto", random_state=0, **QUICK).fit(X)
+    again = isthmus.load(model.save(tmp_path / "run"))
+    assert (again.n_components, again.n_components_) == ("auto", 2)
+
+
+def test_auto_warns_where_nothing_compresses():
+    X = np.random.default_rng(0).normal(size=(500, 6))
+    model = isthmus.Autoencoder("auto", random_state=0, **QUICK)
+    with pytest.warns(UserWarning, match="Nothing compresses"):
+        model.fit(X)
+    assert model.n_components_ == 5
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.97])
+def test_a_share_takes_the_smallest_number_that_explains_it(share):
+    X = subspace(300, 3, 8, 0.2)
+    model = isthmus.Autoencoder(share, random_state=0, **QUICK).fit(X)
+    k = model.n_components_
+
+    def explained(k: int) -> float:
+        fitted = isthmus.Autoencoder(k, random_state=0, **QUICK).fit(X)
+        rows = X[fitted.held_out_.rows]
+        return 1 - fitted.squared_error_ / ((rows - rows.mean(0)) ** 2).sum(1).mean()
+
+    assert explained(k) >= share
+    assert k == 1 or explained(k - 1) < share
+    assert k <= (PCA().fit(X).explained_variance_ratio_.cumsum() < share).sum() + 2
+
+
+def test_a_share_that_cannot_be_reached_is_refused():
+    X = np.random.default_rng(0).normal(size=(200, 4))
+    model = isthmus.Autoencoder(0.99, random_state=0, **QUICK)
+    with pytest.raises(InvalidParameterError, match="cannot be reached: 3 of 4 components"):
+        model.fit(X)
+    assert not hasattr(model, "autoencoder_")
+
+
+@pytest.mark.parametrize("given", [0, 1.0, -0.5, 2.5, "abc", True, None, math.nan, (3,)])
+def test_what_is_no_number_of_components_is_refused(given):
+    with pytest.raises(InvalidParameterError, match="n_components="):
+        isthmus.Autoencoder(given).fit(curve(40))
+
+
+def test_what_does_not_go_with_a_choice_is_refused(tmp_path):
+    X = curve(40)
+    with pytest.raises(CombinationError, match="partial_fit"):
+        isthmus.Autoencoder("auto").partial_fit(X)
+    with pytest.raises(CombinationError, match="early_stopping=False"):
+        isthmus.Autoencoder(0.9, early_stopping=False).fit(X)
+    with pytest.raises(CombinationError, match="encoder=Linear"):
+        isthmus.Autoencoder("auto", encoder=torch.nn.Linear(7, 2)).fit(X)
+    with pytest.raises(CombinationError, match="checkpoint"):
+        isthmus.Autoencoder(0.9).fit(X, checkpoint=tmp_path / "c")
+
+
+# ------------------------------------------------------------------ the command line
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(door.VERBS, "compare", "Compare numbers of components, and recommend one.")
+    np.save("table.npy", subspace(300, 2, 5, 0.2))
+    return tmp_path
+
+
+SHORT = ("--max-epochs", "3", "--hidden-layer-sizes", "8", "--seed", "0")
+
+
+def test_compare_prints_the_table_and_the_reason(place, capsys):
+    assert door.main(["compare", "table.npy", "--n-components", "1,2,3", *SHORT]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    found = compare(np.load("table.npy"), [1, 2, 3], model=quick(), random_state=0)
+    assert "Recommended: 2 components." in out
+    assert " ".join(found.reason.split()) in " ".join(out.split())
+    assert f"{found.log_likelihood[1]:.3f}" in out
+    assert out.count("←") == 1
+    assert "isthmus fit table.npy --n-components 2" in out
+
+
+def test_compare_into_a_run_is_kept_for_the_report(place, capsys):
+    fit = ["fit", "table.npy", "--n-components", "auto", "--out", "run", *SHORT]
+    assert door.main(fit) == 0
+    assert isthmus.load("run").n_components_ == 2
+    capsys.readouterr()
+    words = ["compare", "table.npy", "--n-components", "1,2", "--into", "run", "--json"]
+    assert door.main([*words, "--seed", "0"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["recommended"] == 2
+    facts, arrays = attached("run", "comparison")
+    assert (facts["recommended"], facts["pca_mle"]) == (2, told["pca_mle"])
+    assert arrays["n_components"].tolist() == [1, 2]
+    assert arrays["error"].tolist() == [row["error"] for row in told["sizes"]]
+
+
+def test_a_share_is_a_flag(place, capsys):
+    fit = ["fit", "table.npy", "--n-components", "0.5", "--out", "run", *SHORT]
+    assert door.main(fit) == 0
+    assert isthmus.load("run").n_components == 0.5
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--n-components", "1,x"), "whole numbers separated by commas"),
+        (("--n-components", "9"), "from 1 to 4"),
+        (("--into", "nowhere"), "nowhere"),
+        (("--seed", "x"), "--seed x"),
+    ],
+)
+def test_what_the_command_line_refuses(place, capsys, words, said):
+    assert door.main(["compare", "table.npy", *words]) == 2
+    assert said in capsys.readouterr().err
