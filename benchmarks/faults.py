@@ -32,7 +32,7 @@ MODELS = {
     "denoising": ["--noise", "masking"],
     "variational": ["--kl-warmup", "0.3"],
 }
-EPOCHS = "60"
+EPOCHS = "15"
 
 
 def run(function: Callable[[], int], kill_after: float | None = None) -> int:
@@ -60,7 +60,17 @@ def fit(data: Path, model: str, out: Path, *more: str) -> Callable[[], int]:
     from isthmus.cli.main import main
 
     words = ["fit", str(data), "--model", model, "--n-components", "3", "--seed", "0"]
-    words += ["--max-epochs", EPOCHS, "--out", str(out), "--quiet", *MODELS[model], *more]
+    words += [
+        "--hidden-layer-sizes",
+        "16",
+        "--max-epochs",
+        EPOCHS,
+        "--out",
+        str(out),
+        "--quiet",
+        *MODELS[model],
+        *more,
+    ]
     return lambda: main(words)
 
 

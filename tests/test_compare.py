@@ -213,6 +213,7 @@ def test_other_likelihoods_and_missing_entries(likelihood):
         (curve(60), "some", InvalidParameterError, "'auto' or a list"),
         (curve(60), [1.5], InvalidParameterError, "whole numbers"),
         (curve(60)[:, :1], "auto", DataError, "1 feature"),
+        (np.ones((20, 3)), "auto", DataError, "equal rows"),
         (curve(9), "auto", ValueError, "minimum of 10"),
     ],
 )
@@ -292,8 +293,8 @@ def test_what_does_not_go_with_a_choice_is_refused(tmp_path):
         isthmus.Autoencoder(0.9, early_stopping=False).fit(X)
     with pytest.raises(CombinationError, match="encoder=Linear"):
         isthmus.Autoencoder("auto", encoder=torch.nn.Linear(7, 2)).fit(X)
-    with pytest.raises(CombinationError, match="checkpoint"):
-        isthmus.Autoencoder(0.9).fit(X, checkpoint=tmp_path / "c")
+    with pytest.raises(CombinationError, match="resume_from"):
+        isthmus.Autoencoder(0.9).fit(X, resume_from=tmp_path / "c")
 
 
 # ------------------------------------------------------------------ the command line

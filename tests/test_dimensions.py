@@ -80,6 +80,24 @@ def test_decimation_looks_over_noise():
     assert two_nn(noisy).value < 2.5
 
 
+@pytest.mark.parametrize("n_features", [4, 12])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_independent_features_fill_as_much_as_shuffled_ones_and_a_curve_does_not(n_features, seed):
+    rng = np.random.default_rng(seed)
+    assert Local.of(rng.exponential(size=(600, n_features)), None).fills
+    t = rng.uniform(0, 2 * math.pi, 600)
+    wound = np.stack([np.cos(t), np.sin(t), np.cos(2 * t), np.sin(2 * t)], axis=1)
+    noisy = wound + 0.05 * rng.normal(size=wound.shape)
+    assert abs(np.corrcoef(noisy.T) - np.eye(4)).max() < 0.15, "no factor sees it"
+    assert not Local.of(noisy, None).fills
+
+
+def test_values_on_a_grid_have_no_dimension():
+    x = np.random.default_rng(0).integers(0, 3, size=(300, 5)).astype(float)
+    assert math.isnan(two_nn(x).value)
+    assert Local.of(x, None).fills
+
+
 # ------------------------------------------------------------------ likelihoods
 
 
@@ -146,9 +164,14 @@ def dimension(value: float) -> IntrinsicDimension:
     return IntrinsicDimension(value, 0.1, 500)
 
 
+def where(linear: float, rows: float) -> Local:
+    """Two-NN in the linear dimensions and of the rows; 9 with the columns shuffled."""
+    return Local(dimension(linear), [(dimension(rows), dimension(9.0))])
+
+
 def evidence(**changed) -> Evidence:
     """Five linear dimensions of ten, sizes 1 … 6."""
-    local = Local(dimension(4.9), dimension(7.0), dimension(9.0))
+    local = where(4.9, 7.0)
     values = np.array([9.0, 7.0, 5.0, 3.0, 1.0, 0.9])
     known = {
         "n_features": 10,
@@ -163,7 +186,7 @@ def evidence(**changed) -> Evidence:
     return Evidence(**{**known, **changed})
 
 
-ROLL = Local(dimension(2.1), dimension(3.0), dimension(9.0))
+ROLL = where(2.1, 3.0)
 BENT = np.array([9.0, 1.1, 1.0, 1.0, 1.0, 0.9])
 
 
@@ -172,19 +195,19 @@ BENT = np.array([9.0, 1.1, 1.0, 1.0, 1.0, 0.9])
     [
         ({}, 5, "linear factors"),
         (
-            {"linear": 0, "local": Local(dimension(8.8), dimension(8.8), dimension(9.0))},
+            {"linear": 0, "local": where(8.8, 8.8)},
             10,
             "Nothing compresses",
         ),
         # uncorrelated, but not independent: a circle
-        ({"linear": 0, "local": Local(*[dimension(7.0)] * 2, dimension(9.0))}, 6, "10 features"),
+        ({"linear": 0, "local": where(7.0, 7.0)}, 6, "10 features"),
         ({"local": ROLL, "error": BENT}, 2, "curved sheet"),
         # PCA does it too, so nothing is curved; and too much is lost, so nothing is kept
         ({"local": ROLL, "error": BENT, "pca_error": BENT}, 5, "linear factors"),
         ({"local": ROLL}, 5, "linear factors"),
         # two-NN does not suggest fewer, so the autoencoder's fit is no sheet
         ({"error": BENT}, 5, "linear factors"),
-        ({"local": Local(*[dimension(math.nan)] * 3)}, 5, "linear factors"),
+        ({"local": where(math.nan, math.nan)}, 5, "linear factors"),
         ({"bound": np.minimum(np.arange(6), 2)[:, None] * np.ones(100)}, 3, "no longer rises"),
         ({"linear": 9}, 6, "nearest size"),
         (

@@ -22,10 +22,17 @@ from isthmus.estimators import Autoencoder
 
 # The delays are those after the command line has begun; "up" tells that it has.
 PROGRAM = """
-import sys
-from isthmus.cli.main import main
-print("up", flush=True)
-sys.exit(main())
+import contextlib, sys
+from isthmus.cli import _interrupts, main
+
+@contextlib.contextmanager
+def handled(*words, of=_interrupts.handled, **more):
+    with of(*words, **more):
+        print("up", flush=True)
+        yield
+
+_interrupts.handled = handled
+sys.exit(main.main())
 """
 FIT = ["fit", "wine", "--max-epochs", "1000000", "--patience", "none", "--seed", "0", "--out"]
 

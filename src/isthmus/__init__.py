@@ -31,12 +31,16 @@ if TYPE_CHECKING:
         VariationalAutoencoder,
         load,
     )
+    from isthmus.estimators.compare import Comparison, compare
+    from isthmus.estimators.outliers import OutlierDetector
 
 
 __all__ = [
     "__version__",
     "Autoencoder",
     "CombinationError",
+    "compare",
+    "Comparison",
     "ContractiveAutoencoder",
     "DataError",
     "DenoisingAutoencoder",
@@ -44,6 +48,7 @@ __all__ = [
     "InvalidParameterError",
     "IsthmusError",
     "load",
+    "OutlierDetector",
     "RunError",
     "VariationalAutoencoder",
 ]
@@ -51,6 +56,8 @@ __all__ = [
 _HOME = {
     "Autoencoder": "isthmus.estimators",
     "CombinationError": "isthmus.errors",
+    "compare": "isthmus.estimators.compare",
+    "Comparison": "isthmus.estimators.compare",
     "ContractiveAutoencoder": "isthmus.estimators",
     "DataError": "isthmus.errors",
     "DenoisingAutoencoder": "isthmus.estimators",
@@ -58,6 +65,7 @@ _HOME = {
     "InvalidParameterError": "isthmus.errors",
     "IsthmusError": "isthmus.errors",
     "load": "isthmus.estimators",
+    "OutlierDetector": "isthmus.estimators.outliers",
     "RunError": "isthmus.errors",
     "VariationalAutoencoder": "isthmus.estimators",
 }

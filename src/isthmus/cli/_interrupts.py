@@ -38,7 +38,7 @@ class _Now:
 
     def __init__(self, as_object: bool = False) -> None:
         self.as_object = as_object
-        self.at = "working"
+        self.at = "starting"
         self.came = False
         self.number = signal.SIGINT
         self.answered = False
@@ -68,9 +68,9 @@ def handled(words: Sequence[str], *, program: bool) -> Iterator[None]:
     if hasattr(signal, "SIGALRM"):
         signal.signal(signal.SIGALRM, _came)
     try:
-        with starting():
-            yield
+        yield
     finally:
+        _now.at = "telling"
         if hasattr(signal, "SIGALRM"):
             signal.setitimer(signal.ITIMER_REAL, 0.0)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)

@@ -41,16 +41,20 @@ def plural(count: int, word: str) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
-def held_out(fit: Any, history: Sequence[Mapping[str, float]], scaling: str) -> dict[str, Any]:
+def held_out(
+    fit: Any, n_components: int, history: Sequence[Mapping[str, float]], scaling: str
+) -> dict[str, Any]:
     """What a fit came to, for a program and for :func:`verdict`.
 
     Args:
         fit: an object with the fitted attributes, such as an estimator.
+        n_components: K.
         history: its rounds.
         scaling: kind of it.
     """
     first = history[0] if history else {}
     return {
+        **_share(fit, n_components),
         "n_epochs": fit.n_epochs_,
         "n_steps": fit.n_steps_,
         "validation": fit.validation_,
@@ -62,6 +66,27 @@ def held_out(fit: Any, history: Sequence[Mapping[str, float]], scaling: str) -> 
         "interrupted": fit.interrupted_,
         "diverged": getattr(fit, "diverged_", False),
         "training_seconds": history[-1]["seconds"] if history else math.nan,
+    }
+
+
+def _share(fit: Any, n_components: int) -> dict[str, Any]:
+    """By how much less the error is than PCA's, with its interval; nothing if rows are not known.
+
+    Where the model stayed at PCA, its error is PCA's on other rows: there is nothing to compare.
+    """
+    judged = getattr(fit, "held_out_", None)
+    if judged is None or len(judged.rows) < 2 or fit.stayed_linear_:
+        return {}
+    from isthmus.evaluation import versus_pca
+
+    found = versus_pca.verdict(
+        judged.squared_error, judged.pca_squared_error, n_components, curve=fit.pca_curve_
+    )
+    return {
+        "less_than_pca": found.share,
+        "less_than_pca_low": found.low,
+        "less_than_pca_high": found.high,
+        "n_components_pca_needs": found.n_to_match,
     }
 
 
@@ -111,7 +136,10 @@ def _squared(figures: Mapping[str, Any], n_components: int, parameters: Mapping[
         return "No rows were held out, so there is no comparison with PCA."
     if math.isnan(line):
         return f"Squared error on held-out rows {number(error)} {per_row}."
-    figure = f"on held-out rows: {number(error)} against {number(line)} {per_row}."
+    figure = (
+        f"on held-out rows: {number(error)} against {number(line)} {per_row}"
+        f"{_within(figures, n_components)}."
+    )
     percent = round(100 * (1 - error / line)) if line > 0 else (0 if error == line else -math.inf)
     if percent == 0:
         return f"The same squared error as {same}, {figure}"
@@ -120,6 +148,20 @@ def _squared(figures: Mapping[str, Any], n_components: int, parameters: Mapping[
     return (
         f"{abs(percent)}% {'less' if percent > 0 else 'more'} squared error than {same}, {figure}"
     )
+
+
+def _within(figures: Mapping[str, Any], n_components: int) -> str:
+    """How sure the difference is, and what PCA would need."""
+    if "less_than_pca" not in figures:
+        return ""
+    low, high = (100 * figures[f"less_than_pca_{end}"] for end in ("low", "high"))
+    if low <= 0 <= high:
+        return f"; that may be chance (95% interval {low:.0f}% to {high:.0f}% less)"
+    if high < 0:
+        return f" (95% interval {-high:.0f}% to {-low:.0f}% more)"
+    needs = figures["n_components_pca_needs"]
+    enough = "" if needs is None or needs <= n_components else f"; PCA needs {needs} to match it"
+    return f" (95% interval {low:.0f}% to {high:.0f}%{enough})"
 
 
 def _is_gaussian(parameters: Mapping[str, Any]) -> bool:

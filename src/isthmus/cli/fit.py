@@ -250,15 +250,15 @@ def _answer(
 ) -> Answer:
     n_rows, n_features = estimator.n_samples_, estimator.n_features_in_
     n_components, parameters = estimator.n_components_, estimator.get_params(deep=False)
-    figures = held_out(estimator, estimator.history_, estimator.scaling_.kind)
+    figures = held_out(estimator, n_components, estimator.history_, estimator.scaling_.kind)
     name, run = type(estimator).__name__, shlex.quote(out)
     lines = [
         f"{name}: {plural(n_rows, 'row')} of {plural(n_features, 'feature')} → "
         f"{plural(n_components, 'component')}; training took {figures['training_seconds']:.1f} s.",
         f"{verdict(figures, n_components, parameters)}",
         f"Saved to {out}.",
-        f"Next: isthmus transform {run} {shlex.quote(data)} --out codes.csv, "
-        f"or isthmus info {run}.",
+        f"Next: isthmus report {run}, "
+        f"or isthmus transform {run} {shlex.quote(data)} --out codes.csv.",
     ]
     lines[2:2] = _too_narrow(estimator)
     if estimator.interrupted_:

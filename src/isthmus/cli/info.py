@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +18,7 @@ from isthmus.errors import DataError, RunError
 
 if TYPE_CHECKING:
     from isthmus.data.tables import Table
+    from isthmus.runs import directory
 
 _SHOWN = 20
 EXAMPLES = """Examples:
@@ -64,7 +66,7 @@ def _run(run: str) -> Answer:
 
     found = directory.read(run)
     try:
-        return _described(run, found.config, found.history)
+        return _described(run, found)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(
             run,
@@ -73,11 +75,13 @@ def _run(run: str) -> Answer:
         ) from error
 
 
-def _described(run: str, config: dict[str, Any], history: list[dict[str, float]]) -> Answer:
+def _described(run: str, found: directory.Run) -> Answer:
     with _interrupts.starting():
+        from isthmus.estimators._persistence import curve_of, held_out_of
         from isthmus.estimators.models import MODELS
         from isthmus.runs.directory import FILES
 
+    config, history = found.config, found.history
     model, data, fit = config["model"], config["data"], config["fit"]
     name, parameters = model["class"], model["parameters"]
     # A run of the same schema may lack a parameter that was added since, and name one since gone.
@@ -89,7 +93,9 @@ def _described(run: str, config: dict[str, Any], history: list[dict[str, float]]
     }
     n_features, n_components = data["n_features"], model["architecture"]["n_components"]
     names = data["feature_names"]
-    figures = held_out(SimpleNamespace(**fit), history, model["scaling"])
+    judged = {"held_out_": held_out_of(found.tensors), "pca_curve_": curve_of(found.tensors)}
+    figures = held_out(SimpleNamespace(**fit, **judged), n_components, history, model["scaling"])
+    drifted, codes = _drift(run)
     seconds = figures["training_seconds"]
     files = {file: (Path(run) / file).stat().st_size for file in sorted(FILES)}
     listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "") if names else "no names"
@@ -109,6 +115,7 @@ def _described(run: str, config: dict[str, Any], history: list[dict[str, float]]
             f"it took {seconds:.1f} s{ended}",
         ),
         ("held out", verdict(figures, n_components, parameters)),
+        ("codes here", codes),
         ("versions", ", ".join(f"{k} {v}" for k, v in config["versions"].items())),
         ("files", ", ".join(f"{file} ({_bytes(size)})" for file, size in files.items())),
     ]
@@ -123,11 +130,33 @@ def _described(run: str, config: dict[str, Any], history: list[dict[str, float]]
         "feature_names": names,
         "n_components": n_components,
         **figures,
+        "codes_drift": drifted,
         "versions": config["versions"],
         "schema": config["schema"],
         "files": files,
     }
     return Answer(f"{run}\n{columns(rows)}", facts)
+
+
+def _drift(run: str) -> tuple[float, str]:
+    """Whether this machine computes the codes that the one that saved the run did."""
+    from isthmus.estimators import load
+    from isthmus.estimators._persistence import AGREE, drift
+
+    try:
+        apart = drift(load(run))
+    except RunError as error:
+        if "network of your own" not in str(error):
+            raise
+        return math.nan, "not compared: the run has a network of your own"
+    if math.isnan(apart):
+        return apart, "not compared: the run was written before codes were recorded"
+    if apart == 0:
+        return apart, "bit for bit those of the machine that saved it"
+    within = "as" if apart <= AGREE else "NOT as"
+    return apart, (
+        f"{within} on the machine that saved it: at most {number(apart)} standard deviations apart"
+    )
 
 
 def _bytes(size: int) -> str:

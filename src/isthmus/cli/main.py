@@ -1,89 +1,30 @@
-"""``isthmus VERB``: hands the arguments to one verb, and its answer or its error to the user.
+"""``isthmus VERB``: the door. What is behind it is imported when it has been opened, so that
+Ctrl-C is heeded from the first moment (:mod:`isthmus.cli._interrupts`).
 
-Only answers go to stdout; with ``--json`` exactly one JSON object, also for an error. Errors,
-warnings and the progress bar go to stderr. Exit status: see :mod:`isthmus.cli._errors`.
+Exit status: see :mod:`isthmus.cli._errors`.
 """
 
 from __future__ import annotations
 
-import os
 import sys
-import traceback
-import warnings
-from collections.abc import Callable, Sequence
-from importlib import import_module
-from typing import Annotated, Any
+from collections.abc import Sequence
 
-import typer
-
-from isthmus import __version__
-from isthmus.cli import _options
-from isthmus.cli._answer import Answer, as_json
-from isthmus.cli._errors import failure
-from isthmus.errors import RunError
+from isthmus.cli import _interrupts
 
 # Each is a function of this name in a module of this name; the line is the first of its docstring.
 VERBS = {
     "demo": "Fit PCA and the four models on bundled data: the quickest look around.",
     "fit": "Train an autoencoder on a table.",
+    "evaluate": "Measure a model, and say in words what may be wrong with it.",
+    "report": "Write a page on a model: the verdict, pictures, charts, outliers, how it was made.",
+    "compare": "Compare numbers of components, and recommend one.",
+    "outliers": "Find the rows that stand out, and the features that make them.",
     "info": "Tell what is in a run, or in a table.",
     "transform": "Write the codes of the rows of a table.",
     "reconstruct": "Write the rows of a table as a model reconstructs them.",
     "sample": "Write new rows drawn from a model.",
     "score": "Tell how well a model explains the rows of a table.",
 }
-
-
-def application(words: Sequence[str]) -> typer.Typer:
-    """The command line for these words: of the verbs, only the one that is called is imported."""
-    app = typer.Typer(
-        name="isthmus",
-        callback=_root,
-        epilog="A first try: isthmus fit wine --n-components 3 --out runs/wine",
-        add_completion=False,
-        add_help_option=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-        pretty_exceptions_enable=False,
-    )
-    called = next((word for word in words if not word.startswith("-")), "")
-    for name, line in VERBS.items():
-        if name != called:
-            app.command(name, help=line)(_not_called)
-        else:
-            module = import_module(f"isthmus.cli.{name}")
-            call = _options.verb(getattr(module, name), getattr(module, "FLAGS", ()))
-            app.command(name, epilog=module.EXAMPLES)(call)
-    return app
-
-
-def _not_called() -> None:
-    """Stands in the list of verbs for one that is not called."""
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        print(f"isthmus {__version__}")
-        raise typer.Exit
-
-
-def _help(context: typer.Context, asked: bool) -> None:
-    if asked:
-        print(context.get_help())
-        raise typer.Exit
-
-
-# Our own --help, because the built-in one of a group imports pydantic: 50 ms.
-def _root(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
-    ] = False,
-    helped: Annotated[
-        bool,
-        typer.Option("--help", "-h", callback=_help, is_eager=True, help="Print this."),
-    ] = False,
-) -> None:
-    """Autoencoders as dependable as PCA."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -96,56 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
-    as_object = "--json" in words
-    answer = _call(words)
-    quiet = not {"--quiet", "-q"}.isdisjoint(words)
-    text = as_json(answer.facts) if as_object and answer.facts else answer.text
-    try:
-        if text and (as_object or not quiet):
-            encoding = sys.stdout.encoding or "utf-8"
-            print(text.encode(encoding, "replace").decode(encoding))
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever read it has had enough
-        _let_go_of_stdout()
-    except OSError as error:
-        _let_go_of_stdout()
-        return _told(RunError("stdout", f"cannot be written ({error.strerror})"), []).code
-    return answer.code
+    with _interrupts.handled(words, program=argv is None):
+        try:
+            from isthmus.cli._dispatch import run
 
-
-def _let_go_of_stdout() -> None:
-    """So that the interpreter's last flush has nowhere to fail."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _call(words: list[str]) -> Answer:
-    """The verb's answer or its error, while warnings are one line each."""
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _warn
-            asked = _parsed(words)
-            return asked() if asked else Answer()
-    except BaseException as error:
-        return _told(error, words)
-
-
-def _parsed(words: list[str]) -> Callable[[], Answer] | None:
-    """The verb with its arguments; None where --help or --version was all that was asked."""
-    try:
-        asked = application(words)(words, prog_name="isthmus", standalone_mode=False)
-    except (BrokenPipeError, SystemExit):  # stdout was closed while help was printed to it
-        return None
-    return asked if callable(asked) else None
-
-
-def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"Warning: {message}", file=sys.stderr)
-
-
-def _told(error: BaseException, words: list[str]) -> Answer:
-    """The error as an answer; the sentence goes to stderr, with the traceback if it is wanted."""
-    failed = failure(error)
-    if "--debug" in words or os.environ.get("ISTHMUS_DEBUG", "0") not in ("", "0"):
-        traceback.print_exception(error)
-    print(failed.sentence(), file=sys.stderr)
-    return failed.answer() if "--json" in words else Answer(code=failed.code)
+            return run(words, VERBS)
+        except KeyboardInterrupt:  # another one, while the first was being told
+            return _interrupts.EXIT_STATUS

@@ -72,12 +72,14 @@ class Store:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         self._lock: int | None = None
+        self._made = False
         self._turn = self._number = 0
         self._cost = 0.0
         self._last = -float("inf")
 
     def __enter__(self) -> Self:
         try:
+            self._made = not self.folder.is_dir()
             self.folder.mkdir(parents=True, exist_ok=True)
             foreign = sorted(
                 {entry.name for entry in self.folder.iterdir()} - {*_NAMES, _LOCK, ".new"}
@@ -113,9 +115,12 @@ class Store:
         self._let_go()
 
     def _let_go(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        if self._lock is None:
+            return
+        if self._made and not any((self.folder / name).exists() for name in _NAMES):
+            self.clear()  # nothing was trained: nothing is left
+        os.close(self._lock)
+        self._lock = None
 
     def read(self) -> State | None:
         """The newest state that is whole; None where there is none.

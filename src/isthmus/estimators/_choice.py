@@ -38,17 +38,17 @@ def fit(
 
     Raises:
         InvalidParameterError: the share of variance cannot be reached.
-        CombinationError: it needs held-out rows and there are none, or checkpoints of many fits.
+        CombinationError: it needs held-out rows and there are none, or it is to be resumed.
     """
     if isinstance(estimator.n_components, str):
         k = _recommended(estimator, X)
         winner = _with(estimator, k, estimator.random_state)
         winner.fit(X, callback=callback, checkpoint=checkpoint, resume_from=resume_from)
     else:
-        if checkpoint is not None or resume_from is not None:
+        if resume_from is not None:  # a checkpoint is of one fit, so that none is written here
             raise CombinationError(
-                f"a checkpoint with n_components={estimator.n_components!r}",
-                "is not possible: a share of variance takes several fits",
+                f"resume_from with n_components={estimator.n_components!r}",
+                "has nothing to go on from: a share of variance takes several fits",
                 "Give a whole number, or 'auto'.",
             )
         winner = _by_share(estimator, X, callback)

@@ -37,7 +37,7 @@ from isthmus.estimators import _input, _parameters
 from isthmus.estimators._defaults import recipe
 from isthmus.estimators._fitting import Listener, Progress
 from isthmus.estimators._short_fits import ROUNDS, Bench, Criterion
-from isthmus.estimators._warm_start import NEIGHBOURS, grow, take_mean, unroll
+from isthmus.estimators._warm_start import grow, take_mean, unroll
 from isthmus.evaluation.dimensions import Evidence, Factors, Local, ppca_log_likelihood
 from isthmus.random import Seeds, fork
 
@@ -54,6 +54,7 @@ LADDER = (1, 2, 3, 5, 8, 12, 18, 27, 40, 60, 90, 128, 192, 256)
 _EVERY_SIZE = 8
 # Isomap has nothing to unroll in more dimensions: its rows would have to be too many.
 MOST_UNROLLED = 8
+FEWEST_TO_UNROLL = 20
 KEPT = (
     "hidden_layer_sizes",
     "activation",
@@ -118,6 +119,8 @@ class Sweep:
         self.source = self.model._prepare(data, torch.arange(n) if everything else self.parts[0][0])
         self.unit = self.model.scaling_.unit
         self.offset = self._offset()
+        if not bool((self.source.x != self.source.x[0]).any()):
+            raise DataError("X with equal rows", "has no dimensions to count")
         self.bench = Bench(self.source, self.parts, self.unit, self._deviates, self.seeds)
         self._sketch()
 
@@ -128,7 +131,7 @@ class Sweep:
         factors = Factors(rows)
         self.linear = factors.dimension()
         everything = x.double().numpy()
-        flat = factors.project(everything, self.linear) if self.linear else everything
+        flat = factors.project(everything, self.linear) if self.linear else None
         self.local = Local.of(everything, flat)
         self.pca_error, self.pca_log_likelihood, self.total = self._pca()
 
@@ -242,7 +245,7 @@ class Sweep:
     def _unrollable(self) -> int | None:
         """The size at which a sheet is unrolled first, if there may be one."""
         d = self.suggested
-        enough = min(len(train) for train, _ in self.parts) > 4 * NEIGHBOURS
+        enough = min(len(train) for train, _ in self.parts) > FEWEST_TO_UNROLL
         can = self.comparable and enough and d is not None and d <= MOST_UNROLLED
         return d if can else None
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from isthmus import presets
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 _CORE = "autoencoder."
 _MOST_SAID = 300
+# Codes of two machines agree if they are no further apart, in standard deviations of the codes:
+# float32 sums in another order give 1e-6, bfloat16 products 3e-3.
+AGREE = 1e-3
 _PROBE, _PROBES = "probe.", 8
 _HELD_OUT, _PCA_CURVE = "held_out.", "pca_curve"
 _FIGURES = ("n_steps_", "n_epochs_", "validation_", "squared_error_", "pca_squared_error_")
@@ -188,9 +192,8 @@ def _restore(estimator: Estimator, model: dict[str, Any], run: directory.Run) ->
     # runs written before these were recorded lack them
     estimator.diverged_ = bool(fit.get("diverged_", False))
     estimator._fingerprint = str(run.config["data"].get("fingerprint", ""))
-    estimator.held_out_ = _held_out(run.tensors)
-    curve = run.tensors.get(_PCA_CURVE)
-    estimator.pca_curve_ = None if curve is None else curve.numpy()
+    estimator.held_out_ = held_out_of(run.tensors)
+    estimator.pca_curve_ = curve_of(run.tensors)
     rows, codes = (run.tensors.get(_PROBE + name) for name in ("rows", "codes"))
     estimator._probed = None if rows is None or codes is None else (rows, codes)
     estimator._forget()
@@ -222,7 +225,14 @@ def drift(estimator: Estimator) -> float:
     return float((here - codes).abs().max()) / spread
 
 
-def _held_out(tensors: Mapping[str, torch.Tensor]) -> HeldOut | None:
+def curve_of(tensors: Mapping[str, torch.Tensor]) -> NDArray[np.float64] | None:
+    """PCA's errors at every size that a run holds, if any."""
+    curve = tensors.get(_PCA_CURVE)
+    return None if curve is None else curve.numpy()
+
+
+def held_out_of(tensors: Mapping[str, torch.Tensor]) -> HeldOut | None:
+    """The figures of held-out rows that a run holds, if any."""
     names = [field.name for field in dataclasses.fields(HeldOut)]
     if _HELD_OUT + names[0] not in tensors:
         return None

@@ -11,16 +11,19 @@ k + 1. New columns and rows of the networks are 0, so that before the first step
 not worse than the smaller one on the training rows.
 
 *Unrolled*: descent on the error seldom unrolls a curved sheet; it tears it. Isomap (Tenenbaum et
-al. 2000) finds the coordinates on the sheet, for some rows; encoder and decoder are first fitted to
-those, apart from each other, which is ordinary regression.
+al. 2000) finds the coordinates on the sheet, for some rows; of several graphs the one that tears it
+least is taken. Encoder and decoder are first fitted to those coordinates, apart from each other,
+which is ordinary regression.
 """
 
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isthmus.core import pca
@@ -32,11 +35,12 @@ from isthmus.engine.loop import Training
 from isthmus.engine.plan import Plan
 from isthmus.random import Seeds, fork
 
+Array = NDArray[Any]
 _MOST_AXES = 256
 _DRAWS = 8
-# Five neighbours keep the graph on the sheet down to 500 rows of a roll of one and a half turns;
-# ten make short cuts through the gap. The rows are limited because the cost is cubic.
-NEIGHBOURS = 5
+# Too few neighbours leave holes in the graph on the sheet, too many make short cuts through the gap
+# of a roll. The rows are limited because the cost is cubic.
+NEIGHBOURS = (4, 5, 6, 8)
 MOST_ROWS = 1000
 
 
@@ -126,7 +130,7 @@ def unroll(module: Autoencoder, x: Tensor, plan: Plan, seeds: Seeds) -> None:
 
     Args:
         module: built and at its linear start, with linear paths; it is overwritten.
-        x: (N, D) scaled training rows, more of them than :data:`NEIGHBOURS`.
+        x: (N, D) scaled training rows, at least 20.
         plan: of each of the two regressions.
         seeds: of the rows that are drawn and their order.
     """
@@ -136,7 +140,7 @@ def unroll(module: Autoencoder, x: Tensor, plan: Plan, seeds: Seeds) -> None:
     rows = torch.randperm(len(x), generator=torch.Generator().manual_seed(seeds.order))
     x = x[rows[:MOST_ROWS]]
     k = module.n_components
-    code = torch.from_numpy(_isomap(x.cpu().numpy(), k)).to(x)
+    code = torch.from_numpy(_isomap(x.cpu().double().numpy(), k)).to(x)
     _regress(net.linear, view(net, x), code, k)
     _regress(out.linear, code, x, x.shape[1])
     with torch.no_grad():
@@ -153,15 +157,26 @@ def unroll(module: Autoencoder, x: Tensor, plan: Plan, seeds: Seeds) -> None:
     _set_spread(module, x, k)
 
 
-def _isomap(x: np.ndarray, k: int) -> np.ndarray:
-    """Coordinates of unit variance, (N, K)."""
-    from sklearn.manifold import Isomap
+def _isomap(x: Array, k: int) -> Array:
+    """Coordinates of unit variance, (N, K): of the graphs tried, of that which tears the least.
 
-    with warnings.catch_warnings():  # parts of the graph that are apart are joined, and it says so
-        warnings.simplefilter("ignore")
-        code = Isomap(n_neighbors=NEIGHBOURS, n_components=k).fit_transform(x.astype(np.float64))
-    scale = np.maximum(code.std(0), 1e-12)
-    return np.asarray(code / scale)
+    Where a sheet is torn or folded, neighbours in the code are none on the sheet, and the mean of
+    the neighbours' rows misses the row.
+    """
+    from sklearn.manifold import Isomap
+    from sklearn.neighbors import NearestNeighbors
+
+    codes = []
+    for neighbours in NEIGHBOURS:
+        with warnings.catch_warnings():  # parts of the graph that are apart are joined
+            warnings.simplefilter("ignore")
+            found = Isomap(n_neighbors=neighbours, n_components=k).fit_transform(x)
+        code = found / np.maximum(found.std(0), 1e-12)
+        # without an argument, of every row among the others
+        near = NearestNeighbors(n_neighbors=5).fit(code).kneighbors(return_distance=False)
+        codes.append((float(np.square(x - x[near].mean(1)).sum()), code))
+    best: Array = min(codes, key=lambda pair: pair[0])[1]
+    return best
 
 
 class _Lesson(nn.Module):

@@ -30,12 +30,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.likelihoods import MIN_SCALE
-from isthmus.evaluation.intrinsic import IntrinsicDimension, two_nn
+from isthmus.evaluation.intrinsic import SUBSET, IntrinsicDimension, two_nn
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 # Standard deviation of the noise that is added to scaled rows before factors are counted.
 RESOLUTION = 0.1
+# Rows of a subset by which rows are held against their shuffled columns: where no linear dimension
+# takes the noise away, neighbours have to be further apart.
+SCALES = (SUBSET, 40)
 # A sheet's latents keep this share of the variance that the linear dimension's keep, and leave at
 # most this share of the error that PCA leaves.
 KEPT = 0.95
@@ -196,29 +199,36 @@ def _factor_analysis(rows: Floats, k: int) -> Any:
 
 @dataclass(frozen=True)
 class Local:
-    """Two-NN of the rows in their linear dimensions, as they are, and with shuffled columns."""
+    """Two-NN: of the rows in their linear dimensions, and against their shuffled columns.
+
+    Attributes:
+        linear: of the rows in their linear dimensions; of the rows where there are none.
+        against: pairs (rows, rows with shuffled columns), for subsets of each of :data:`SCALES`.
+    """
 
     linear: IntrinsicDimension
-    rows: IntrinsicDimension
-    shuffled: IntrinsicDimension
+    against: Sequence[tuple[IntrinsicDimension, IntrinsicDimension]]
 
     @classmethod
-    def of(cls, x: Array, flat: Array, seed: int = 0) -> Local:
-        """From scaled rows x (N, D) and their projection (N, D) on their linear dimensions."""
-        rng = np.random.default_rng(seed)
+    def of(cls, x: Array, flat: Array | None, seed: int = 0) -> Local:
+        """From scaled rows x (N, D) and what their linear dimensions keep of them, if any."""
         # each column in an order of its own: the same features, independent
-        shuffled = rng.permuted(x, axis=0)
-        return cls(two_nn(flat), two_nn(x), two_nn(shuffled))
+        shuffled = np.random.default_rng(seed).permuted(x, axis=0)
+        against = [(two_nn(x, subset=n), two_nn(shuffled, subset=n)) for n in SCALES]
+        return cls(against[-1][0] if flat is None else two_nn(flat), against)
 
     @property
     def fills(self) -> bool:
         """Whether the rows fill as many dimensions as independent features would.
 
-        Within two standard errors of the difference; so it is where neither can be told.
+        Within three standard errors of the difference, at every scale; so it is where nothing can
+        be told.
         """
-        gap = self.shuffled.value - self.rows.value
-        error = math.hypot(self.shuffled.standard_error, self.rows.standard_error)
-        return not gap > 2.0 * error
+        return not any(
+            shuffled.value - rows.value
+            > 3.0 * math.hypot(rows.standard_error, shuffled.standard_error)
+            for rows, shuffled in self.against
+        )
 
 
 @dataclass(frozen=True)
@@ -260,10 +270,14 @@ def recommend(e: Evidence) -> tuple[int, str]:
     """
     d = e.n_features
     if e.linear == 0 and e.local.fills:
+        rows, shuffled = (found.value for found in e.local.against[0])
+        also = (
+            f", and their neighbourhoods have {_dimensions(rows)}, with the columns shuffled "
+            f"{_dimensions(shuffled)}"
+        )
         return d, (
             f"Nothing compresses: held-out rows are as likely if the {d} features are independent "
-            f"as with any common factors, and their neighbourhoods have {_dimensions(e.local.rows)}"
-            f" as with the columns shuffled ({e.local.shuffled.value:.1f})."
+            f"as with any common factors{also if math.isfinite(rows + shuffled) else ''}."
         )
     linear = e.linear or d - 1  # dependent, but not linearly
     sheet = _sheet(e, linear)
@@ -305,7 +319,7 @@ def _sheet(e: Evidence, linear: int) -> tuple[int, str] | None:
         kept = (e.total - float(e.error[i])) / reference
         if kept >= KEPT and e.error[i] <= CURVED * e.pca_error[i]:
             return k, (
-                f"The rows lie on a curved sheet: their neighbourhoods have {_dimensions_of(d)}, a "
+                f"The rows lie on a curved sheet: their neighbourhoods have {_dimensions(d)}, a "
                 f"linear model needs {linear}. With {_components(k)} the autoencoder keeps "
                 f"{100 * min(kept, 1.0):.1f}% of the variance that {linear} keep; PCA leaves "
                 f"{e.pca_error[i] / max(e.error[i], 1e-300):.1f} times its error."
@@ -317,9 +331,5 @@ def _components(k: int) -> str:
     return f"{k} component" if k == 1 else f"{k} components"
 
 
-def _dimensions(found: IntrinsicDimension) -> str:
-    return _dimensions_of(found.value)
-
-
-def _dimensions_of(d: float) -> str:
-    return f"{d:.1f} dimensions" if math.isfinite(d) else "no dimension that can be told"
+def _dimensions(d: float) -> str:
+    return f"{d:.1f} dimensions"

@@ -28,6 +28,7 @@ Array = NDArray[Any]
 SUBSET = 125
 # More rows than this measure no better than the estimate is biased.
 MOST_ROWS = 2000
+MOST = 2.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def two_nn(x: Array, *, subset: int = SUBSET, seed: int = 0) -> IntrinsicDimensi
         seed: of the deal.
 
     Returns:
-        The estimate; NaN with fewer than 3 different rows.
+        The estimate; NaN with fewer than 3 different rows, and where it is above twice D: values
+        on a grid have most neighbours at equal distances, which is no dimension.
 
     >>> rng = np.random.default_rng(0)
     >>> sheet = rng.uniform(size=(2000, 2)) @ rng.normal(size=(2, 7))
@@ -71,4 +73,6 @@ def two_nn(x: Array, *, subset: int = SUBSET, seed: int = 0) -> IntrinsicDimensi
     if n < 2 or total <= 0:
         return IntrinsicDimension(math.nan, math.nan, n)
     value = (n - 1) / total
+    if value > MOST * rows.shape[1]:
+        return IntrinsicDimension(math.nan, math.nan, n)
     return IntrinsicDimension(value, value / math.sqrt(n), n)

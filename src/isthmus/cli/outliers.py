@@ -1,0 +1,295 @@
+"""``isthmus outliers``: the rows of a table that stand out, and what makes them."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from isthmus.cli import _interrupts, _parameters
+from isthmus.cli._answer import Answer, columns, number
+from isthmus.cli._options import (
+    OUTPUT,
+    DataFile,
+    Drop,
+    Force,
+    Quiet,
+    Seed,
+    names_of,
+    seed_of,
+)
+from isthmus.cli._progress import training
+from isthmus.cli._runs import check_place
+from isthmus.cli._words import plural
+from isthmus.cli.fit import MODELS, model_name
+from isthmus.errors import InvalidParameterError
+
+if TYPE_CHECKING:
+    from isthmus.data.tables import Table
+    from isthmus.estimators.outliers import OutlierDetector
+
+FLAGS = tuple(parameter.option() for parameter in _parameters.PARAMETERS)
+EXAMPLES = """Examples:
+
+isthmus outliers wine --top 5
+
+isthmus outliers usual.csv --new today.csv --false-alarm-rate 0.01 --out scores.csv
+
+isthmus outliers table.csv --label fraud --contamination 0.02 --save runs/detector
+"""
+# Features named for each row, and the least share of the row's surprise that is named.
+_MOST_NAMED, _LEAST_SHARE = 3, 0.1
+_RULE = "How many"
+
+
+def outliers(
+    data: DataFile,
+    new: Annotated[
+        str | None,
+        typer.Option(
+            "--new",
+            metavar="FILE",
+            help="Judge the rows of this file by those of DATA; without one, DATA's own.",
+        ),
+    ] = None,
+    contamination: Annotated[
+        float | None,
+        typer.Option(
+            "--contamination",
+            metavar="X",
+            help="Share of the rows of DATA that are outliers; 0.1 where no rule is given.",
+            rich_help_panel=_RULE,
+            show_default=False,
+        ),
+    ] = None,
+    false_alarm_rate: Annotated[
+        float | None,
+        typer.Option(
+            "--false-alarm-rate",
+            metavar="X",
+            help="Share of normal rows that may be flagged, kept by held-out rows.",
+            rich_help_panel=_RULE,
+            show_default=False,
+        ),
+    ] = None,
+    extreme_value: Annotated[
+        float | None,
+        typer.Option(
+            "--extreme-value",
+            metavar="X",
+            help="The same by a tail fitted to them: for rates that few rows cannot show.",
+            rich_help_panel=_RULE,
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="NAME",
+            help="undercomplete, denoising, contractive or variational (the default), by default "
+            "with the components that hold 90% of the variance.",
+        ),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            "--label",
+            metavar="COLUMN",
+            help="A column that is 1 for known outliers and 0 else: no feature, it only judges.",
+        ),
+    ] = None,
+    top: Annotated[
+        int, typer.Option("--top", metavar="N", min=1, help="Rows to tell of, at most.")
+    ] = 10,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Write score, p-value and verdict of each row: .csv, .npy or .parquet.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    save: Annotated[
+        str | None,
+        typer.Option(
+            "--save",
+            metavar="RUN",
+            help="Keep the detector in this folder.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    drop: Drop = None,
+    seed: Seed = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    **flags: Any,
+) -> Answer:
+    """Find the rows that stand out, and the features that make them.
+
+    An autoencoder learns what is usual. Rows are flagged for a value that is rare by itself, for
+    values that do not go together, or for having no other row near them.
+    """
+    rule = _rule(contamination, false_alarm_rate, extreme_value)
+    kind = None if model is None else model_name(model)
+    values = _parameters.from_flags(flags)
+    with _interrupts.starting():
+        import numpy as np
+
+        from isthmus.data.labels import column, is_column
+        from isthmus.data.readers import read
+        from isthmus.data.writers import check_destination, write
+        from isthmus.estimators.outliers import OutlierDetector
+
+    if out is not None:
+        check_destination(out, force)
+    if save is not None:
+        check_place(save, force)
+
+    def rows(origin: str) -> Table:
+        leave = names_of(drop)
+        aside = [label] if label and label not in leave and is_column(origin, label) else []
+        return read(origin, drop=[*leave, *aside])
+
+    with training(quiet) as listener, warnings.catch_warnings():
+        table = rows(data)
+        autoencoder = _autoencoder(kind, values, table)
+        detector = OutlierDetector(autoencoder, random_state=seed_of(seed) or 0, **rule)
+        warnings.filterwarnings("ignore", "Training was interrupted")
+        with _interrupts.training(listener) as tell:
+            detector.fit(table, callback=tell)
+    judged, origin = (table, data) if new is None else (rows(new), new)
+    scores = detector.score_samples(judged)
+    p_values = detector.p_values(judged)
+    flagged = scores < detector.offset_
+    first = np.lexsort((np.arange(len(scores)), scores))[: max(1, top)]
+    shown = first[flagged[first]]
+    found = _found(detector, judged, shown, scores, p_values) if len(shown) else []
+    facts: dict[str, Any] = {
+        "data": data,
+        "new": new,
+        "n_rows": len(scores),
+        "n_outliers": int(flagged.sum()),
+        **rule,
+        "offset": detector.offset_,
+        "false_alarm_interval": list(detector.false_alarm_interval_),
+        "n_calibration": len(detector.calibration_scores_),
+        "outliers": found,
+        "out": out,
+        "run": save,
+    }
+    lines = _lines(facts, origin)
+    if label:
+        from isthmus.evaluation.detection import auroc
+
+        facts["auroc"] = auroc(column(origin, label), -scores)
+        lines.append(f"AUROC for {label}: {number(facts['auroc'])} (0.5 is chance, 1 is best)")
+    if out is not None:
+        matrix = np.stack([scores, p_values, flagged.astype(np.float64)], axis=1)
+        write(out, matrix, ["score", "p_value", "outlier"])
+        lines.append(f"Score, p-value and verdict of each row written to {out}.")
+    if save is not None:
+        with _interrupts.saving():
+            detector.save(save, force=force)
+        lines.append(f"The detector is in {save}.")
+    return Answer("\n".join(lines), facts)
+
+
+def _rule(
+    contamination: float | None, false_alarm_rate: float | None, extreme_value: float | None
+) -> dict[str, Any]:
+    """The detector's parameters for the one rule that was given.
+
+    >>> _rule(None, 0.01, None)
+    {'threshold': 'false_alarms', 'false_alarm_rate': 0.01}
+    """
+    given = {
+        "--contamination": contamination,
+        "--false-alarm-rate": false_alarm_rate,
+        "--extreme-value": extreme_value,
+    }
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise InvalidParameterError(" and ".join(named), "exclude one another", "Give one of them.")
+    if false_alarm_rate is not None:
+        return {"threshold": "false_alarms", "false_alarm_rate": false_alarm_rate}
+    if extreme_value is not None:
+        return {"threshold": "extreme_value", "false_alarm_rate": extreme_value}
+    share = 0.1 if contamination is None else contamination
+    return {"threshold": "contamination", "contamination": share}
+
+
+def _autoencoder(kind: str | None, values: dict[str, Any], table: Table) -> Any:
+    """None where nothing was asked of it."""
+    if kind is None and not values:
+        return None
+    from isthmus import estimators
+    from isthmus.estimators.outliers import default_autoencoder
+
+    if "n_components" not in values:
+        values["n_components"] = default_autoencoder(table.values, 0).n_components
+    return getattr(estimators, MODELS[kind or "variational"])(**values)
+
+
+def _found(
+    detector: OutlierDetector, table: Table, rows: Any, scores: Any, p_values: Any
+) -> list[dict[str, Any]]:
+    """The rows that are told of, and for each the features that count, largest first."""
+    from isthmus.data.tables import stand_in
+    from isthmus.estimators.outliers import VIEWS
+
+    x = table.values[rows]
+    told = replace(table, values=x)
+    parts = detector.explain(told)
+    views = detector.surprises(told).argmax(1)
+    names = table.names or [stand_in(j) for j in range(x.shape[1])]
+    found = []
+    for i, row in enumerate(rows):
+        share = parts[i] / parts[i].sum() if parts[i].sum() > 0 else parts[i]
+        order = (-share).argsort(kind="stable")[:_MOST_NAMED]
+        kept = [int(j) for n, j in enumerate(order) if n == 0 or share[j] >= _LEAST_SHARE]
+        features = [
+            {"feature": str(names[j]), "value": float(x[i, j]), "share": float(share[j])}
+            for j in kept
+        ]
+        found.append(
+            {
+                "row": int(row),
+                "score": float(scores[row]),
+                "p_value": float(p_values[row]),
+                "view": VIEWS[int(views[i])],
+                "features": features,
+            }
+        )
+    return found
+
+
+def _lines(facts: dict[str, Any], origin: str) -> list[str]:
+    low, high = (100 * rate for rate in facts["false_alarm_interval"])
+    lines = [
+        f"{facts['n_outliers']} of {plural(facts['n_rows'], 'row')} of {origin} stand out.",
+        f"Of normal rows {number(low)}% to {number(high)}% are flagged "
+        f"(95% interval, by {plural(facts['n_calibration'], 'held-out row')}).",
+    ]
+    if not facts["outliers"]:
+        return lines
+    head = ("row", "p-value", "unusual by", "because of")
+    body = [
+        (
+            str(one["row"]),
+            number(one["p_value"]),
+            one["view"],
+            ", ".join(
+                f"{f['feature']} = {number(f['value'])} ({100 * f['share']:.0f}%)"
+                for f in one["features"]
+            ),
+        )
+        for one in facts["outliers"]
+    ]
+    left = facts["n_outliers"] - len(body)
+    more = [f"and {plural(left, 'row')} more (--top)"] if left else []
+    return [*lines, "", columns([head, *body], right=(0, 1)), *more]

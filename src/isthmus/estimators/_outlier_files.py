@@ -1,0 +1,145 @@
+"""A fitted detector ↔ a run directory: the run of its autoencoder, and what it adds to it.
+
+    config.json   "detector": parameters, seeds, sizes; "autoencoder": the configuration of its run
+    tensors       "autoencoder/…" those of its run; "detector/…" rows, covariances, tails, scores
+
+The autoencoder's part is written and opened by its own module, which checks it field by field.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from isthmus.errors import RunError
+from isthmus.estimators._outlier_views import VIEWS, Views
+from isthmus.estimators._persistence import as_json
+from isthmus.estimators._persistence import load as load_autoencoder
+from isthmus.estimators.outliers import OutlierDetector
+from isthmus.evaluation.outlyingness import Gaussian, Tail
+from isthmus.runs import directory
+
+SECTION = "detector"
+_MODEL, _OWN = "autoencoder/", "detector/"
+_NUMBERS = ("threshold", "level", "scale")
+Floats = NDArray[np.float64]
+
+
+def save(detector: OutlierDetector, path: str | os.PathLike[str], *, force: bool = False) -> Path:
+    """Write the run; see :meth:`isthmus.estimators.outliers.OutlierDetector.save`."""
+    directory.check_destination(path, force=force)
+    with tempfile.TemporaryDirectory() as folder:
+        model = directory.read(detector.autoencoder_.save(Path(folder) / "run"))
+    views = detector._views
+    parameters = detector.get_params(deep=False)
+    given = parameters.pop("autoencoder")
+    names = getattr(detector, "feature_names_in_", None)
+    config: dict[str, Any] = {
+        "versions": directory.versions(),
+        SECTION: {
+            "parameters": {name: as_json(value) for name, value in parameters.items()},
+            "autoencoder": None if given is None else "as fitted",
+            "n_features": int(detector.n_features_in_),
+            "feature_names": None if names is None else [str(name) for name in names],
+            "inflation": views.inflation,
+            "tails": [{name: getattr(tail, name) for name in _NUMBERS} for tail in views.tails],
+        },
+        "autoencoder": model.config,
+    }
+    own = {
+        "reference": views.reference,
+        "codes": views.codes,
+        "directions": views.directions,
+        "deviation": views.deviation,
+        "residual": views.residual.covariance,
+        "code": views.code.covariance,
+        "centre": views.centre,
+        "calibration_scores": detector.calibration_scores_,
+        "decision_scores": detector.decision_scores_,
+    }
+    for name, tail in zip(VIEWS, views.tails, strict=True):
+        own |= {f"{name}.scores": tail.scores, f"{name}.surprise": tail.surprise}
+    tensors = {_MODEL + name: tensor for name, tensor in model.tensors.items()}
+    for name, array in own.items():
+        tensors[_OWN + name] = torch.from_numpy(np.array(array, dtype=np.float64))
+    return directory.write(path, directory.Run(config, tensors, model.history), force=force)
+
+
+def is_detector(path: str | os.PathLike[str]) -> bool:
+    """Whether the run there is a detector's.
+
+    Raises:
+        RunError: it is no run.
+    """
+    return SECTION in directory.read_config(path)
+
+
+def load(path: str | os.PathLike[str]) -> OutlierDetector:
+    """Open a run that :func:`save` wrote.
+
+    Raises:
+        RunError: missing, foreign, truncated, newer, or of an autoencoder alone.
+    """
+    if not is_detector(path):
+        raise RunError(f"{path}", "is the run of an autoencoder alone", "Open it with load.")
+    run = directory.read(path)
+    try:
+        model = {n.removeprefix(_MODEL): t for n, t in run.tensors.items() if n.startswith(_MODEL)}
+        with tempfile.TemporaryDirectory() as folder:
+            nested = directory.Run(run.config["autoencoder"], model, run.history)
+            autoencoder = load_autoencoder(directory.write(Path(folder) / "run", nested))
+        return _restore(run, autoencoder)
+    except RunError:
+        raise
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        raise RunError(
+            f"{path}",
+            f"does not hold what its schema promises ({type(error).__name__}: {error})",
+            "The run was altered or written by an incompatible version; fit again.",
+        ) from error
+
+
+def _restore(run: directory.Run, autoencoder: Any) -> OutlierDetector:
+    about = run.config[SECTION]
+    given = None if about["autoencoder"] is None else autoencoder
+    detector = OutlierDetector(given, **about["parameters"])
+    detector.n_features_in_ = int(about["n_features"])
+    if autoencoder.n_features_in_ != detector.n_features_in_:
+        raise ValueError(f"n_features is {detector.n_features_in_}, and the autoencoder's is not")
+    if about["feature_names"] is not None:
+        detector.feature_names_in_ = np.asarray(about["feature_names"], dtype=object)
+
+    def own(name: str) -> Floats:
+        tensor: Tensor = run.tensors[_OWN + name]
+        return np.asarray(tensor.numpy(), dtype=np.float64)
+
+    tails = tuple(
+        Tail(own(f"{name}.scores"), own(f"{name}.surprise"), *(float(tail[n]) for n in _NUMBERS))
+        for name, tail in zip(VIEWS, about["tails"], strict=True)
+    )
+    detector._check()
+    detector.autoencoder_ = autoencoder
+    detector._views = Views(
+        model=autoencoder,
+        reference=own("reference"),
+        codes=own("codes"),
+        directions=own("directions"),
+        deviation=own("deviation"),
+        residual=Gaussian.of(own("residual")),
+        code=Gaussian.of(own("code")),
+        centre=own("centre"),
+        inflation=float(about["inflation"]),
+        tails=tails,
+        n_neighbors=detector.n_neighbors,
+    )
+    detector.calibration_scores_ = own("calibration_scores")
+    detector.decision_scores_ = own("decision_scores")
+    detector._decide()
+    return detector
