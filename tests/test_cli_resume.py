@@ -117,10 +117,25 @@ def test_another_command_is_refused(stopped, table, capsys):
     assert out.with_name("run.checkpoint").is_dir()
 
 
-def test_a_finished_run_is_not_gone_on_with(table, tmp_path, whole, capsys):
+def test_a_finished_run_is_left_as_it_is(table, tmp_path, whole, capsys):
+    """Killed after the run was in place, before its checkpoints were gone."""
+    out = tmp_path / "run"
+    assert main(words(table, out)) == 0
+    (tmp_path / "run.checkpoint").mkdir()
+    (tmp_path / "run.checkpoint" / "0.checkpoint").write_bytes(b"cut short")
+    before = (out / "model.safetensors").stat().st_mtime_ns
+    assert main([*words(table, out, "--resume", "--json")]) == 0
+    assert "finished before" in capsys.readouterr().out
+    assert (out / "model.safetensors").stat().st_mtime_ns == before
+    assert_equal(out, whole)
+    assert not (tmp_path / "run.checkpoint").exists()
+
+
+@pytest.mark.parametrize("other", [["--learning-rate", "0.1"], ["--model", "denoising"]])
+def test_a_run_of_another_fit_is_not_gone_on_with(table, tmp_path, other, capsys):
     assert main(words(table, tmp_path / "run")) == 0
-    assert main(words(table, tmp_path / "run", "--resume")) == 2
-    assert "exists" in capsys.readouterr().err
+    assert main([*words(table, tmp_path / "run", "--resume"), *other]) == 2
+    assert "another fit" in capsys.readouterr().err
 
 
 def test_a_folder_of_that_name_that_is_something_else(table, tmp_path, capsys):

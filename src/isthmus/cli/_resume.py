@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from isthmus.errors import RunError
 
+if TYPE_CHECKING:
+    from isthmus.data.tables import Table
+    from isthmus.estimators import Estimator
+
+DONE = "The fit was finished before: nothing was left to do."
 NOTHING = "There is nothing to go on from: training starts from the beginning."
 
 
@@ -21,17 +26,41 @@ def folder_of(out: str) -> Path:
     return run.with_name(f"{run.name}.checkpoint")
 
 
-def is_interrupted(out: str) -> bool:
-    """Whether a run is there that Ctrl-C ended: going on may replace it."""
-    try:
-        config = json.loads((Path(out) / "config.json").read_text(encoding="utf-8"))
-        return bool(config["fit"]["interrupted_"])
-    except (OSError, ValueError, LookupError, TypeError):
-        return False
+def is_run(out: str) -> bool:
+    """Whether a run is there, interrupted or finished."""
+    return (Path(out) / "config.json").is_file()
 
 
-def prepared(out: str, resume: bool, force: bool) -> tuple[dict[str, Path], bool]:
-    """What to hand to ``fit``, and whether it goes on from a checkpoint.
+def finished(out: str, estimator: Estimator, table: Table) -> Estimator | None:
+    """The run that is there, if it is the very fit that is asked for, done to its end.
+
+    A process may be killed after its run is in place and before its checkpoints are removed.
+    None if Ctrl-C ended it: going on may replace it.
+
+    Raises:
+        RunError: it is another fit, or no run.
+    """
+    from isthmus.data.tables import fingerprint
+    from isthmus.estimators import load
+    from isthmus.estimators._persistence import as_json
+
+    there = load(out)
+    asked = {name: as_json(value) for name, value in estimator.get_params(deep=False).items()}
+    was = {name: as_json(value) for name, value in there.get_params(deep=False).items()}
+    differ = sorted(name for name in asked if asked[name] != was[name] and name != "verbose")
+    if type(there) is not type(estimator) or fingerprint(table.values) != there._fingerprint:
+        differ.insert(0, "model" if type(there) is not type(estimator) else "rows")
+    if differ:
+        raise RunError(
+            out,
+            f"is a run of another fit ({differ[0]} differs), so it is not gone on with",
+            "Choose another folder, or start from the beginning by --force.",
+        )
+    return None if there.interrupted_ else there
+
+
+def prepared(out: str, resume: bool, force: bool) -> dict[str, Path]:
+    """What to hand to ``fit``: the folder, as ``checkpoint`` or as ``resume_from``.
 
     Raises:
         RunError: a fit was stopped there and it is not said what to do with it, or another process
@@ -41,11 +70,11 @@ def prepared(out: str, resume: bool, force: bool) -> tuple[dict[str, Path], bool
 
     folder = folder_of(out)
     if not folder.is_dir():
-        return {"checkpoint": folder}, False
+        return {"checkpoint": folder}
     with Store(folder) as store:
         found = store.read()
         if found is not None and resume:
-            return {"resume_from": folder}, True
+            return {"resume_from": folder}
         if found is not None and not force:
             raise RunError(
                 f"{folder}",
@@ -53,7 +82,7 @@ def prepared(out: str, resume: bool, force: bool) -> tuple[dict[str, Path], bool
                 "Go on with it by --resume, or start from the beginning by --force.",
             )
         store.clear()
-    return {"checkpoint": folder}, False
+    return {"checkpoint": folder}
 
 
 def clear(out: str) -> None:

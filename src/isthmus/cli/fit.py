@@ -105,8 +105,8 @@ def fit(
     random_state = settings.random_state if seed is None else seed_of(seed)
     columns = names_of(drop) if drop is not None else settings.drop
     started = time.perf_counter()
-    replace = force or (resume and _resume.is_interrupted(out))
-    check_place(out, replace)
+    goes_on = resume and not force and _resume.is_run(out)
+    check_place(out, force or goes_on)
     with _interrupts.starting():
         from isthmus import estimators
         from isthmus.data.readers import read
@@ -114,13 +114,16 @@ def fit(
     with training(quiet) as listener, warnings.catch_warnings():
         table = read(data, drop=columns)
         estimator: Estimator = create(random_state=random_state, **values)
+        if goes_on and (done := _resume.finished(out, estimator, table)) is not None:
+            _resume.clear(out)
+            return _answer(done, out, data, [_resume.DONE], time.perf_counter() - started)
         told = _idle_settings(estimator, table, settings.parameters, flags, config)
         told += _empty_tasks(table, _width(estimator))
         # What it warns of is said below.
         warnings.filterwarnings("ignore", "Training was interrupted")
         warnings.filterwarnings("ignore", "The loss is no finite number")
-        checkpoints, goes_on = _resume.prepared(out, resume, force)
-        if resume and not goes_on:
+        checkpoints = _resume.prepared(out, resume, force)
+        if resume and "resume_from" not in checkpoints:
             told.append(_resume.NOTHING)
         with _interrupts.training(_warning(told, listener)) as tell:
             estimator.fit(table, callback=tell, **checkpoints)
@@ -130,7 +133,7 @@ def fit(
     with _interrupts.saving():
         command = shlex.join(["isthmus", *sys.argv[1:]])
         provenance = {"origin": data, "drop": list(columns or []), "command": command}
-        estimator.save(out, force=replace, provenance=provenance)
+        estimator.save(out, force=force or goes_on, provenance=provenance)
         if not estimator.interrupted_:
             _resume.clear(out)
     return _answer(estimator, out, data, told, time.perf_counter() - started)

@@ -55,6 +55,8 @@ _EVERY_SIZE = 8
 # Isomap has nothing to unroll in more dimensions: its rows would have to be too many.
 MOST_UNROLLED = 8
 FEWEST_TO_UNROLL = 20
+# A sheet is curved everywhere, so that no early step is best: few steps need a high rate.
+SHEET_RATE = 7e-3
 KEPT = (
     "hidden_layer_sizes",
     "activation",
@@ -218,6 +220,8 @@ class Sweep:
     ) -> tuple[Size, list[Core]]:
         modules, judged = self.bench.train(self._starts(k, before), plan, "bound")
         if unrolled:
+            if self.model.learning_rate == "auto":
+                plan = dataclasses.replace(plan, learning_rate=SHEET_RATE)
             other, too = self.bench.train(self._unrolled(k, plan), plan, "bound")
             if too.loss("bound") < judged.loss("bound"):
                 modules, judged = other, too
