@@ -22,7 +22,8 @@ from isthmus.runs import directory
 
 Target = Callable[[bytes], None]
 _MEMORY = Path("/dev/shm")  # a file system in memory, where there is one
-_FOLDER = Path(tempfile.mkdtemp(dir=_MEMORY if _MEMORY.is_dir() else None))
+_KEPT = tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None)  # until the end
+_FOLDER = Path(_KEPT.name)
 _RUN_FILES = (directory.CONFIG, directory.HISTORY, directory.TENSORS)
 
 

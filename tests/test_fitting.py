@@ -273,7 +273,7 @@ def test_a_diverging_loss_keeps_the_best_state_and_says_so(
 
 
 def test_without_held_out_rows_weights_that_are_no_numbers_are_not_kept() -> None:
-    change = {"early_stopping": False, "learning_rate": 1e38, "max_epochs": 1, "batch_size": N}
+    change = {"early_stopping": False, "learning_rate": 3e38, "max_epochs": 1, "batch_size": N}
     with pytest.warns(UserWarning, match="no finite number after step 1; the state of step 0"):
         model = Autoencoder(K, **(SMALL | change)).fit(X)
     assert np.isfinite(model.reconstruct(X)).all()

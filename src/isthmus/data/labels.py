@@ -59,7 +59,7 @@ def column(data: str | os.PathLike[str], name: str) -> Array:
             return _of_parquet(origin, name)
         if ending == ".npz":
             return _of_npz(origin, name)
-    except (OSError, pa.ArrowException, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, pa.ArrowException, ValueError, LookupError, zipfile.BadZipFile) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(

@@ -94,6 +94,7 @@ class Store:
             if fcntl is not None:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            self._made = False  # another process may have made it at the same moment
             self._let_go()
             if isinstance(error, RunError):
                 raise
@@ -216,6 +217,7 @@ def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def under(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors with a name in front of theirs.
 
+    >>> import torch
     >>> sorted(under("a", {"x": torch.ones(1)}))
     ['a.x']
     """
@@ -225,6 +227,7 @@ def under(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def part(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors that :func:`under` put that name in front of.
 
+    >>> import torch
     >>> sorted(part("a", {"a.x": torch.ones(1), "b.x": torch.ones(1)}))
     ['x']
     """

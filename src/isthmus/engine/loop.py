@@ -128,8 +128,10 @@ class Training:
 
     def _in_pieces(self, batch: Batch) -> dict[str, Tensor]:
         total: dict[str, Tensor] = {}
-        pieces = [torch.tensor_split(each, self._n_pieces, self._row_axis) for each in batch]
         n_rows = batch[0].shape[self._row_axis]
+        # an empty piece would have a mean that is no number
+        n_pieces = min(self._n_pieces, n_rows)
+        pieces = [torch.tensor_split(each, n_pieces, self._row_axis) for each in batch]
         for piece in zip(*pieces, strict=True):
             with torch.autocast(
                 batch[0].device.type, torch.bfloat16, enabled=self.plan.precision == "bfloat16"
@@ -259,7 +261,7 @@ class Training:
             seconds=self._seconds,
             terms={name: float(value.reshape(-1)[-1]) / n_steps for name, value in total.items()},
             validation=validation,
-            learning_rate=self.plan.rate(max(0, self.step_count - 1)),
+            learning_rate=self.plan.rate(max(0, self.step_count - 1)) * self.rate_scale,
         )
 
 

@@ -121,6 +121,10 @@ def load(
     from isthmus.estimators.models import MODELS
 
     config = directory.read_config(path)
+    if "detector" in config:
+        raise RunError(
+            f"{path}", "holds an outlier detector", "Open it with isthmus.OutlierDetector.load."
+        )
     try:
         most = most_bytes(path, validated(path, config), encoder, decoder)
         check_size(Path(path) / directory.TENSORS, most)

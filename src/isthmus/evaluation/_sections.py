@@ -26,7 +26,7 @@ from isthmus.evaluation.picture import picture
 from isthmus.evaluation.reconstruction import bits_per_dimension, r2
 
 Array = NDArray[Any]
-JACOBIANS, NOISY, EXAMPLES, WALKS, WALK_POINTS = 256, 1000, 8, 64, 17
+JACOBIANS, NOISY, SMOOTH, EXAMPLES, WALKS, WALK_POINTS = 256, 1000, 500, 8, 64, 17
 LEVELS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)
 """Levels of noise, in units of the reference level."""
 LIVELY = 0.01
@@ -113,7 +113,8 @@ def codes(g: Ground, out: Sheet) -> None:
     """KL, active units, mutual information and aggregate posterior; effect of every latent."""
     z = g.codes
     n = g.rows(len(g.some))
-    effect = latents.effect(g.decode, z[: exhibits.MOST_ROWS // 4], g.weight)
+    some = subset(len(z), exhibits.MOST_ROWS // 4, g.seed)
+    effect = latents.effect(g.decode, z[some], g.weight)
     out.arrays |= {
         "code": z[np.searchsorted(g.some, g.shown)],
         "activity": latents.activity(z),
@@ -136,7 +137,7 @@ def codes(g: Ground, out: Sheet) -> None:
     told = min(max(told, 0.0), ceiling)
     out.add("mutual_information", told, high=ceiling, ceiling=f"{ceiling:.2f}", n=n)
     out.add("aggregate_kl", max(0.0, total - told), n=n)
-    half = slice(0, NOISY)
+    half = subset(len(mean), NOISY, g.seed)
     marginal = latents.marginal_divergence(mean[half], variance[half], seed=g.seed)
     out.add("marginal_kl", max(0.0, float(marginal.sum())), n=g.rows(len(mean[half])))
 
@@ -242,7 +243,7 @@ def walks(g: Ground, out: Sheet, labels: Array | None) -> None:
             points=str(WALK_POINTS),
             high=WALK_POINTS - 1.0,
         )
-        some = z[:500]
+        some = z[subset(len(z), SMOOTH, g.seed)]
         change = smoothness.neighbour_change(lambda c: g.decode(c) * g.weight, some, seed=g.seed)
         out.add("neighbour_change", float(change.mean()), n=g.rows(len(some)))
 
@@ -295,6 +296,7 @@ def look(g: Ground, out: Sheet) -> None:
 def _residuals(g: Ground, x: Array) -> dict[str, Any] | None:
     made = g.reconstruct(x)
     kind = likelihood_fit.values_kind(x)
+    floor = likelihood_fit.grey_floor(x) if kind == "grey" else None
     # what hardly varies is told exactly by any model, and every density grows without bound there
     lively = g.own.variance > LIVELY * float(g.own.variance.mean())
     if not lively.any():
@@ -318,8 +320,8 @@ def _residuals(g: Ground, x: Array) -> dict[str, Any] | None:
         if head.support == "real":
             units = float(((~np.isnan(x)).mean(0) * np.log(scale)).sum())
             found["gain_poisson"] = cost.gaussian + units - likelihood_fit.poisson(x, made)
-    if kind == "grey":
-        found["grey_floor"] = likelihood_fit.grey_floor(x)
+    if floor is not None:
+        found["grey_floor"] = floor
     return found
 
 

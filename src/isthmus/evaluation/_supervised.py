@@ -61,11 +61,14 @@ def factors(g: Ground, out: Sheet, given: Array) -> None:
             dci = disentanglement.dci(z, f, seed=g.seed)
             figures |= {f"dci_{name}": value for name, value in vars(dci).items()}
         found.append(figures)
+    measured = {probes.is_measured(column) for column in f.T}
+    told = {True: "R²", False: "accuracy"}[measured.pop()] if len(measured) == 1 else "accuracy, R²"
     for name, value in found[0].items():
-        out.add(name, value, pca=found[1][name] if len(found) > 1 else None, n=n)
+        unit = told if name == "dci_informativeness" else None
+        out.add(name, value, pca=found[1][name] if len(found) > 1 else None, unit=unit, n=n)
 
 
-def outliers(g: Ground, out: Sheet, flags: Array | None) -> None:
+def outliers(g: Ground, out: Sheet, marks: Array | None) -> None:
     """The worst reconstructed rows; how well errors and bounds rank known outliers."""
     own = g.own
 
@@ -83,9 +86,8 @@ def outliers(g: Ground, out: Sheet, flags: Array | None) -> None:
         "outlier_contribution": found["contribution"],
         "outlier_reconstruction": g.reconstruct(g.x[worst]),
     }
-    if flags is None:
+    if marks is None:
         return
-    marks = detection.flags(flags)
     n, line = g.rows(g.n), g.line
     share = {"share": f"{marks.mean():.3g}"}
     for name, of, words in (

@@ -147,7 +147,7 @@ CATALOGUE: dict[str, Entry] = {
         0.0,
         _INF,
         "lower",
-        "Rifai et al. 2011, equation 1",
+        "square root of Rifai et al. 2011, equation 1",
         "how far the code moves when the row does, ‖∂z/∂x‖",
     ),
     "jacobian_norm_scaled": Entry(
@@ -292,7 +292,7 @@ CATALOGUE: dict[str, Entry] = {
         1.0,
         "higher",
         "Hanley & McNeil 1982 (scikit-learn)",
-        "the same chance with the evidence bound as the score",
+        "the same chance by what score_samples says, in nats",
     ),
     "average_precision_nats": Entry(
         "",
@@ -300,7 +300,7 @@ CATALOGUE: dict[str, Entry] = {
         1.0,
         "higher",
         "scikit-learn",
-        "the same precision with the evidence bound as the score",
+        "the same precision by what score_samples says, in nats",
     ),
 }
 

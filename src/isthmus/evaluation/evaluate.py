@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from isthmus.core.corruption import Identity
 from isthmus.data.tables import Table
 from isthmus.errors import DataError, InvalidParameterError
-from isthmus.evaluation import _sections, _supervised
+from isthmus.evaluation import _sections, _supervised, detection
 from isthmus.evaluation._ground import Ground, Sheet, values_of
 from isthmus.evaluation.health import health
 from isthmus.evaluation.record import Evaluation, HeldOut, Model
@@ -98,6 +98,8 @@ def evaluate(
         "outliers": _column(outliers, len(x), "outliers"),
     }
     chosen = {name: None if v is None else v[positions] for name, v in chosen.items()}
+    if chosen["outliers"] is not None:
+        chosen["outliers"] = detection.flags(chosen["outliers"])
     ground = Ground(
         model,
         np.ascontiguousarray(x[positions]),
@@ -217,7 +219,8 @@ def _positions(model: Model, n: int, rows: Any, kind: Kind) -> NDArray[np.int64]
         positions = np.flatnonzero(positions)
     whole = positions.ndim == 1 and positions.dtype.kind in "iu"
     if not whole or len(positions) < 2 or positions.min() < 0 or positions.max() >= n:
-        raise DataError("rows", f"must be at least two positions from 0 to {n - 1}")
+        given = f"rows of shape {positions.shape} and type {positions.dtype}"
+        raise DataError(given, f"must be at least two positions from 0 to {n - 1}")
     return positions.astype(np.int64)
 
 

@@ -227,7 +227,7 @@ def _stopped(case: Case) -> Iterator[Finding]:
             "warning",
             "stopped-early",
             f"The training ended while it still helped: the second half brought {100 * late:.0f}% "
-            f"of the whole gain, and the last of {last:.0f} steps was the best.",
+            f"of the whole gain, and the best of {last:.0f} steps was step {step[best]:.0f}.",
             "Raise max_epochs, or leave it out.",
         )
     else:

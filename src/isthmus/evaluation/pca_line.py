@@ -52,7 +52,7 @@ class PcaLine:
         """Mean squared error per row of PCA with 1 … R components on rows without missing entries.
 
         Returns:
-            (R,), falling; R at most 256.
+            (R,), falling; R at most 256, or K where that is more.
         """
         centred = np.nan_to_num(u, nan=0.0) - self.mean
         total = np.square(centred).sum(1).mean()

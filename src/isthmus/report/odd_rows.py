@@ -28,13 +28,14 @@ def outliers(reading: Reading, view: View) -> Section | None:
         return None
     rows, x, y, part = (a[:MOST_OUTLIERS] for a in found)
     p = reading.array("outlier_p")
+    n = int((reading.facts.get("rows") or {}).get("n") or 0)
     share = np.abs(np.nan_to_num(part))
     share = share / np.maximum(share.sum(axis=1, keepdims=True), 1e-30)
     items = []
     for k, position in enumerate(rows):
         order = reading.most_important(share[k], FEATURES_OF_OUTLIER)
         reason = _reason(reading, x[k], y[k], share[k], order)
-        rare = "" if p is None else f" {_rare(float(p[k]))}."
+        rare = "" if p is None else f" {_rare(float(p[k]), n)}."
         name = reading.row(int(position))
         items.append(
             Set(
@@ -82,8 +83,9 @@ def _stretch(share: Array) -> str:
     return f"Points {first} to {first + width - 1} make up {most} of the surprise"
 
 
-def _rare(p: float) -> str:
-    return "No other row is as bad" if p <= 0 else f"{percent(p)} of rows are as bad"
+def _rare(p: float, n: int) -> str:
+    """In words: the share of the n rows that are at least as bad, the row itself included."""
+    return "No other row is as bad" if p * n < 1.5 else f"{percent(p)} of rows are as bad"
 
 
 def _outlier(

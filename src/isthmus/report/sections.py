@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isthmus.evaluation.health import NO_EFFECT
+from isthmus.evaluation.latents import ACTIVE
 from isthmus.report import figures
 from isthmus.report.blocks import Cell, Chart, Grid, Section, Set
 from isthmus.report.reading import MOST_FEATURES, Reading
@@ -15,10 +17,6 @@ from isthmus.report.words import number, percent, plural
 from isthmus.runs.directory import Run
 
 Array = NDArray[Any]
-# A latent of a variational model is in use above this variance of its mean (Burda et al. 2016).
-ACTIVE = 0.01
-# Any other is in use above this share of what the decoder makes of all latents.
-NO_EFFECT = 0.001
 # A feature with less than this share of the mean variance has nothing to lose.
 LIVELY = 0.01
 
@@ -48,6 +46,8 @@ def learning(reading: Reading, run: Run) -> Section | None:
         charts.append(_error_chart(reading, step, error, pca, at, title))
     if np.isfinite(held_out).any() or np.isfinite(loss).any():
         charts.append(_loss_chart(step, loss, held_out))
+    if not charts:
+        return None
     words = _training_words(run)
     return Section("learning", "Learning curves", title, words, [Set("", charts)])
 

@@ -179,11 +179,13 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     config = _read_json(folder / CONFIG)
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise RunError(
-            f"{folder / CONFIG}", f"was not written by isthmus: its format is not {FORMAT!r}"
+            f"{folder / CONFIG}",
+            f"was not written by isthmus: its format is not {FORMAT!r}",
+            _REMEDY,
         )
     schema = config.get("schema")
     if not isinstance(schema, int) or schema < 1:
-        raise RunError(f"{folder / CONFIG}", f"names no schema: {schema!r}")
+        raise RunError(f"{folder / CONFIG}", f"names no schema: {schema!r}", _REMEDY)
     if schema > SCHEMA:
         written_by = config.get("versions")
         version = written_by.get("isthmus") if isinstance(written_by, dict) else None
@@ -272,7 +274,8 @@ def attach(
         arrays: tensors by name.
 
     Raises:
-        RunError: no run is there, or the files cannot be written; the old ones stay then.
+        RunError: no run is there, or the files cannot be written; the old ones stay then, or, if
+            the last moves fail, count as none.
     """
     folder = Path(path)
     model = _checksum_of(folder)
