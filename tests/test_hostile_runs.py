@@ -1,10 +1,13 @@
 """A run from a stranger runs no code, and takes no more memory than its honest size."""
 
+import hashlib
 import json
 import resource
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from isthmus import Autoencoder, load
 from isthmus.errors import RunError
@@ -99,15 +102,27 @@ def test_a_model_beyond_this_machine_is_refused_unread(run, monkeypatch):
         load(run)
 
 
-def test_a_tensor_in_the_place_of_another_is_refused(run):
-    import hashlib
+OTHERS = {
+    "codes": "codes has shape",
+    "probe.rows": "rows and codes to compare",
+    "probe.codes": "rows and codes to compare",
+    "pca_curve": "pca_curve has shape",
+    "held_out.loss": "held-out rows have the shapes",
+}
 
-    from safetensors.torch import load_file, save_file
 
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_tensor_in_the_place_of_another_is_refused(run, name):
     file = run / "model.safetensors"
     tensors = load_file(file)
-    tensors["codes"] = tensors["codes"][:, :1].contiguous()
+    tensors[name] = torch.zeros(2, 1) if name == "pca_curve" else tensors[name][..., :1].clone()
     save_file(tensors, file)
     alter(run, "checksum", value=hashlib.sha256(file.read_bytes()).hexdigest())
-    with pytest.raises(RunError, match="codes has shape"):
+    with pytest.raises(RunError, match=OTHERS[name]):
+        load(run)
+
+
+def test_history_of_words_is_damage(run):
+    (run / "history.json").write_text('[{"step": "one"}]')
+    with pytest.raises(RunError, match="no number"):
         load(run)

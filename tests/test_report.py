@@ -432,3 +432,18 @@ def test_what_is_no_run_has_no_page(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="does not exist"):
         verb.report(str(tmp_path / "none"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_altered_evaluation_is_one_sentence(tmp_path, capsys):
+    from isthmus.cli.main import main
+    from isthmus.runs import directory
+
+    run = str(tmp_path / "run")
+    words = ["fit", "wine", "--n-components", "2", "--max-epochs", "1", "--seed", "0", "--quiet"]
+    assert main([*words, "--out", run]) == 0
+    directory.attach(run, "evaluation", {"metrics": "none"}, {})
+    assert main(["report", run]) == 2
+    said = capsys.readouterr().err
+    assert "no page can be made of" in said
+    assert "isthmus evaluate" in said
+    assert not (tmp_path / "run.html").exists()

@@ -392,3 +392,59 @@ def test_a_clock_that_jumps_back_misleads_nobody(tmp_path, monkeypatch):
             store.write(state(number))
     with Store(tmp_path / "c") as store:
         assert store.read().facts["a"] == 3
+
+
+class Stumble(torch.nn.Module):
+    """NaN on some batches, by the first row of them; counts them over all copies."""
+
+    met = 0
+
+    def __init__(self):
+        super().__init__()
+        self.line = torch.nn.Linear(13, 2)
+
+    def forward(self, x):
+        z = self.line(x)
+        if self.training and int(x[0].abs().sum() * 1e4) % 61 == 3:
+            Stumble.met += 1
+            return z * torch.nan
+        return z
+
+
+@pytest.mark.parametrize("stop", range(2, 38, 3))
+def test_a_round_that_was_undone_is_undone_once(stop, tmp_path):
+    """Killed anywhere around it: the rate, the rows and the number of retries go on."""
+    model = Autoencoder(2, encoder=Stumble(), early_stopping=True, **SMALL)
+    Stumble.met = 0
+    whole = clone(model).fit(X)
+    assert 0 < Stumble.met <= 3
+    assert not whole.diverged_
+    with pytest.raises(Crash):
+        clone(model).fit(X, callback=crash_at(stop), checkpoint=tmp_path / "c")
+    again = clone(model).fit(X, resume_from=tmp_path / "c")
+    assert_same(again, whole)
+
+
+def test_a_fit_that_diverged_says_so_when_opened_again(tmp_path):
+    # modules of the same weights, whose steps end in NaN for ever
+    with pytest.warns(UserWarning, match="no finite number"):
+        poisoned(forever=True).fit(X, checkpoint=tmp_path / "c")
+    with pytest.warns(UserWarning, match="no finite number"):
+        assert poisoned(forever=True).fit(X, resume_from=tmp_path / "c").diverged_
+
+
+@pytest.mark.parametrize("lost", ["ended", "seeds", "history", "step_count", "best_step"])
+def test_a_whole_checkpoint_that_is_not_ours_is_refused(stopped, lost):
+    with Store(stopped) as store:
+        found = store.read()
+        facts = {name: value for name, value in found.facts.items() if name != lost}
+        store.write(State(facts, found.tensors))
+    with pytest.raises(RunError, match="does not hold what a checkpoint promises"):
+        clone(MODELS["undercomplete"]).fit(X, resume_from=stopped)
+
+
+def test_batches_are_divided_down_to_single_rows():
+    light = clone(heavy(1), batch_size=50)
+    with pytest.warns(UserWarning, match="divided"):
+        light.fit(X)
+    assert np.isfinite(light.transform(X)).all()

@@ -78,7 +78,7 @@ def prepared(out: str, resume: bool, force: bool) -> dict[str, Path]:
         if found is not None and not force:
             raise RunError(
                 f"{folder}",
-                f"holds a fit that was stopped at step {found.facts['step_count']}",
+                f"holds a fit that was stopped at step {found.facts.get('step_count')}",
                 "Go on with it by --resume, or start from the beginning by --force.",
             )
         store.clear()

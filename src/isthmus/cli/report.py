@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,9 +10,11 @@ import typer
 
 from isthmus.cli._answer import Answer
 from isthmus.cli._options import OUTPUT, Force, RunFolder
+from isthmus.errors import IsthmusError, RunError
 
 if TYPE_CHECKING:
     from isthmus.evaluation.record import Evaluation
+    from isthmus.runs.directory import Run
 
 EXAMPLES = """Examples:
 
@@ -74,9 +77,7 @@ def report(
         evaluation = _attached(run)
         assert evaluation is not None  # noqa: S101  (evaluate wrote it)
 
-    from isthmus.report.run_page import render
-
-    text = render(found, evaluation, directory.attached(run, "comparison")).encode()
+    text = _rendered(run, found, evaluation).encode()
     with replacing(page) as file:
         file.write(text)
     versus: dict[str, Any] = evaluation.facts.get("versus_pca") or {}
@@ -106,6 +107,26 @@ def place(run: str) -> Path:
     if folder.name in ("", ".."):
         folder = folder.resolve()
     return folder.parent / f"{folder.name or 'run'}.html"
+
+
+def _rendered(run: str, found: Run, evaluation: Evaluation) -> str:
+    """The page; what is attached to a run is only read here, and may have been altered."""
+    from jinja2 import TemplateError
+
+    from isthmus.report.run_page import render
+    from isthmus.runs import directory
+
+    try:
+        return render(found, evaluation, directory.attached(run, "comparison"))
+    except (LookupError, TypeError, ValueError, AttributeError, TemplateError) as error:
+        if isinstance(error, IsthmusError):
+            raise
+        said = " ".join(str(error).split())[:200]
+        raise RunError(
+            run,
+            f"holds an evaluation that no page can be made of ({type(error).__name__}: {said})",
+            f"Evaluate it again: isthmus evaluate {shlex.quote(run)}.",
+        ) from error
 
 
 def _attached(run: str) -> Evaluation | None:

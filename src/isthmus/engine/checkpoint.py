@@ -159,6 +159,7 @@ class Store:
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(self.folder / _NAMES[self._turn])
+            sync_folder(self.folder)
         except OSError as error:
             new.unlink(missing_ok=True)
             raise RunError(
@@ -201,6 +202,20 @@ class Store:
                 "Go on with the version that wrote it, or start anew.",
             )
         return State(facts, tensors)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a rename within the folder to the disk, where the system can."""
+    try:
+        opened = os.open(folder, os.O_RDONLY)
+    except OSError:  # a folder cannot be opened on this system
+        return
+    try:
+        os.fsync(opened)
+    except OSError:
+        pass
+    finally:
+        os.close(opened)
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -71,6 +71,7 @@ class Training:
         self.plan = plan
         self.step_count = 0
         self.rate_scale = 1.0
+        self.retries = 0
         self._row_axis = 1 if isinstance(module, Ensemble) else 0
         self._n_pieces = 1
         self._drawn = 0
@@ -196,6 +197,7 @@ class Training:
         facts = {
             "step_count": self.step_count,
             "rate_scale": self.rate_scale,
+            "retries": self.retries,
             "drawn": self._drawn,
             "n_pieces": self._n_pieces,
             "seconds": self._seconds,
@@ -215,7 +217,7 @@ class Training:
         now = self._optimizer.state_dict()
         self._optimizer.load_state_dict({"state": moments, "param_groups": now["param_groups"]})
         self.step_count = int(facts["step_count"])
-        self.rate_scale = float(facts["rate_scale"])
+        self.rate_scale, self.retries = float(facts["rate_scale"]), int(facts["retries"])
         self._drawn, self._n_pieces = int(facts["drawn"]), int(facts["n_pieces"])
         self._seconds = float(facts["seconds"])
         self._begun, self._generators = True, part("generator", tensors)
@@ -226,9 +228,9 @@ class Training:
 
         The rows that led astray are not drawn again at once.
         """
-        drawn, scale = self._drawn, self.rate_scale
+        drawn, scale, retries = self._drawn, self.rate_scale, self.retries
         self.restore(good)
-        self._drawn, self.rate_scale = drawn, scale / 2
+        self._drawn, self.rate_scale, self.retries = drawn, scale / 2, retries + 1
 
     def _average(self) -> None:
         if self.kept is self.module:

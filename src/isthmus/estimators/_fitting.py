@@ -178,18 +178,18 @@ def fit(
     try:
         with suitable_threads(*work), fork(seeds.noise):
             good: State | None = None
-            retries, ended = 0, False
+            ended = False
             if keeper is not None and keeper.found is not None:
-                training.restore(keeper.of("training"))
-                search.restore(keeper.of("search"))
-                result.history = list(keeper.found.facts["history"])
-                ended = keeper.found.facts["ended"]
+                good = keeper.of("training")
+                result.history, ended = keeper.restore(training, search)
             rounds = () if ended else training.rounds(batches, seeds.order, validation)
             for now in rounds:
                 ended = search.look(now, members_of(training.kept)[-1])
-                if search.diverged and good is not None and retries < RETRIES:
+                if search.diverged and good is not None and training.retries < RETRIES:
                     training.retry(good)
-                    retries += 1
+                    good, search.diverged = training.state(), False
+                    if keeper is not None:
+                        keeper.note(good, search, result.history, seeds, False)
                     continue
                 progress = _progress(now, level, plan.steps, offset, search.best_step)
                 result.history.append(progress.as_dict())

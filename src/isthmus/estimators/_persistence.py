@@ -199,7 +199,12 @@ def _restore(estimator: Estimator, model: dict[str, Any], run: directory.Run) ->
     estimator.held_out_ = held_out_of(run.tensors)
     estimator.pca_curve_ = curve_of(run.tensors)
     rows, codes = (run.tensors.get(_PROBE + name) for name in ("rows", "codes"))
-    estimator._probed = None if rows is None or codes is None else (rows, codes)
+    estimator._probed = None
+    if rows is not None and codes is not None:
+        shapes = (tuple(rows.shape[1:]), tuple(codes.shape))
+        if shapes != (tuple(core.feature_shape), (len(rows), core.n_components)):
+            raise ValueError(f"the rows and codes to compare have the shapes {shapes}")
+        estimator._probed = (rows, codes)
     estimator._forget()
 
 
@@ -232,6 +237,8 @@ def drift(estimator: Estimator) -> float:
 def curve_of(tensors: Mapping[str, torch.Tensor]) -> NDArray[np.float64] | None:
     """PCA's errors at every size that a run holds, if any."""
     curve = tensors.get(_PCA_CURVE)
+    if curve is not None and curve.ndim != 1:
+        raise ValueError(f"pca_curve has shape {tuple(curve.shape)} and must have one dimension")
     return None if curve is None else curve.numpy()
 
 

@@ -14,11 +14,25 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.engine.checkpoint import State, Store, part, under
+from isthmus.engine.loop import Training
 from isthmus.errors import InvalidParameterError, RunError
 from isthmus.estimators._search import Search
 from isthmus.random import Seeds
 
 PathLike = str | Path
+
+
+# What a state that is whole, but was not written here, may raise when it is put in place.
+_NOT_OURS = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError)
+
+
+def _foreign(folder: Path, error: Exception) -> RunError:
+    said = " ".join(str(error).split())[:200]
+    return RunError(
+        f"{folder}",
+        f"does not hold what a checkpoint promises ({type(error).__name__}: {said})",
+        "It was altered; start anew with checkpoint=.",
+    )
 
 
 class Keeper:
@@ -40,7 +54,8 @@ class Keeper:
         self._last: State | None = None
         if found is None:
             return
-        other = found.facts.get("key", {})
+        other = found.facts.get("key")
+        other = other if isinstance(other, dict) else {}
         for name in [*key, *other]:
             if key.get(name) != other.get(name):
                 given = "rows" if name == "fingerprint" else f"{name}={key.get(name)!r}"
@@ -54,7 +69,12 @@ class Keeper:
     @property
     def seeds(self) -> Seeds | None:
         """Those of the fit that is continued."""
-        return None if self.found is None else Seeds(**self.found.facts["seeds"])
+        if self.found is None:
+            return None
+        try:
+            return Seeds(**{name: int(seed) for name, seed in self.found.facts["seeds"].items()})
+        except _NOT_OURS as error:
+            raise _foreign(self.store.folder, error) from error
 
     def note(
         self,
@@ -78,6 +98,20 @@ class Keeper:
         self._last = State(facts, tensors)
         if ended or self.store.due():
             self.write()
+
+    def restore(self, training: Training, search: Search) -> tuple[list[dict[str, float]], bool]:
+        """Put both where they were; the history until then, and whether that was the end.
+
+        Raises:
+            RunError: the state does not fit, though it is whole: it was made by something else.
+        """
+        state = self.of("training")
+        try:
+            training.restore(state)
+            search.restore(self.of("search"))
+            return list(state.facts["history"]), bool(state.facts["ended"])
+        except _NOT_OURS as error:
+            raise _foreign(self.store.folder, error) from error
 
     def write(self) -> None:
         """Write the state of the last round, if it is not written."""
@@ -117,10 +151,10 @@ def keeper(
         found = store.read()
         if resume_from is not None and found is None:
             raise RunError(f"{folder}", "holds no whole checkpoint", "Start anew with checkpoint=.")
-        if resume_from is None and found is not None and not found.facts["ended"]:
+        if resume_from is None and found is not None and not found.facts.get("ended"):
             raise RunError(
                 f"{folder}",
-                f"holds a training that stopped at step {found.facts['step_count']}",
+                f"holds a training that stopped at step {found.facts.get('step_count')}",
                 "Go on with resume_from=, or delete the folder to start anew.",
             )
         yield Keeper(store, key, found if resume_from is not None else None)

@@ -47,19 +47,21 @@ class Search:
                 "is not a finite number",
                 "Look for values of extreme size in the data, or change the likelihood.",
             )
+        self.diverged = not finite
+        if self.diverged:
+            return True
         self._waited += 1
         better = self.best_judged is None or float(loss.mean()) < float(
             self.best_judged["loss"].mean()
         )
-        if finite and (better or self.validation is None):
+        if better or self.validation is None:
             self.best, self.best_step, self.best_judged = snapshot(kept), now.step, judged
             self.residual = None if self.validation is None else self.validation.residual
             self._waited = 0
         if self.start_judged is None:
             self.start_judged, self.start_residual = judged, self.residual
-        self.diverged = not finite
         tired = self.patience is not None and self._waited >= self.patience
-        return self.diverged or (tired and self.validation is not None)
+        return tired and self.validation is not None
 
     def state(self) -> State:
         """For :meth:`restore`."""
@@ -69,7 +71,8 @@ class Search:
         for name in ("residual", "start_residual"):
             if getattr(self, name) is not None:
                 found[name] = getattr(self, name)
-        return State({"best_step": self.best_step, "waited": self._waited}, found)
+        facts = {"best_step": self.best_step, "waited": self._waited, "diverged": self.diverged}
+        return State(facts, found)
 
     def restore(self, state: State) -> None:
         """Go on from that state."""
@@ -80,6 +83,7 @@ class Search:
         self.start_judged = part("start_judged", tensors) or None
         self.residual, self.start_residual = tensors.get("residual"), tensors.get("start_residual")
         self.best_step, self._waited = int(state.facts["best_step"]), int(state.facts["waited"])
+        self.diverged = bool(state.facts["diverged"])
 
     def worth_leaving(self) -> bool:
         """Whether the best state beats the start by more than GATE standard errors."""

@@ -31,6 +31,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from isthmus._version import __version__
+from isthmus.engine.checkpoint import sync_folder
 from isthmus.errors import RunError
 
 FORMAT = "isthmus-run"
@@ -38,6 +39,7 @@ SCHEMA = 1
 CONFIG, TENSORS, HISTORY = "config.json", "model.safetensors", "history.json"
 # A million rows of history, or a million names.
 _MOST_JSON = 1 << 28
+_MOST_ATTACHED = 1 << 30
 _AGAIN = "Delete it, or evaluate again with a version that is new enough."
 _REMEDY = "Give the folder that save, or fit on the command line, wrote."
 FILES = frozenset({CONFIG, TENSORS, HISTORY})
@@ -119,6 +121,7 @@ def write(path: str | os.PathLike[str], run: Run, *, force: bool = False) -> Pat
             with (staging / name).open("rb") as file:
                 os.fsync(file.fileno())
         _swap(staging, target)
+        sync_folder(target.absolute().parent)
     except (OSError, SafetensorError, ValueError) as error:
         if isinstance(error, RunError):
             raise
@@ -210,6 +213,8 @@ def read(path: str | os.PathLike[str]) -> Run:
     history = _read_json(folder / HISTORY)
     if not isinstance(history, list) or not all(isinstance(row, dict) for row in history):
         raise RunError(f"{folder / HISTORY}", "is damaged: it is no list of objects")
+    if not all(v is None or isinstance(v, (int, float)) for row in history for v in row.values()):
+        raise RunError(f"{folder / HISTORY}", "is damaged: it holds what is no number")
     rows = [{k: math.nan if v is None else v for k, v in row.items()} for row in history]
     return Run(config, tensors, rows)
 
@@ -290,8 +295,11 @@ def attach(
             values.chmod(stat.S_IMODE(words.stat().st_mode))
             # without the JSON that names them, tensors count as none
             (folder / words.name).unlink(missing_ok=True)
-            values.replace(folder / values.name)
-            words.replace(folder / words.name)
+            for file in (values, words):
+                with file.open("rb") as written:
+                    os.fsync(written.fileno())
+                file.replace(folder / file.name)
+            sync_folder(folder)
     except (OSError, SafetensorError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise RunError(f"{folder / name}.json", f"cannot be written: {reason}") from error
@@ -315,9 +323,13 @@ def attached(
         raise RunError(f"{folder / name}.json", f"has schema {found.get('schema')!r}", _AGAIN)
     if found.get("model") != _checksum_of(folder):
         return None
-    return found["facts"], _read_tensors(
-        folder / f"{name}.safetensors", str(found.get("checksum", ""))
-    )
+    path_of_tensors = folder / f"{name}.safetensors"
+    size = path_of_tensors.stat().st_size if path_of_tensors.is_file() else 0
+    if size > _MOST_ATTACHED:
+        raise RunError(
+            f"{path_of_tensors}", f"has {size} bytes, and may have {_MOST_ATTACHED}", _AGAIN
+        )
+    return found["facts"], _read_tensors(path_of_tensors, str(found.get("checksum", "")))
 
 
 def _checksum_of(folder: Path) -> str:
