@@ -3,7 +3,8 @@
     python -m benchmarks.faults [--trials 200] [--seed 0]
 
 Every trial trains through the command line in a process of its own, which is killed (SIGKILL) after
-a random time; in half of the trials the newest checkpoint is then cut short or has a bit flipped.
+a random time, in three of four trials counted from the first
+checkpoint; in half of the trials the newest checkpoint is then cut short or has a bit flipped.
 ``fit --resume`` goes on until a run is there. It counts if every tensor of the model is, bit for
 bit, that of a run that was never killed. Prints how many are equal, how many are lost (no run could
 be made), and what checkpoints cost: seconds of training with and without, alternated.
@@ -32,11 +33,16 @@ MODELS = {
     "denoising": ["--noise", "masking"],
     "variational": ["--kl-warmup", "0.3"],
 }
-EPOCHS = "15"
+EPOCHS = "30"
 
 
-def run(function: Callable[[], int], kill_after: float | None = None) -> int:
-    """Exit status of a function in a process of its own, negative if it was killed."""
+def run(
+    function: Callable[[], int], kill_after: float | None = None, once: Path | None = None
+) -> int:
+    """Exit status of a function in a process of its own, negative if it was killed.
+
+    The time runs from the start, or from when there is a file in the folder ``once``.
+    """
     child = os.fork()
     if child == 0:
         code = 1
@@ -48,6 +54,9 @@ def run(function: Callable[[], int], kill_after: float | None = None) -> int:
         finally:
             os._exit(code)
     if kill_after is not None:
+        limit = time.monotonic() + 5
+        while once is not None and time.monotonic() < limit and not any(once.glob("*.checkpoint")):
+            time.sleep(0.002)
         time.sleep(kill_after)
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
@@ -116,11 +125,16 @@ def trials(n: int, seed: int, folder: Path) -> list[dict[str, object]]:
         out = folder / f"trial-{trial}"
         kills, damaged, code = 0, 0, -signal.SIGKILL
         while code == -signal.SIGKILL and kills < 20:
-            after = float(rng.uniform(0, seconds[model])) if kills < 2 else None
-            code = run(fit(data, model, out, "--resume"), after)
+            # in three of four trials the first kill comes when there is something to go on from
+            late = kills == 0 and trial % 4 < 3
+            after = (
+                float(rng.uniform(0, seconds[model] / (4 if late else 1))) if kills < 2 else None
+            )
+            folder_of = Path(f"{out}.checkpoint")
+            code = run(fit(data, model, out, "--resume"), after, folder_of if late else None)
             if code == -signal.SIGKILL:
                 kills += 1
-                if trial % 2 and damage(Path(f"{out}.checkpoint"), rng):
+                if trial % 2 and damage(folder_of, rng):
                     damaged += 1
         lost = code != 0
         rows.append(

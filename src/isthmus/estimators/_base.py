@@ -95,8 +95,9 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             y: ignored, for pipelines.
             callback: called after every round of steps with a
                 :class:`~isthmus.estimators.Progress`.
-            checkpoint: a folder in which the state of the training is kept, at a cost of at most
-                2% of its time, so that ``resume_from`` can go on after a crash.
+            checkpoint: a folder in which the state of the training is kept, so that
+                ``resume_from`` can go on after a crash. Between the first and the last, writes
+                take at most 2% of the time.
             resume_from: such a folder: the fit with the same parameters and rows goes on where it
                 stopped, and ends with the very weights of one that never stopped.
 
