@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from command_line import call, done
 from isthmus.cli import _config, _parameters
 from isthmus.cli._answer import as_json, number
 from isthmus.cli._options import verb
@@ -38,21 +39,6 @@ PROGRAM = [sys.executable, "-c", "import sys; from isthmus.cli.main import main;
 HEAVY = {"numpy", "pandas", "pyarrow", "scipy", "sklearn", "torch"}
 NAMES = ("a", "b", "c", "d", "e")
 QUICK = ("--max-epochs", "2", "--hidden-layer-sizes", "8", "--seed", "0")
-
-
-def call(*words: str | Path) -> tuple[int, str, str]:
-    """Exit status, stdout and stderr of one command, in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main([str(word) for word in words])
-    return code, out.getvalue(), err.getvalue()
-
-
-def done(*words: str | Path) -> str:
-    """The stdout of a command that must go well without a word on stderr."""
-    code, out, err = call(*words)
-    assert (code, err) == (0, ""), err
-    return out
 
 
 def csv(path: Path, values: np.ndarray, names: tuple[str, ...] = NAMES) -> Path:

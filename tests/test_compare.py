@@ -303,7 +303,6 @@ def test_what_does_not_go_with_a_choice_is_refused(tmp_path):
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(door.VERBS, "compare", "Compare numbers of components, and recommend one.")
     np.save("table.npy", subspace(300, 2, 5, 0.2))
     return tmp_path
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import math
 from functools import cache
@@ -18,9 +16,9 @@ from sklearn.datasets import load_digits, load_wine
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 
+from command_line import call, done
 from estimator_examples import CLASSES, D, curved, supported
 from isthmus import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
-from isthmus.cli.main import VERBS, main
 from isthmus.core.likelihoods import LIKELIHOODS
 from isthmus.data.labels import column
 from isthmus.errors import DataError, InvalidParameterError, IsthmusError
@@ -305,27 +303,6 @@ def test_positions_may_be_a_mask() -> None:
 
 
 # ------------------------------------------------------------------ the command
-
-
-@pytest.fixture(autouse=True)
-def verb(monkeypatch: pytest.MonkeyPatch) -> None:
-    if "evaluate" not in VERBS:
-        monkeypatch.setitem(
-            VERBS, "evaluate", "Measure a model, and say what may be wrong with it."
-        )
-
-
-def call(*words: str | Path) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main([str(word) for word in words])
-    return code, out.getvalue(), err.getvalue()
-
-
-def done(*words: str | Path) -> str:
-    code, out, err = call(*words)
-    assert (code, err) == (0, ""), err
-    return out
 
 
 FAST = ("--max-epochs", "2", "--hidden-layer-sizes", "8", "--seed", "0")

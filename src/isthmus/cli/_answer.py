@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+_WIDTH = 96
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,24 @@ class Answer:
     text: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     code: int = 0
+
+
+def wrapped(text: str, first: str = "", later: str | None = None) -> list[str]:
+    """A paragraph in lines of a terminal; words are never broken.
+
+    Args:
+        text: the paragraph.
+        first: before its first line.
+        later: before the other lines, the same where None.
+    """
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=first,
+        subsequent_indent=first if later is None else later,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def as_json(facts: Mapping[str, Any]) -> str:

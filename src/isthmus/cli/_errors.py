@@ -23,7 +23,7 @@ from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer
 from isthmus.errors import IsthmusError
 
-BUG, INPUT, INTERRUPTED = 1, 2, _interrupts.EXIT_STATUS
+BUG, INPUT = 1, 2
 # The base of all complaints about options; where typer keeps it depends on its version.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 

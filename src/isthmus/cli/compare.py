@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import textwrap
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from isthmus.cli import _interrupts, _parameters
-from isthmus.cli._answer import Answer, columns, number
+from isthmus.cli._answer import Answer, columns, number, wrapped
 from isthmus.cli._options import OUTPUT, DataFile, Drop, Quiet, Seed, names_of, seed_of
 from isthmus.cli._progress import training
 from isthmus.cli._runs import open_run
@@ -34,7 +33,6 @@ isthmus compare table.csv --drop id,label --n-components 1,2,4,8,16 --seed 0
 
 isthmus compare wine --into runs/wine
 """
-_WIDTH = 96
 
 
 def compare(
@@ -150,7 +148,7 @@ def _answer(found: Comparison, data: str, n_rows: int, into: str | None, seconds
         "; ".join(guesses) + ".",
         "",
         f"Recommended: {title}",
-        *textwrap.wrap(found.reason, _WIDTH, break_long_words=False, break_on_hyphens=False),
+        *wrapped(found.reason),
     ]
     if into is not None:
         lines.append(f"Kept in {into}.")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from isthmus.cli._answer import Answer, columns, number
+from isthmus.cli._answer import Answer, columns, number, wrapped
 from isthmus.cli._options import Drop, RunFolder, names_of
 from isthmus.cli._runs import open_run
 from isthmus.errors import DataError, InvalidParameterError, RunError
@@ -27,7 +26,6 @@ isthmus evaluate runs/a new.csv --label species
 isthmus evaluate runs/a new.csv --outlier-label fraud --json
 """
 ARROWS = {"higher": "↑", "lower": "↓", "neither": ""}
-_WIDTH = 96
 
 
 def evaluate(
@@ -200,7 +198,7 @@ def _lines(facts: Mapping[str, Any]) -> list[str]:
     k, d = facts["n_components"], facts["n_features"]
     lines = [
         f"{facts['model']}: {d} features → {k} component{'s' * (k != 1)}",
-        *_wrapped(facts["rows"]["words"]),
+        *wrapped(facts["rows"]["words"]),
         "",
     ]
     line = facts["pca"]
@@ -218,24 +216,13 @@ def _lines(facts: Mapping[str, Any]) -> list[str]:
     table = columns([head, *rows], right=(1, 2)).splitlines()
     lines.append(table[0])
     for one, row in zip(facts["metrics"], table[1:], strict=True):
-        lines += [row, *_wrapped(one["text"], "    ")]
+        lines += [row, *wrapped(one["text"], "    ")]
     if facts["versus_pca"]:
-        lines += ["", *_wrapped(facts["versus_pca"]["sentence"])]
+        lines += ["", *wrapped(facts["versus_pca"]["sentence"])]
     if facts.get("not_probed"):
-        lines += ["", *_wrapped(f"No probe: {facts['not_probed']}")]
+        lines += ["", *wrapped(f"No probe: {facts['not_probed']}")]
     lines += ["", "Health"]
     for one in facts["health"]:
         remedy = f" {one['remedy']}" if one["remedy"] else ""
-        lines += _wrapped(f"{one['level']}: {one['finding']}{remedy}", "  ", "    ")
+        lines += wrapped(f"{one['level']}: {one['finding']}{remedy}", "  ", "    ")
     return lines
-
-
-def _wrapped(text: str, first: str = "", later: str | None = None) -> list[str]:
-    return textwrap.wrap(
-        text,
-        _WIDTH,
-        initial_indent=first,
-        subsequent_indent=first if later is None else later,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )

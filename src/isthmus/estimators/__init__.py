@@ -1,4 +1,4 @@
-"""The scikit-learn face: four estimators of one class, and ``load``."""
+"""The scikit-learn face: four estimators of one class, ``load``, outliers, how many components."""
 
 from isthmus.estimators._base import Estimator
 from isthmus.estimators._fitting import Progress

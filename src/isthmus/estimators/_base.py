@@ -6,8 +6,7 @@ import copy
 import json
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -28,6 +27,7 @@ from isthmus.data.tables import fingerprint
 from isthmus.engine.plan import Plan
 from isthmus.errors import DataError
 from isthmus.estimators import _input, _parameters, _partial
+from isthmus.estimators._atomic import unchanged_on_error
 from isthmus.estimators._defaults import recipe
 from isthmus.estimators._fitted import CODES_KEPT, Fitted
 from isthmus.estimators._fitting import Fit, Listener, Progress, Selection, fit
@@ -111,7 +111,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         Ctrl-C ends training and keeps the best state so far (``interrupted_`` is then True).
         """
-        with self._unchanged_on_error():
+        with unchanged_on_error(self):
             self._fit(X, callback, checkpoint, resume_from)
         return self
 
@@ -158,16 +158,6 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 f"of step {self.n_steps_} is kept. Try a lower learning_rate.",
                 stacklevel=3,
             )
-
-    @contextmanager
-    def _unchanged_on_error(self) -> Iterator[None]:
-        """Nothing is lost: a fit that fails leaves the estimator as it was."""
-        before = dict(self.__dict__)
-        try:
-            yield
-        except BaseException:
-            self.__dict__ = before
-            raise
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """One pass over these rows at a constant learning rate.

@@ -210,6 +210,14 @@ class Fitted(TransformerMixin):
 
         return self._map(data, norm, rows=512)
 
+    def scaled(self, X: Any) -> tuple[Tensor, Tensor | None]:
+        """Rows as the module sees them: (N, D) float32, scaled, a missing entry at its stand-in.
+
+        The second is (N, D) bool, where entries are there, or None for everywhere.
+        """
+        data, _ = self._ready(X)
+        return self._scaled(data, torch.float32)
+
     def _scaled(self, data: _input.Floats, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         x = torch.from_numpy(data)
         there = ~x.isnan()

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,7 +23,6 @@ from isthmus.errors import RunError
 from isthmus.estimators._outlier_views import VIEWS, Views
 from isthmus.estimators._persistence import as_json
 from isthmus.estimators._persistence import load as load_autoencoder
-from isthmus.estimators.outliers import OutlierDetector
 from isthmus.evaluation.outlyingness import Gaussian, Tail
 from isthmus.runs import directory
 
@@ -30,9 +30,10 @@ SECTION = "detector"
 _MODEL, _OWN = "autoencoder/", "detector/"
 _NUMBERS = ("threshold", "level", "scale")
 Floats = NDArray[np.float64]
+Detector = TypeVar("Detector")
 
 
-def save(detector: OutlierDetector, path: str | os.PathLike[str], *, force: bool = False) -> Path:
+def save(detector: Any, path: str | os.PathLike[str], *, force: bool = False) -> Path:
     """Write the run; see :meth:`isthmus.estimators.outliers.OutlierDetector.save`."""
     directory.check_destination(path, force=force)
     with tempfile.TemporaryDirectory() as folder:
@@ -81,8 +82,8 @@ def is_detector(path: str | os.PathLike[str]) -> bool:
     return SECTION in directory.read_config(path)
 
 
-def load(path: str | os.PathLike[str]) -> OutlierDetector:
-    """Open a run that :func:`save` wrote.
+def load(path: str | os.PathLike[str], create: Callable[..., Detector]) -> Detector:
+    """Open a run that :func:`save` wrote, as what ``create`` makes of its parameters.
 
     Raises:
         RunError: missing, foreign, truncated, newer, or of an autoencoder alone.
@@ -95,7 +96,7 @@ def load(path: str | os.PathLike[str]) -> OutlierDetector:
         with tempfile.TemporaryDirectory() as folder:
             nested = directory.Run(run.config["autoencoder"], model, run.history)
             autoencoder = load_autoencoder(directory.write(Path(folder) / "run", nested))
-        return _restore(run, autoencoder)
+        return _restore(run, autoencoder, create)
     except RunError:
         raise
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
@@ -106,10 +107,11 @@ def load(path: str | os.PathLike[str]) -> OutlierDetector:
         ) from error
 
 
-def _restore(run: directory.Run, autoencoder: Any) -> OutlierDetector:
+def _restore(run: directory.Run, autoencoder: Any, create: Callable[..., Detector]) -> Detector:
     about = run.config[SECTION]
     given = None if about["autoencoder"] is None else autoencoder
-    detector = OutlierDetector(given, **about["parameters"])
+    made = create(given, **about["parameters"])
+    detector: Any = made
     detector.n_features_in_ = int(about["n_features"])
     if autoencoder.n_features_in_ != detector.n_features_in_:
         raise ValueError(f"n_features is {detector.n_features_in_}, and the autoencoder's is not")
@@ -142,4 +144,4 @@ def _restore(run: directory.Run, autoencoder: Any) -> OutlierDetector:
     detector.calibration_scores_ = own("calibration_scores")
     detector.decision_scores_ = own("decision_scores")
     detector._decide()
-    return detector
+    return made

@@ -8,8 +8,6 @@ one scale, one that nothing depends on and that p-values and thresholds are take
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +18,8 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.errors import InvalidParameterError
-from isthmus.estimators import _input, _parameters
+from isthmus.estimators import _input, _outlier_files, _parameters
+from isthmus.estimators._atomic import unchanged_on_error
 from isthmus.estimators._base import Estimator
 from isthmus.estimators._fitting import Listener
 from isthmus.estimators._outlier_views import VIEWS, Views, default_autoencoder
@@ -120,7 +119,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         Raises:
             ValueError: the data or a parameter break a rule, which the message names.
         """
-        with self._unchanged_on_error():
+        with unchanged_on_error(self):
             self._fit(X, callback)
         return self
 
@@ -212,10 +211,8 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         Raises:
             RunError: the folder exists, or cannot be written; nothing is changed then.
         """
-        from isthmus.estimators._outlier_files import save
-
         check_is_fitted(self)
-        return save(self, path, force=force)
+        return _outlier_files.save(self, path, force=force)
 
     @staticmethod
     def load(path: str | Path) -> OutlierDetector:
@@ -224,9 +221,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         Raises:
             RunError: missing, foreign, truncated or newer.
         """
-        from isthmus.estimators._outlier_files import load
-
-        return load(path)
+        return _outlier_files.load(path, OutlierDetector)
 
     def _rows(self, X: Any) -> Floats:
         check_is_fitted(self)
@@ -253,15 +248,6 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
                     f"{name}={value!r}", "must be a number above 0 and at most 0.5"
                 )
         _parameters.whole("n_neighbors", self.n_neighbors, 1)
-
-    @contextmanager
-    def _unchanged_on_error(self) -> Iterator[None]:
-        before = dict(self.__dict__)
-        try:
-            yield
-        except BaseException:
-            self.__dict__ = before
-            raise
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

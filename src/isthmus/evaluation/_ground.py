@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,7 @@ from isthmus.errors import DataError
 from isthmus.evaluation.catalogue import metric
 from isthmus.evaluation.exhibits import shown, subset
 from isthmus.evaluation.pca_line import PcaLine
-from isthmus.evaluation.reconstruction import squared_error
+from isthmus.evaluation.reconstruction import feature_sums, squared_error
 from isthmus.evaluation.record import Metric, Model
 
 Array = NDArray[Any]
@@ -51,7 +51,6 @@ class Errors:
 
     row: Array
     feature: Array
-    variance: Array
 
 
 class Ground:
@@ -123,13 +122,7 @@ class Ground:
 
     def tensors(self, x: Array) -> tuple[Tensor, Tensor | None]:
         """Scaled rows as the module sees them, and where entries are there (None: everywhere)."""
-        rows = torch.from_numpy(np.ascontiguousarray(x))
-        scaled, there = self.model.scaling_.apply(rows, torch.float32), ~rows.isnan()
-        if bool(there.all()):
-            return scaled, None
-        fill = getattr(self.model, "_fill", None)
-        stand_in = torch.zeros(self.d) if fill is None else fill.float()
-        return torch.where(there, scaled, stand_in), there
+        return self.model.scaled(self.wrap(x))
 
     def log_jacobian(self, there: Tensor | None, n: int) -> Array:
         """(n,) nats that turn a log-density of scaled rows into one of the data."""
@@ -176,38 +169,40 @@ class Ground:
             else:
                 assert self.pca is not None  # noqa: S101  (asked for by the caller)
                 found = self.pca.reconstruct(u)
-            there = ~np.isnan(u)
             row.append(squared_error(u, found))
-            difference = np.where(there, u.astype(np.float64) - found, 0.0)
-            total += np.square(difference).sum(0)
-            count += there.sum(0)
+            error, n = feature_sums(u, found)
+            total, count = total + error, count + n
         feature = np.divide(total, count, out=np.zeros(self.d), where=count > 0)
-        return Errors(np.concatenate(row), feature, np.zeros(0))
+        return Errors(np.concatenate(row), feature)
 
     @cached_property
     def own(self) -> Errors:
         """The model's errors on all evaluated rows."""
-        found = self.errors(self.x)
-        return Errors(found.row, found.feature, self._variance())
+        return self.errors(self.x)
 
     @cached_property
     def line(self) -> Errors | None:
         """PCA's errors on all evaluated rows."""
         return None if self.pca is None else self.errors(self.x, "pca")
 
-    def _variance(self) -> Array:
+    @cached_property
+    def variance(self) -> Array:
         """Of each feature over all evaluated rows; 0 where it is rounding."""
+        parts = [slice(start, start + CHUNK) for start in range(0, self.n, CHUNK)]
 
-        def mean(of: Callable[[Array], Array]) -> Array:
-            total, n = np.zeros(self.d), np.zeros(self.d)
-            for start in range(0, self.n, CHUNK):
-                u = self.u(self.x[start : start + CHUNK]).astype(np.float64)
-                total += np.nan_to_num(of(u), nan=0.0).sum(0)
-                n += (~np.isnan(u)).sum(0)
-            return total / np.maximum(n, 1)
+        def sums(centre: Array | None) -> tuple[Array, Array]:
+            total, count = np.zeros(self.d), np.zeros(self.d)
+            for part in parts:
+                u = self.u(self.x[part]).astype(np.float64)
+                if centre is None:
+                    error, n = np.nan_to_num(u, nan=0.0).sum(0), (~np.isnan(u)).sum(0)
+                else:
+                    error, n = feature_sums(u, np.broadcast_to(centre, u.shape))
+                total, count = total + error, count + n
+            return total, np.maximum(count, 1)
 
-        centre = mean(lambda u: u)
-        variance = mean(lambda u: np.square(u - centre))
+        centre = np.divide(*sums(None))
+        variance = np.divide(*sums(centre))
         size = np.abs(self.shift) * self.weight + np.abs(centre)
         rounding = 10 * float(np.finfo(self.x.dtype).eps) * size
         return np.where(variance > np.square(rounding), variance, 0.0)

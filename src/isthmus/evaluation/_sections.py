@@ -23,29 +23,27 @@ from isthmus.evaluation import (
 from isthmus.evaluation._ground import Ground, Sheet
 from isthmus.evaluation.exhibits import subset
 from isthmus.evaluation.picture import picture
-from isthmus.evaluation.reconstruction import bits_per_dimension, r2
+from isthmus.evaluation.reconstruction import LIVELY, bits_per_dimension, r2
 
 Array = NDArray[Any]
 JACOBIANS, NOISY, SMOOTH, EXAMPLES, WALKS, WALK_POINTS = 256, 1000, 500, 8, 64, 17
 LEVELS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)
 """Levels of noise, in units of the reference level."""
-LIVELY = 0.01
-"""Share of the mean variance from which a feature has a say on the likelihood."""
 
 
 def reconstruction(g: Ground, out: Sheet) -> None:
     """Squared error per row, relative, and R² per feature; PCA's beside them."""
     own, line = g.own, g.line
     error = float(own.row.mean())
-    variance = float(own.variance.sum())
+    variance = float(g.variance.sum())
     pca = None if line is None else float(line.row.mean())
     out.add("squared_error", error, pca=pca, unit=f"{g.unit} per row", n=g.rows(g.n))
     if variance > 0:
         left = float(own.feature.sum()) / variance
         pca = None if line is None else float(line.feature.sum()) / variance
         out.add("relative_squared_error", left, pca=pca, n=g.rows(g.n))
-        shares = r2(own.feature, own.variance)
-        pca = None if line is None else float(np.nanmedian(r2(line.feature, own.variance)))
+        shares = r2(own.feature, g.variance)
+        pca = None if line is None else float(np.nanmedian(r2(line.feature, g.variance)))
         out.add("r2", float(np.nanmedian(shares)), pca=pca, n=g.rows(g.n))
         out.arrays["r2"] = shares
     x = g.x[g.shown]
@@ -55,7 +53,7 @@ def reconstruction(g: Ground, out: Sheet) -> None:
         "reconstruction": g.reconstruct(x),
         "squared_error": own.row[g.shown],
         "feature_error": own.feature,
-        "feature_variance": own.variance,
+        "feature_variance": g.variance,
     }
     if line is not None:
         out.arrays["pca_squared_error"] = line.row[g.shown]
@@ -275,7 +273,7 @@ def look(g: Ground, out: Sheet) -> None:
         "high": float(np.nanmax(shown)),
     }
     out.facts["residuals"] = _residuals(g, x)
-    variance = g.own.variance
+    variance = g.variance
     share = variance / max(float(variance.sum()), np.finfo(float).tiny)
     worst = np.sort(g.own.row)[::-1]
     few = max(1, len(worst) // 100)
@@ -298,7 +296,7 @@ def _residuals(g: Ground, x: Array) -> dict[str, Any] | None:
     kind = likelihood_fit.values_kind(x)
     floor = likelihood_fit.grey_floor(x) if kind == "grey" else None
     # what hardly varies is told exactly by any model, and every density grows without bound there
-    lively = g.own.variance > LIVELY * float(g.own.variance.mean())
+    lively = g.variance > LIVELY * float(g.variance.mean())
     if not lively.any():
         return None
     x, made, scale = x[:, lively], made[:, lively], g.scale[lively]

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from isthmus.core.pca import spectrum
+from isthmus.core.pca import errors_by_size, spectrum
 
 Array = NDArray[Any]
 MOST = 256
@@ -33,19 +33,19 @@ class PcaLine:
 
     def __init__(self, u: Array, n_components: int) -> None:
         rows = torch.from_numpy(np.nan_to_num(u, nan=0.0))
-        found = spectrum(rows, max(n_components, MOST))
+        self._spectrum = spectrum(rows, max(n_components, MOST))
         self.n_components = n_components
-        self.mean: Array = found.mean.numpy()
-        self.axes: Array = found.axes.numpy()
+        self.mean: Array = self._spectrum.mean.numpy()
+        self.axes: Array = self._spectrum.axes[:n_components].numpy()
 
     def codes(self, u: Array) -> Array:
         """Principal components (N, K) of rows (N, D)."""
-        return self._all(u)[:, : self.n_components]
+        z: Array = (np.nan_to_num(u, nan=0.0) - self.mean) @ self.axes.T
+        return z
 
     def reconstruct(self, u: Array) -> Array:
         """(N, D), float64."""
-        z = self.codes(u)
-        made: Array = self.mean + z @ self.axes[: z.shape[1]]
+        made: Array = self.mean + self.codes(u) @ self.axes
         return made
 
     def curve(self, u: Array) -> Array:
@@ -54,12 +54,7 @@ class PcaLine:
         Returns:
             (R,), falling; R at most 256, or K where that is more.
         """
-        centred = np.nan_to_num(u, nan=0.0) - self.mean
-        total = np.square(centred).sum(1).mean()
-        explained = np.square(self._all(u)).mean(0).cumsum()
-        left: Array = np.maximum(total - explained, 0.0)
-        return left
-
-    def _all(self, u: Array) -> Array:
-        z: Array = (np.nan_to_num(u, nan=0.0) - self.mean) @ self.axes.T
-        return z
+        rows = torch.from_numpy(np.nan_to_num(u, nan=0.0))
+        errors = errors_by_size(self._spectrum, rows, rows, torch.ones(rows.shape[1]))
+        mean: Array = errors.mean(0).numpy()
+        return mean

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
-_CHUNK = 256
+LIVELY = 0.01
+"""Share of the mean variance from which a feature has something to lose."""
 
 
 def squared_error(x: Array, y: Array) -> Floats:
@@ -50,11 +51,20 @@ def feature_error(x: Array, y: Array) -> Floats:
     >>> feature_error(np.array([[1.0, 2.0], [np.nan, 4.0]]), np.array([[3.0, 2.0], [0.0, 2.0]]))
     array([4., 2.])
     """
-    there = ~np.isnan(x)
-    error = np.square(np.where(there, x.astype(np.float64) - y, 0.0)).sum(axis=0)
-    n = there.sum(axis=0)
+    error, n = feature_sums(x, y)
     mean: Floats = np.divide(error, n, out=np.full(len(n), np.nan), where=n > 0)
     return mean
+
+
+def feature_sums(x: Array, y: Array) -> tuple[Floats, Array]:
+    """What :func:`feature_error` divides, to be added up over parts of the rows.
+
+    Returns:
+        (D,) sum of the squared errors, and (D,) number of the rows that have each feature.
+    """
+    there = ~np.isnan(x)
+    error: Floats = np.square(np.where(there, x.astype(np.float64) - y, 0.0)).sum(axis=0)
+    return error, there.sum(axis=0)
 
 
 def feature_variance(x: Array) -> Floats:

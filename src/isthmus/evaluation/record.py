@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from numpy.typing import NDArray
+from torch import Tensor
 
 from isthmus.core.autoencoder import Autoencoder
 from isthmus.data.scaling import Scaling
@@ -29,6 +30,7 @@ class Model(Protocol):
     held_out_: HeldOut | None
     pca_curve_: Array | None
 
+    def scaled(self, X: Any) -> tuple[Tensor, Tensor | None]: ...
     def transform(self, X: Any) -> Array: ...
     def inverse_transform(self, Z: Any) -> Array: ...
     def reconstruct(self, X: Any) -> Array: ...

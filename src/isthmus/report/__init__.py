@@ -1,1 +1,1 @@
-"""Arrays and figures → one self-contained HTML file: no network, no script, no font to fetch."""
+"""Arrays and figures → one self-contained HTML file: no network, nothing to fetch."""

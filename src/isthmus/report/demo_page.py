@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from isthmus.report import charts, pictures
 from isthmus.report.claims import FAILS, HOLDS, OPEN, PCA
 from isthmus.report.study import MEASURES, Measure, Study
+from isthmus.report.templating import template
 
 Array = NDArray[Any]
 # In the head of every page made here; by it a page of ours is told from another's.
@@ -70,15 +70,8 @@ class Strip:
 
 def render(study: Study) -> str:
     """The page as HTML; all it shows is inside it."""
-    environment = Environment(
-        loader=PackageLoader("isthmus.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     names = [result.name for result in study.results]
-    return environment.get_template("demo.html").render(
+    return template("demo.html").render(
         mark=MARK,
         study=study,
         claims=study.claims,

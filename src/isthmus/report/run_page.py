@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from isthmus.evaluation.record import Evaluation
 from isthmus.report import gallery, making, odd_rows, sections
 from isthmus.report.blocks import Chart, Section, Set
 from isthmus.report.making import Comparison
 from isthmus.report.reading import Reading
+from isthmus.report.templating import template
 from isthmus.report.views import view
 from isthmus.report.words import number, percent, plural
 from isthmus.runs.directory import Run
@@ -89,15 +88,8 @@ def render(run: Run, evaluation: Evaluation, comparison: Comparison | None = Non
     parts = [part for part in (make() for make in makers) if part is not None]
     versus = reading.facts.get("versus_pca") or {}
     model = str(reading.facts.get("model", "Autoencoder"))
-    environment = Environment(
-        loader=PackageLoader("isthmus.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     rows = reading.facts.get("rows") or {}
-    return environment.get_template("run.html").render(
+    return template("run.html").render(
         mark=MARK,
         model=MODELS.get(model, model),
         origin=rows.get("origin"),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from isthmus.evaluation.health import NO_EFFECT
 from isthmus.evaluation.latents import ACTIVE
+from isthmus.evaluation.reconstruction import LIVELY
 from isthmus.report import figures
 from isthmus.report.blocks import Cell, Chart, Grid, Section, Set
 from isthmus.report.reading import MOST_FEATURES, Reading
@@ -17,8 +18,6 @@ from isthmus.report.words import number, percent, plural
 from isthmus.runs.directory import Run
 
 Array = NDArray[Any]
-# A feature with less than this share of the mean variance has nothing to lose.
-LIVELY = 0.01
 
 
 def learning(reading: Reading, run: Run) -> Section | None:
