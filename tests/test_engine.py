@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from isthmus.data.source import TensorSource
-from isthmus.engine.ensemble import Ensemble, EnsembleSource
+from isthmus.data.batches import TensorBatches
+from isthmus.engine.ensemble import Ensemble, EnsembleBatches
 from isthmus.engine.loop import Training
 from isthmus.engine.plan import Plan
 from isthmus.errors import InvalidParameterError
@@ -54,7 +54,7 @@ PLAIN = Plan(
 
 
 def run(module: nn.Module, plan: Plan, seed: int = 0) -> list:
-    return list(Training(module, plan).rounds(TensorSource(data()), seed))
+    return list(Training(module, plan).rounds(TensorBatches(data()), seed))
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 10, 1000])
@@ -102,7 +102,7 @@ def test_a_linear_regression_converges_to_least_squares() -> None:
     x = data()
     module = new()
     plan = replace(PLAIN, steps=600, batch_size=64, evaluate_every=600)
-    list(Training(module, plan).rounds(TensorSource(x), 0))
+    list(Training(module, plan).rounds(TensorBatches(x), 0))
     design = torch.cat([x[:, :-1], torch.ones(len(x), 1)], 1)
     best = torch.linalg.lstsq(design, x[:, -1:]).solution.squeeze()
     found = torch.cat([module.linear.weight.squeeze(), module.linear.bias]).detach()
@@ -124,7 +124,7 @@ def test_steps_are_those_of_a_loop_by_hand(ridge: float, clip: float | None) -> 
     )
     losses = []
     for t, (x,) in zip(
-        range(plan.steps), TensorSource(data()).shuffled(plan.batch_size, 0), strict=False
+        range(plan.steps), TensorBatches(data()).shuffled(plan.batch_size, 0), strict=False
     ):
         for group in optimizer.param_groups:
             group["lr"] = plan.rate(t)
@@ -161,7 +161,7 @@ def test_rounds_come_at_the_start_in_between_and_at_the_end(
 
     module = new()
     training = Training(module, replace(PLAIN, steps=steps, evaluate_every=every))
-    rounds = list(training.rounds(TensorSource(data()), 0, validate))
+    rounds = list(training.rounds(TensorBatches(data()), 0, validate))
     assert [r.step for r in rounds] == at
     assert [r.epoch for r in rounds] == pytest.approx([s * 16 / 64 for s in at])
     assert len(calls) == len(at)
@@ -181,7 +181,7 @@ def test_progress_is_told_before_every_step() -> None:
 def test_training_without_a_known_end_is_past_every_warm_up() -> None:
     module = new()
     training = Training(module, Plan(steps=0, batch_size=8, constant=True))
-    batches = TensorSource(data()).shuffled(8, 0)
+    batches = TensorBatches(data()).shuffled(8, 0)
     for _ in range(2):
         training.step(next(batches))
     assert module.told == [1.0, 1.0]
@@ -189,7 +189,7 @@ def test_training_without_a_known_end_is_past_every_warm_up() -> None:
 
 def test_validation_is_not_part_of_training() -> None:
     with_it, without = new(), new()
-    source = TensorSource(data())
+    source = TensorBatches(data())
     for module, validate in ((with_it, lambda m: m(data())), (without, None)):
         list(Training(module, PLAIN).rounds(source, 0, validate))
     for a, b in zip(with_it.parameters(), without.parameters(), strict=True):
@@ -210,7 +210,7 @@ def test_averages_are_the_recursion_by_hand() -> None:
     plan = replace(PLAIN, averaging=0.8)
     training = Training(new(), plan)
     average = training.module.linear.weight.detach().clone()
-    stream = TensorSource(data()).shuffled(plan.batch_size, 0)
+    stream = TensorBatches(data()).shuffled(plan.batch_size, 0)
     for t in range(1, 30):
         training.step(next(stream))
         decay = min(0.8, t / (t + 9))
@@ -291,7 +291,7 @@ def test_an_ensemble_trains_each_member_as_if_alone(cls: type[Regression]) -> No
     x = data()
     parts = [torch.arange(0, 48), torch.arange(16, 64), torch.arange(64)]
     plan = replace(PLAIN, weight_decay=0.1, averaging=0.9)
-    source = EnsembleSource(TensorSource(x), parts)
+    source = EnsembleBatches(TensorBatches(x), parts)
     training = Training(Ensemble([member(s) for s in range(3)]), plan)
     list(training.rounds(source, 0))
     for i in range(3):
@@ -318,7 +318,7 @@ def test_an_ensemble_tells_the_terms_of_its_last_member() -> None:
     x = data()
     members = [new(seed) for seed in range(3)]
     expected = members[-1](x)["fit"].mean().item()
-    source = EnsembleSource(TensorSource(x), [torch.arange(64)] * 3)
+    source = EnsembleBatches(TensorBatches(x), [torch.arange(64)] * 3)
     plan = replace(PLAIN, steps=1, batch_size=64)
     rounds = list(Training(Ensemble(members), plan).rounds(source, 0))
     assert rounds[1].terms["fit"] == pytest.approx(expected, rel=1e-5)

@@ -22,7 +22,7 @@ from isthmus import (
     VariationalAutoencoder,
     load,
 )
-from isthmus.data.source import TensorSource
+from isthmus.data.batches import TensorBatches
 from isthmus.data.split import folds, hold_out
 from isthmus.estimators import Progress
 from isthmus.estimators._validation import Validation
@@ -399,7 +399,7 @@ def test_validation_leaves_the_module_as_it_was() -> None:
     core = copy.deepcopy(fitted(VariationalAutoencoder).autoencoder_)
     before = {name: t.clone() for name, t in core.state_dict().items()}
     data = fitted(VariationalAutoencoder)._scaled(X, torch.float32)
-    judge = Validation([TensorSource(*data)], torch.ones(D), noise_seed=0)
+    judge = Validation([TensorBatches(*data)], torch.ones(D), noise_seed=0)
     with torch.no_grad():
         first, again = judge(core), judge(core)
     assert torch.equal(first["loss"], again["loss"])

@@ -1,96 +1,103 @@
-"""Sources: where batches come from. A source knows its rows and nothing of any model.
+"""Sources: rows as they are kept, in pieces, wherever they are. A source knows nothing of a model.
 
-Data that fit in memory are one tensor that is indexed by whole batches: no worker processes,
-no copying row by row.
+A piece is what is read in one go: a row group of Parquet, a stretch of an array, some hundred
+images. Pieces can be read in any order and again and again, each with the same rows in the same
+order; what a training does with them (held-out rows, shuffling, reading ahead) is written once,
+over this protocol. Whether the rows fit into memory does not matter to a source, only that a block
+of them does.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
-import torch
-from torch import Tensor
+import numpy as np
+import pyarrow as pa
 
-Batch = tuple[Tensor, ...]
+from isthmus.errors import DataError
+
+BLOCK_BYTES = 1 << 23
+"""About the largest block that ``read`` yields: some thousand rows, for no piece is read whole."""
 
 
+@runtime_checkable
 class Source(Protocol):
-    """Rows in batches; a batch is (x,) or (x, mask), each (n, *F)."""
+    """Rows in pieces.
 
-    @property
-    def n_rows(self) -> int:
-        """N."""
+    Attributes:
+        origin: what was opened, as the user named it.
+        names: the D column names of a table; None where there are none.
+        feature_shape: *F, shape of one row: (D,), (C, H, W) of images, (C, T) of series.
+        dtype: of the blocks: uint8, float32 or float64.
+        lengths: number of rows of every piece, all known once the source is open.
+        labels: (N,) label of every row where the source has them, such as sub-folders of images.
+    """
 
-    def batches(self, batch_size: int) -> Iterator[Batch]:
-        """All rows once, in their order; the last batch may be short."""
+    origin: str
+    names: tuple[str, ...] | None
+    feature_shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    lengths: tuple[int, ...]
+    labels: np.ndarray | None
 
-    def shuffled(self, batch_size: int, seed: int, skip: int = 0) -> Iterator[Batch]:
-        """Batches without end, epoch after epoch, each in a new random order.
+    def read(self, piece: int) -> Iterator[np.ndarray]:
+        """The rows of one piece in order, in blocks (n, *F); NaN where an entry is missing.
 
-        Every batch has min(batch_size, N) rows; the rest of an epoch that does not fill a
-        batch is left to the next epochs. ``skip`` leaves out that many batches at the beginning.
+        Raises:
+            DataError: what is there cannot be read, or is not what it was when opened.
         """
 
 
-class TensorSource:
-    """Rows of one tensor (N, *F), with a mask of the entries that are there or without.
+@runtime_checkable
+class TableSource(Source, Protocol):
+    """Rows with columns of any kind; ``read`` is for tables of numbers alone.
 
-    >>> source = TensorSource(torch.arange(5.0)[:, None])
-    >>> [len(x) for (x,) in source.batches(2)]
-    [2, 2, 1]
+    Attributes:
+        schema: Arrow's schema of the columns, the same in all files.
     """
 
-    def __init__(self, x: Tensor, mask: Tensor | None = None) -> None:
-        self.x = x
-        self.mask = mask
+    schema: pa.Schema
 
-    @property
-    def n_rows(self) -> int:
-        """N."""
-        return len(self.x)
-
-    def subset(self, rows: Tensor) -> TensorSource:
-        """The source of those rows (an index tensor)."""
-        return TensorSource(self.x[rows], None if self.mask is None else self.mask[rows])
-
-    def to(self, device: torch.device) -> TensorSource:
-        """The same source with its rows on that device."""
-        return TensorSource(self.x.to(device), None if self.mask is None else self.mask.to(device))
-
-    def batches(self, batch_size: int) -> Iterator[Batch]:
-        """All rows once, in their order."""
-        for start in range(0, self.n_rows, batch_size):
-            yield self.rows(slice(start, start + batch_size))
-
-    def shuffled(self, batch_size: int, seed: int, skip: int = 0) -> Iterator[Batch]:
-        """Batches without end, each epoch in a new random order, the first ``skip`` left out."""
-        generator = torch.Generator().manual_seed(seed)
-        size = min(batch_size, self.n_rows)
-        for first in starts(self.n_rows // size, skip):
-            order = torch.randperm(self.n_rows, generator=generator)
-            if first is None:
-                continue
-            order = order.to(self.x.device)
-            for start in range(first * size, self.n_rows - size + 1, size):
-                yield self.rows(order[start : start + size])
-
-    def rows(self, rows: Tensor | slice) -> Batch:
-        """The batch of those rows; an index of any shape gives that shape in front."""
-        return (self.x[rows],) if self.mask is None else (self.x[rows], self.mask[rows])
+    def tables(self, piece: int) -> Iterator[pa.Table]:
+        """The rows of one piece in order, in blocks with the columns of ``schema``."""
 
 
-def starts(n_batches: int, skip: int) -> Iterator[int | None]:
-    """With which batch each epoch begins, without end, if the first ``skip`` batches are left out.
+def n_rows(source: Source) -> int:
+    """N."""
+    return sum(source.lengths)
 
-    None for an epoch that is left out as a whole.
 
-    >>> from itertools import islice
-    >>> list(islice(starts(3, 7), 4))
-    [None, None, 1, 0]
+def n_bytes(source: Source) -> int:
+    """Bytes that all rows would take in memory."""
+    return n_rows(source) * math.prod(source.feature_shape) * source.dtype.itemsize
+
+
+def blocks(source: Source) -> Iterator[np.ndarray]:
+    """All rows in order."""
+    for piece in range(len(source.lengths)):
+        yield from source.read(piece)
+
+
+def in_memory(source: Source) -> np.ndarray:
+    """All rows as one array (N, *F).
+
+    Raises:
+        DataError: they do not fit, or a source yields other rows than it promised.
     """
-    whole, rest = divmod(skip, n_batches)
-    yield from (None for _ in range(whole))
-    yield rest
-    while True:
-        yield 0
+    try:
+        values = np.empty((n_rows(source), *source.feature_shape), source.dtype)
+    except MemoryError as error:
+        raise DataError(
+            source.origin,
+            f"does not fit into memory ({n_bytes(source) / 1e9:.3g} GB)",
+            "Give the opened source to fit, which reads it piece by piece.",
+        ) from error
+    start = 0
+    for block in blocks(source):
+        values[start : start + len(block)] = block
+        start += len(block)
+    if start != len(values):
+        raise DataError(source.origin, f"promised {len(values)} rows and gave {start}")
+    return values

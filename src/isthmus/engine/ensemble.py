@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isthmus.data.source import Batch, TensorSource, starts
+from isthmus.data.batches import Batch, TensorBatches, starts
 
 
 class Ensemble(nn.Module):
@@ -105,7 +105,7 @@ class Ensemble(nn.Module):
         return Ensemble([copy.deepcopy(member, memo) for member in self.members])
 
 
-class EnsembleSource:
+class EnsembleBatches:
     """Batches (M, n, *F) for an ensemble: each member has its own rows of one source.
 
     Args:
@@ -113,7 +113,7 @@ class EnsembleSource:
         parts: for each member the rows (an index tensor) it is trained on.
     """
 
-    def __init__(self, source: TensorSource, parts: Sequence[Tensor]) -> None:
+    def __init__(self, source: TensorBatches, parts: Sequence[Tensor]) -> None:
         self.source = source
         self.parts = list(parts)
 
@@ -133,7 +133,7 @@ class EnsembleSource:
             yield self.source.rows(torch.stack([part[start:stop] for part in self.parts]))
 
     def shuffled(self, batch_size: int, seed: int, skip: int = 0) -> Iterator[Batch]:
-        """Batches without end, each member's rows in its own random order; see :class:`Source`."""
+        """Batches without end, each member's rows in its own random order; see :class:`Batches`."""
         generator = torch.Generator().manual_seed(seed)
         n = self._least
         size = min(batch_size, n)

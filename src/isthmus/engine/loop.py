@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isthmus.data.source import Batch, Source
+from isthmus.data.batches import Batch, Batches
 from isthmus.engine.checkpoint import State, part, under
 from isthmus.engine.ensemble import Ensemble
 from isthmus.engine.plan import Plan
@@ -147,7 +147,7 @@ class Training:
         return total
 
     def rounds(
-        self, source: Source, order_seed: int, validate: Validate | None = None
+        self, source: Batches, order_seed: int, validate: Validate | None = None
     ) -> Iterator[Round]:
         """Train through the plan; the first round is the state before the first step.
 

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from isthmus import presets
 from isthmus.core.autoencoder import Autoencoder as Core
 from isthmus.core.likelihoods import Likelihood, likelihood
+from isthmus.data.batches import TensorBatches
 from isthmus.data.scaling import Scaling
-from isthmus.data.source import TensorSource
 from isthmus.data.tables import fingerprint
 from isthmus.engine.plan import Plan
 from isthmus.errors import DataError
@@ -195,7 +195,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         check_is_fitted(self)
         return save(self, path, force=force, provenance=provenance or {})
 
-    def _prepare(self, data: _input.Floats, train: Tensor) -> TensorSource:
+    def _prepare(self, data: _input.Floats, train: Tensor) -> TensorBatches:
         """Fit the scaling on the training rows, scale all rows."""
         x = torch.from_numpy(data)
         head = self._likelihood(x)
@@ -218,7 +218,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self._training = None
         self._partial_seed = None
         self._architecture = self._describe(hidden, head.n_raw if head.support == "category" else 2)
-        return TensorSource(*self._scaled(data, torch.float32)).to(self._device)
+        return TensorBatches(*self._scaled(data, torch.float32)).to(self._device)
 
     def _likelihood(self, x: Tensor) -> Likelihood:
         n_categories = 2
@@ -280,7 +280,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         _parameters.check_networks(core, self.n_features_in_)
         return core.to(self._device)
 
-    def _keep(self, result: Fit, source: TensorSource) -> None:
+    def _keep(self, result: Fit, source: TensorBatches) -> None:
         self.autoencoder_ = result.autoencoder.cpu().eval()
         self.n_samples_ = source.n_rows
         self.history_ = result.history
@@ -322,7 +322,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _seeds(self, random_state: Any) -> Seeds:
         return Seeds.derive(int(_input.random_state_of(random_state).randint(2**31 - 1)))
 
-    def _offset(self, source: TensorSource) -> float:
+    def _offset(self, source: TensorBatches) -> float:
         """Mean nats per row by which scaling lowers the density."""
         log_scale = self.scaling_.scale.log()
         if source.mask is None:

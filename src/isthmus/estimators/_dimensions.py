@@ -29,7 +29,7 @@ from isthmus.core.autoencoder import Autoencoder as Core
 from isthmus.core.likelihoods import LocationScale
 from isthmus.core.linear_start import linear_start
 from isthmus.core.trace import sum_features
-from isthmus.data.source import TensorSource
+from isthmus.data.batches import TensorBatches
 from isthmus.data.split import folds, hold_out
 from isthmus.engine.plan import Plan
 from isthmus.errors import CombinationError, DataError
@@ -283,7 +283,7 @@ class Sweep:
             starts.append(best)
         return starts
 
-    def _better(self, a: Core, b: Core, rows: TensorSource, criterion: Criterion) -> Core:
+    def _better(self, a: Core, b: Core, rows: TensorBatches, criterion: Criterion) -> Core:
         losses = [self.bench.judge_rows(module, rows).loss(criterion) for module in (a, b)]
         return b if losses[1] < losses[0] else a
 

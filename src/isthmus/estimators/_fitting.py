@@ -24,10 +24,10 @@ from torch import Tensor
 from isthmus.core.autoencoder import Autoencoder
 from isthmus.core.likelihoods import LocationScale
 from isthmus.core.linear_start import has_linear_paths, linear_start, set_box
-from isthmus.data.source import Source, TensorSource
+from isthmus.data.batches import Batches, TensorBatches
 from isthmus.data.split import folds, hold_out
 from isthmus.engine.checkpoint import State
-from isthmus.engine.ensemble import Ensemble, EnsembleSource
+from isthmus.engine.ensemble import Ensemble, EnsembleBatches
 from isthmus.engine.loop import Round, Training
 from isthmus.engine.plan import Plan
 from isthmus.engine.threads import suitable_threads
@@ -124,7 +124,7 @@ class Fit:
 
 def fit(
     build: Callable[[], Autoencoder],
-    source: TensorSource,
+    source: TensorBatches,
     plan: Plan,
     seeds: Seeds,
     *,
@@ -169,7 +169,7 @@ def fit(
         result = Fit(build())
     if len(modules) > 1:
         training = Training(Ensemble(modules), plan)
-        batches: Source = EnsembleSource(source, [train for train, _ in parts])
+        batches: Batches = EnsembleBatches(source, [train for train, _ in parts])
     else:
         training = Training(modules[0], plan)
         batches = source.subset(parts[0][0])

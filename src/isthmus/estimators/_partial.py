@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from isthmus.core.linear_start import set_box
-from isthmus.data.source import TensorSource
+from isthmus.data.batches import TensorBatches
 from isthmus.data.tables import fingerprint
 from isthmus.engine.loop import Training
 from isthmus.engine.plan import Plan
@@ -51,7 +51,7 @@ def one_pass(estimator: Estimator, X: Any) -> None:
         estimator._fingerprint = fingerprint(data)
         estimator._keep(result, source)
         estimator._partial_seed = seeds
-    source = TensorSource(*estimator._scaled(data, torch.float32)).to(estimator._device)
+    source = TensorBatches(*estimator._scaled(data, torch.float32)).to(estimator._device)
     training = _continue(estimator, source.n_rows)
     steps = math.ceil(source.n_rows / training.plan.batch_size)
     assert estimator._partial_seed is not None  # noqa: S101  (set by _continue)

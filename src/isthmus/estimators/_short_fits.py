@@ -18,8 +18,8 @@ from torch import Tensor
 
 from isthmus.core.autoencoder import Autoencoder as Core
 from isthmus.core.trace import sum_features
-from isthmus.data.source import Source, TensorSource
-from isthmus.engine.ensemble import Ensemble, EnsembleSource
+from isthmus.data.batches import Batches, TensorBatches
+from isthmus.engine.ensemble import Ensemble, EnsembleBatches
 from isthmus.engine.loop import Training
 from isthmus.engine.plan import Plan
 from isthmus.engine.threads import suitable_threads
@@ -61,7 +61,7 @@ class Bench:
         seeds: of order and noise.
     """
 
-    source: TensorSource
+    source: TensorBatches
     parts: Sequence[tuple[Tensor, Tensor]]
     unit: Tensor
     deviates: Callable[[Core], Tensor]
@@ -77,7 +77,7 @@ class Bench:
         """
         if len(modules) > 1:
             training = Training(Ensemble(modules), plan)
-            batches: Source = EnsembleSource(self.source, [train for train, _ in self.parts])
+            batches: Batches = EnsembleBatches(self.source, [train for train, _ in self.parts])
         else:
             training = Training(modules[0], plan)
             batches = self.source.subset(self.parts[0][0])
@@ -117,7 +117,7 @@ class Bench:
         )
 
     @torch.no_grad()
-    def judge_rows(self, module: Core, rows: TensorSource) -> Judged:
+    def judge_rows(self, module: Core, rows: TensorBatches) -> Judged:
         """One module on some rows: its bound, and its error at E[z|x]."""
         noise = self.deviates(module)
         unit = self.unit.to(rows.x.device)

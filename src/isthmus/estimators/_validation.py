@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from isthmus.core import pca
 from isthmus.core.autoencoder import Autoencoder
 from isthmus.core.trace import sum_features
-from isthmus.data.source import TensorSource
+from isthmus.data.batches import TensorBatches
 from isthmus.engine.ensemble import Ensemble
 from isthmus.random import fork
 
@@ -32,7 +32,7 @@ class Validation:
         residual: (*F,) mean residual of the last call, what a free scale is set from.
     """
 
-    def __init__(self, parts: list[TensorSource], unit: Tensor, noise_seed: int) -> None:
+    def __init__(self, parts: list[TensorBatches], unit: Tensor, noise_seed: int) -> None:
         self.parts = parts
         self.unit = unit
         self.noise_seed = noise_seed
@@ -64,7 +64,7 @@ class Validation:
         """Held-out rows in all."""
         return sum(part.n_rows for part in self.parts)
 
-    def _losses(self, module: Autoencoder, part: TensorSource) -> dict[str, Tensor]:
+    def _losses(self, module: Autoencoder, part: TensorBatches) -> dict[str, Tensor]:
         losses, errors = [], []
         with fork(self.noise_seed):
             for x, *mask in part.batches(_CHUNK):
@@ -76,7 +76,7 @@ class Validation:
                 errors.append(sum_features(error, x.ndim - 1, mask[0].double() if mask else None))
         return {"loss": torch.cat(losses), "squared_error": torch.cat(errors)}
 
-    def _mean_residual(self, module: Autoencoder, part: TensorSource) -> Tensor:
+    def _mean_residual(self, module: Autoencoder, part: TensorBatches) -> Tensor:
         head = module.likelihood
         total: Tensor | float = 0.0
         count: Tensor | float = 0.0

@@ -30,7 +30,7 @@ from isthmus.core import pca
 from isthmus.core.autoencoder import Autoencoder
 from isthmus.core.likelihoods import LocationScale
 from isthmus.core.linear_start import HasLinearPath, view
-from isthmus.data.source import TensorSource
+from isthmus.data.batches import TensorBatches
 from isthmus.engine.loop import Training
 from isthmus.engine.plan import Plan
 from isthmus.random import Seeds, fork
@@ -149,7 +149,7 @@ def unroll(module: Autoencoder, x: Tensor, plan: Plan, seeds: Seeds) -> None:
             part.set_constants(gain=max(float(left.square().mean().sqrt()), 1e-3))
     training = Training(_Lesson(module), plan)
     with fork(seeds.noise):
-        for _ in training.rounds(TensorSource(x, code), seeds.order):
+        for _ in training.rounds(TensorBatches(x, code), seeds.order):
             pass
     lesson = training.kept
     assert isinstance(lesson, _Lesson)  # noqa: S101

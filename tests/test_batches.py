@@ -7,15 +7,15 @@ from itertools import islice
 import pytest
 import torch
 
-from isthmus.data.source import TensorSource
+from isthmus.data.batches import TensorBatches
 from isthmus.data.split import folds, hold_out
 
 SIZES = [(1, 1), (2, 1), (10, 3), (10, 10), (10, 99), (64, 32), (101, 7)]
 
 
-def numbered(n: int, *, mask: bool = False) -> TensorSource:
+def numbered(n: int, *, mask: bool = False) -> TensorBatches:
     x = torch.arange(2.0 * n).view(n, 2)
-    return TensorSource(x, x % 3 > 0 if mask else None)
+    return TensorBatches(x, x % 3 > 0 if mask else None)
 
 
 @pytest.mark.parametrize(("n", "size"), SIZES)

@@ -1,0 +1,96 @@
+"""Sources: where batches come from. A source knows its rows and nothing of any model.
+
+Data that fit in memory are one tensor that is indexed by whole batches: no worker processes,
+no copying row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+Batch = tuple[Tensor, ...]
+
+
+class Batches(Protocol):
+    """Rows in batches; a batch is (x,) or (x, mask), each (n, *F)."""
+
+    @property
+    def n_rows(self) -> int:
+        """N."""
+
+    def batches(self, batch_size: int) -> Iterator[Batch]:
+        """All rows once, in their order; the last batch may be short."""
+
+    def shuffled(self, batch_size: int, seed: int, skip: int = 0) -> Iterator[Batch]:
+        """Batches without end, epoch after epoch, each in a new random order.
+
+        Every batch has min(batch_size, N) rows; the rest of an epoch that does not fill a
+        batch is left to the next epochs. ``skip`` leaves out that many batches at the beginning.
+        """
+
+
+class TensorBatches:
+    """Rows of one tensor (N, *F), with a mask of the entries that are there or without.
+
+    >>> source = TensorBatches(torch.arange(5.0)[:, None])
+    >>> [len(x) for (x,) in source.batches(2)]
+    [2, 2, 1]
+    """
+
+    def __init__(self, x: Tensor, mask: Tensor | None = None) -> None:
+        self.x = x
+        self.mask = mask
+
+    @property
+    def n_rows(self) -> int:
+        """N."""
+        return len(self.x)
+
+    def subset(self, rows: Tensor) -> TensorBatches:
+        """The source of those rows (an index tensor)."""
+        return TensorBatches(self.x[rows], None if self.mask is None else self.mask[rows])
+
+    def to(self, device: torch.device) -> TensorBatches:
+        """The same source with its rows on that device."""
+        return TensorBatches(self.x.to(device), None if self.mask is None else self.mask.to(device))
+
+    def batches(self, batch_size: int) -> Iterator[Batch]:
+        """All rows once, in their order."""
+        for start in range(0, self.n_rows, batch_size):
+            yield self.rows(slice(start, start + batch_size))
+
+    def shuffled(self, batch_size: int, seed: int, skip: int = 0) -> Iterator[Batch]:
+        """Batches without end, each epoch in a new random order, the first ``skip`` left out."""
+        generator = torch.Generator().manual_seed(seed)
+        size = min(batch_size, self.n_rows)
+        for first in starts(self.n_rows // size, skip):
+            order = torch.randperm(self.n_rows, generator=generator)
+            if first is None:
+                continue
+            order = order.to(self.x.device)
+            for start in range(first * size, self.n_rows - size + 1, size):
+                yield self.rows(order[start : start + size])
+
+    def rows(self, rows: Tensor | slice) -> Batch:
+        """The batch of those rows; an index of any shape gives that shape in front."""
+        return (self.x[rows],) if self.mask is None else (self.x[rows], self.mask[rows])
+
+
+def starts(n_batches: int, skip: int) -> Iterator[int | None]:
+    """With which batch each epoch begins, without end, if the first ``skip`` batches are left out.
+
+    None for an epoch that is left out as a whole.
+
+    >>> from itertools import islice
+    >>> list(islice(starts(3, 7), 4))
+    [None, None, 1, 0]
+    """
+    whole, rest = divmod(skip, n_batches)
+    yield from (None for _ in range(whole))
+    yield rest
+    while True:
+        yield 0
