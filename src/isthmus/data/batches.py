@@ -1,4 +1,4 @@
-"""Sources: where batches come from. A source knows its rows and nothing of any model.
+"""Batches: what the engine takes; they know their rows and nothing of any model.
 
 Data that fit in memory are one tensor that is indexed by whole batches: no worker processes,
 no copying row by row.
