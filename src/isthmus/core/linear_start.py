@@ -56,6 +56,11 @@ class HasLinearPath(Protocol):
         """Set the box of the training rows and the size of what the path leaves over."""
 
 
+def has_view(net: nn.Module) -> bool:
+    """Whether the network sees something else than the rows."""
+    return getattr(net, "view", None) is not None
+
+
 def view(net: nn.Module, x: Tensor) -> Tensor:
     """What the linear path of that network sees of (N, *F), flat: (N, D')."""
     look = getattr(net, "view", None)
@@ -63,12 +68,16 @@ def view(net: nn.Module, x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def linear_start(autoencoder: Autoencoder, x: Tensor) -> pca.Spectrum | None:
+def linear_start(
+    autoencoder: Autoencoder, x: Tensor, known: pca.Spectrum | None = None
+) -> pca.Spectrum | None:
     """Set the linear paths from the rows x (N, *F), all entries present.
 
     Args:
         autoencoder: built, not yet trained.
-        x: training rows.
+        x: training rows, or a sample of them.
+        known: spectrum of all training rows, of at least K axes, where x is a sample; it is used
+            where the encoder sees the rows as they are.
 
     Returns:
         The spectrum of what the encoder sees, or None if there is no linear path to set.
@@ -80,7 +89,11 @@ def linear_start(autoencoder: Autoencoder, x: Tensor) -> pca.Spectrum | None:
         return None
     seen = view(net, x)
     n_components = autoencoder.n_components
-    spectrum = pca.spectrum(seen, n_components)
+    spectrum = (
+        pca.spectrum(seen, n_components)
+        if known is None or has_view(net)
+        else known.first(n_components)
+    )
     posterior = _posterior(autoencoder, spectrum)
     _set(net.linear, posterior.weight, -posterior.weight @ spectrum.mean)
     if not autoencoder.deterministic:
@@ -94,7 +107,10 @@ def linear_start(autoencoder: Autoencoder, x: Tensor) -> pca.Spectrum | None:
     # orthogonal: with it the start is the best linear denoiser U diag(λ/(λ+s²)) Uᵀ, not PCA
     level = autoencoder.corruption.reach
     variance = posterior.variance + level**2 * posterior.weight.square().sum(1)
-    weight, bias = _regress(head, x, m, variance)
+    if known is None or has_view(net) or head.support != "real":
+        weight, bias = _regress(head, x, m, variance)
+    else:
+        weight, bias = _regress_known(head, spectrum, posterior.weight, variance)
     _set(out.linear, weight, bias)
     residual = _mean_residual(autoencoder, x, m, variance, weight)
     head.calibrate(residual)
@@ -112,19 +128,28 @@ def has_linear_paths(autoencoder: Autoencoder) -> bool:
 
 
 @torch.no_grad()
-def set_box(autoencoder: Autoencoder, x: Tensor, *, widen: bool = False) -> None:
+def set_box(
+    autoencoder: Autoencoder,
+    x: Tensor,
+    *,
+    widen: bool = False,
+    known: tuple[Tensor, Tensor] | None = None,
+) -> None:
     """Set the box outside of which the encoder's non-linear part stays as it is at the border.
 
     Args:
         autoencoder: one whose encoder has a linear path; others are left as they are.
         x: (N, *F) training rows.
         widen: whether the box grows to take in these rows, instead of being theirs.
+        known: lowest and highest of all training rows, each (D,), where x is a sample.
     """
     net = autoencoder.encoder.net
     if not isinstance(net, HasLinearPath) or net.linear is None:
         return
     seen = view(net, x)
     low, high = seen.amin(0), seen.amax(0)
+    if known is not None and not has_view(net):
+        low, high = torch.minimum(low, known[0]), torch.maximum(high, known[1])
     # Values often lie on the border (black pixels): neither rounding nor noise may be cut there.
     noise = math.hypot(autoencoder.corruption.reach, float(autoencoder.jitter))
     margin = _MARGIN * (1 + high - low) + _DEVIATIONS * noise
@@ -162,6 +187,20 @@ def _regress(head: Likelihood, x: Tensor, m: Tensor, variance: Tensor) -> tuple[
     assert isinstance(mean, Tensor)  # noqa: S101
     # m has mean 0, so the cross moment is the covariance; latents that are always 0 get weight 0
     return cross @ torch.linalg.pinv(gram, hermitian=True), mean
+
+
+def _regress_known(
+    head: Likelihood, s: pca.Spectrum, encoder: Tensor, variance: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The same for targets that are the rows themselves, from their spectrum alone."""
+    on_axes = encoder @ s.axes.T
+    cross = (on_axes * s.eigenvalues) @ s.axes
+    gram = (on_axes * s.eigenvalues) @ on_axes.T + torch.diag(variance)
+    weight = s.axes.new_zeros(head.n_raw * s.axes.shape[1], encoder.shape[0])
+    weight[: s.axes.shape[1]] = cross.T @ torch.linalg.pinv(gram, hermitian=True)
+    bias = weight.new_zeros(len(weight))
+    bias[: len(s.mean)] = s.mean
+    return weight, bias
 
 
 def _mean_residual(

@@ -40,6 +40,11 @@ class Spectrum:
     eigenvalues: Tensor
     total_variance: float
 
+    def first(self, n_components: int) -> Spectrum:
+        """The same with at most that many axes."""
+        k = n_components
+        return Spectrum(self.mean, self.axes[:k], self.eigenvalues[:k], self.total_variance)
+
     def squared_error(self, n_components: int) -> float:
         """Training squared error per sample of PCA with that many components."""
         return max(0.0, self.total_variance - float(self.eigenvalues[:n_components].sum()))
@@ -60,9 +65,7 @@ def spectrum(x: Tensor, n_components: int) -> Spectrum:
             centred = chunk.double() - mean
             covariance.addmm_(centred.T, centred)
         covariance /= n
-        total = float(covariance.diagonal().sum())
-        values, vectors = torch.linalg.eigh(covariance)
-        eigenvalues, axes = values.flip(0)[:rank], vectors.flip(1)[:, :rank].T
+        return spectrum_of(mean, covariance, rank)
     else:
         centred = x.double() - mean
         total = float(centred.square().sum()) / n
@@ -75,6 +78,23 @@ def spectrum(x: Tensor, n_components: int) -> Spectrum:
                 _, singular, v = torch.svd_lowrank(centred, q=extra, niter=4)
             axes = v.T[:rank]
         eigenvalues = singular[:rank].square() / n
+    return _signed(mean, axes, eigenvalues, total)
+
+
+def spectrum_of(mean: Tensor, covariance: Tensor, n_components: int) -> Spectrum:
+    """The first axes of a mean (D,) and a covariance (D, D), float64.
+
+    >>> s = spectrum_of(torch.zeros(2), torch.tensor([[1.0, 0.0], [0.0, 4.0]]), 1)
+    >>> s.axes, s.eigenvalues, s.total_variance
+    (tensor([[0., 1.]]), tensor([4.]), 5.0)
+    """
+    total = float(covariance.diagonal().sum())
+    values, vectors = torch.linalg.eigh(covariance)
+    k = n_components
+    return _signed(mean, vectors.flip(1)[:, :k].T, values.flip(0)[:k], total)
+
+
+def _signed(mean: Tensor, axes: Tensor, eigenvalues: Tensor, total: float) -> Spectrum:
     largest = axes.abs().argmax(1, keepdim=True)
     axes = axes * axes.gather(1, largest).sign()
     return Spectrum(mean, axes.contiguous(), eigenvalues.clamp(min=0.0).contiguous(), total)

@@ -6,7 +6,7 @@ no copying row by row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import torch
@@ -65,19 +65,65 @@ class TensorBatches:
 
     def shuffled(self, batch_size: int, seed: int, skip: int = 0) -> Iterator[Batch]:
         """Batches without end, each epoch in a new random order, the first ``skip`` left out."""
-        generator = torch.Generator().manual_seed(seed)
-        size = min(batch_size, self.n_rows)
-        for first in starts(self.n_rows // size, skip):
-            order = torch.randperm(self.n_rows, generator=generator)
-            if first is None:
-                continue
-            order = order.to(self.x.device)
-            for start in range(first * size, self.n_rows - size + 1, size):
-                yield self.rows(order[start : start + size])
+        for order in orders(self.n_rows, batch_size, seed, skip):
+            yield self.rows(order.to(self.x.device))
 
     def rows(self, rows: Tensor | slice) -> Batch:
         """The batch of those rows; an index of any shape gives that shape in front."""
         return (self.x[rows],) if self.mask is None else (self.x[rows], self.mask[rows])
+
+
+class RawBatches:
+    """Rows of an array as it is, scaled batch by batch: their scaled copy would take more memory.
+
+    Args:
+        x: (N, D) raw rows; shared, not copied.
+        ready: makes a batch of raw rows: scaled tensors (x,) or (x, mask).
+        chosen: positions of the rows that are used; None for all.
+
+    >>> rows = torch.arange(4, dtype=torch.uint8)[:, None]
+    >>> raw = RawBatches(rows, lambda x: (x.float() / 2,), torch.tensor([0, 3]))
+    >>> sorted(float(i) for i in next(raw.shuffled(2, seed=0))[0])
+    [0.0, 1.5]
+    """
+
+    def __init__(
+        self, x: Tensor, ready: Callable[[Tensor], Batch], chosen: Tensor | None = None
+    ) -> None:
+        self.x = x
+        self.ready = ready
+        self.chosen = chosen
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that are used."""
+        return len(self.x) if self.chosen is None else len(self.chosen)
+
+    def batches(self, batch_size: int) -> Iterator[Batch]:
+        """All rows once, in their order."""
+        for start in range(0, self.n_rows, batch_size):
+            rows = torch.arange(start, min(start + batch_size, self.n_rows))
+            yield self._rows(rows)
+
+    def shuffled(self, batch_size: int, seed: int, skip: int = 0) -> Iterator[Batch]:
+        """The batches of a :class:`TensorBatches` of the same rows, in the same order."""
+        for order in orders(self.n_rows, batch_size, seed, skip):
+            yield self._rows(order)
+
+    def _rows(self, rows: Tensor) -> Batch:
+        return self.ready(self.x[rows if self.chosen is None else self.chosen[rows]])
+
+
+def orders(n_rows: int, batch_size: int, seed: int, skip: int = 0) -> Iterator[Tensor]:
+    """Row numbers of batches without end, each epoch in a new random order."""
+    generator = torch.Generator().manual_seed(seed)
+    size = min(batch_size, n_rows)
+    for first in starts(n_rows // size, skip):
+        order = torch.randperm(n_rows, generator=generator)
+        if first is None:
+            continue
+        for start in range(first * size, n_rows - size + 1, size):
+            yield order[start : start + size]
 
 
 def starts(n_batches: int, skip: int) -> Iterator[int | None]:

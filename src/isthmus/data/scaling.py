@@ -48,9 +48,17 @@ class Scaling:
         Raises:
             InvalidParameterError: unknown kind.
         """
+        return cls.of(*_moments(x), kind)
+
+    @classmethod
+    def of(cls, mean: Tensor, deviation: Tensor, rounding: Tensor, kind: Kind = "auto") -> Scaling:
+        """From mean, standard deviation and rounding error of each feature, float64 (D,).
+
+        Raises:
+            InvalidParameterError: unknown kind.
+        """
         if kind not in KINDS:
             raise InvalidParameterError(f"scaling={kind!r}", f"must be one of {', '.join(KINDS)}")
-        mean, deviation, rounding = _moments(x)
         if kind == "none":
             return cls(kind, torch.zeros_like(mean), torch.ones_like(mean))
         varies = deviation > rounding
@@ -101,4 +109,9 @@ def _moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         [((c.double() - mean).nan_to_num(0.0).square() / n).sum(0) for c in chunks]
     ).sum(0)
     eps = torch.finfo(x.dtype).eps if x.is_floating_point() else 0.0
-    return mean, square.sqrt(), 10 * eps * mean.abs()
+    return mean, square.sqrt(), rounding_of(mean, eps)
+
+
+def rounding_of(mean: Tensor, eps: float) -> Tensor:
+    """Deviation up to which a feature of that mean may vary by rounding alone, (D,)."""
+    return 10 * eps * mean.abs()

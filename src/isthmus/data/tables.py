@@ -148,12 +148,17 @@ def fingerprint(values: np.ndarray) -> str:
     '91c03f2a'
     """
     digest = hashlib.sha256(repr(values.shape).encode())
+    update_fingerprint(digest, values)
+    return digest.hexdigest()
+
+
+def update_fingerprint(digest: hashlib._Hash, values: np.ndarray) -> None:
+    """Take further rows (n, D) into a fingerprint that is being made."""
     for start in range(0, len(values), _HASHED):
         part = np.array(values[start : start + _HASHED], dtype=np.float64, order="C")
         part += 0.0  # -0.0 becomes 0.0
         part[np.isnan(part)] = np.nan
         digest.update(part.tobytes())
-    return digest.hexdigest()
 
 
 def drop_advice(names: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -23,21 +24,22 @@ from isthmus.core.autoencoder import Autoencoder as Core
 from isthmus.core.likelihoods import Likelihood, likelihood
 from isthmus.data.batches import TensorBatches
 from isthmus.data.scaling import Scaling
+from isthmus.data.source import Source
 from isthmus.data.tables import fingerprint
 from isthmus.engine.plan import Plan
 from isthmus.errors import DataError
-from isthmus.estimators import _input, _parameters, _partial
+from isthmus.estimators import _input, _parameters, _partial, _streaming
 from isthmus.estimators._atomic import unchanged_on_error
 from isthmus.estimators._defaults import recipe
 from isthmus.estimators._fitted import CODES_KEPT, Fitted
-from isthmus.estimators._fitting import Fit, Listener, Progress, Selection, fit
+from isthmus.estimators._fitting import Fit, Listener, Progress, fit
+from isthmus.estimators._material import Material, Selection
 from isthmus.estimators._persistence import as_json, save
 from isthmus.estimators._resume import keeper
 from isthmus.random import Seeds
 from isthmus.runs import directory
 
 Array = NDArray[Any]
-MOST_CATEGORIES = 1000
 
 
 @dataclass(eq=False, repr=False)
@@ -122,34 +124,32 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         checkpoint: str | Path | None,
         resume_from: str | Path | None,
     ) -> None:
-        data = _input.rows(self, X, reset=True, min_rows=2)
-        _parameters.check(self, data.shape[1])
+        given = _input.given(self, X, min_rows=2)
+        _parameters.check(self, self.n_features_in_)
         if _parameters.is_chosen(self.n_components):
             from isthmus.estimators import _choice  # it fits estimators itself
 
             _choice.fit(self, X, callback, checkpoint, resume_from)
             return
-        self._fingerprint = fingerprint(data)
         with keeper(checkpoint, resume_from, self._key()) as kept:
             known = None if kept is None else kept.seeds
             seeds = known or self._seeds(self.random_state)
-            plan, selection = self._plan(len(data))
-            parts = selection.parts(len(data), seeds.order)
-            source = self._prepare(data, parts[-1][0])
+            material, plan = self._material(given, seeds)
+            if kept is not None:
+                kept.confirm(self._fingerprint)
             result = fit(
                 self._build,
-                source,
+                material,
                 plan,
                 seeds,
-                parts=parts,
                 unit=self.scaling_.unit.to(self._device),
-                offset=self._offset(source),
+                offset=self._nats_of_scaling,
                 start=self.linear_start,
-                jitter=_parameters.jitter(self, source.n_rows),
+                jitter=_parameters.jitter(self, material.n_rows),
                 listener=self._listeners(callback),
                 keeper=kept,
             )
-        self._keep(result, source)
+        self._keep(result, material.n_rows, material.whole.x)
         if result.interrupted:
             warnings.warn("Training was interrupted; the best state so far is kept.", stacklevel=3)
         if result.diverged:
@@ -195,43 +195,71 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         check_is_fitted(self)
         return save(self, path, force=force, provenance=provenance or {})
 
+    def _material(self, given: _input.Floats | Source, seeds: Seeds) -> tuple[Material, Plan]:
+        """What the fit is made of, and its plan; scaling and sizes are settled on the way."""
+        if not isinstance(given, np.ndarray):
+            return _streaming.material(self, given, seeds)
+        self._fingerprint = fingerprint(given)
+        plan, selection = self._plan(len(given))
+        parts = selection.parts(len(given), seeds.order)
+        rows = self._prepare(given, parts[-1][0])
+        return Material.of(rows, parts), plan
+
     def _prepare(self, data: _input.Floats, train: Tensor) -> TensorBatches:
         """Fit the scaling on the training rows, scale all rows."""
         x = torch.from_numpy(data)
-        head = self._likelihood(x)
+        head = self._likelihood(x.nan_to_num(0).amax(0))
         head.check(x)
-        self._device = _parameters.device(self.device)
         kind = _parameters.scaling(self.scaling, head, self.likelihood)
-        self.scaling_ = Scaling.fit(x if len(train) == len(x) else x[train], kind)
-        self._fill = torch.zeros(x.shape[1], dtype=torch.float64)
-        if head.support != "real" and bool(x.isnan().any()):
-            mean = x.double().nanmean(0)
-            self._fill = mean if head.support == "unit" else mean.round()
+        self._settle(head, Scaling.fit(x if len(train) == len(x) else x[train], kind), len(x))
+        if bool(x.isnan().any()):
+            self._set_fill(head, x.double().nanmean(0))
+        rows = TensorBatches(*self._scaled(data, torch.float32)).to(self._device)
+        there = None if rows.mask is None else rows.mask.cpu().double().mean(0)
+        self._set_offset(there)
+        return rows
+
+    def _settle(self, head: Likelihood, scaling: Scaling, n_rows: int) -> None:
+        """Fix what follows from the scaling and the number of rows."""
+        n_features = self.n_features_in_
+        self._device = _parameters.device(self.device)
+        self.scaling_ = scaling
+        self._fill = torch.zeros(n_features, dtype=torch.float64)
         self.n_components_ = _parameters.n_components(self)
         self._n_features_out = self.n_components_
         sizes = self.hidden_layer_sizes
         hidden = (
-            recipe(len(x), x.shape[1], self.n_components_).hidden_layer_sizes
+            recipe(n_rows, n_features, self.n_components_).hidden_layer_sizes
             if isinstance(sizes, str)
             else tuple(int(n) for n in sizes)
         )
         self._training = None
         self._partial_seed = None
         self._architecture = self._describe(hidden, head.n_raw if head.support == "category" else 2)
-        return TensorBatches(*self._scaled(data, torch.float32)).to(self._device)
 
-    def _likelihood(self, x: Tensor) -> Likelihood:
+    def _set_fill(self, head: Likelihood, mean: Tensor) -> None:
+        """Stand-ins of missing entries: the mean, which is 0 where the rows are centred."""
+        if self.scaling_.kind == "none":
+            self._fill = mean.round() if head.support in ("count", "category") else mean
+
+    def _set_offset(self, there: Tensor | None) -> None:
+        """Mean nats per row by which scaling lowers the density, from the share that is there."""
+        log_scale = self.scaling_.scale.log()
+        self._nats_of_scaling = float((log_scale if there is None else there * log_scale).sum())
+
+    def _likelihood(self, highest: Tensor) -> Likelihood:
+        """The head, for features whose highest values, (D,), matter where they are categories."""
         n_categories = 2
         if self.likelihood == "categorical":
-            highest = x.nan_to_num(0).amax(0)
             n_categories = max(2, int(highest.max()) + 1)
-            if n_categories > MOST_CATEGORIES:
+            most = _parameters.MOST_CATEGORIES
+            if n_categories > most:
                 raise DataError(
                     f"column {int(highest.argmax())} of X with the category {n_categories - 1}",
-                    f"has more than {MOST_CATEGORIES} categories, 0 to {MOST_CATEGORIES - 1}",
+                    f"has more than {most} categories, 0 to {most - 1}",
                     "Number the categories from 0, or use another likelihood.",
                 )
-        return likelihood(self.likelihood, (x.shape[1],), n_categories)
+        return likelihood(self.likelihood, (self.n_features_in_,), n_categories)
 
     def _key(self) -> dict[str, Any]:
         """What a fit must share with the one whose checkpoint it goes on from."""
@@ -240,7 +268,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             for name, value in self.get_params(deep=False).items()
             if name != "verbose"
         }
-        key = {"model": type(self).__name__, "fingerprint": self._fingerprint, **parameters}
+        key = {"model": type(self).__name__, **parameters}
         plain: dict[str, Any] = json.loads(json.dumps({**key, **directory.versions()}))
         return plain
 
@@ -280,9 +308,10 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         _parameters.check_networks(core, self.n_features_in_)
         return core.to(self._device)
 
-    def _keep(self, result: Fit, source: TensorBatches) -> None:
+    def _keep(self, result: Fit, n_rows: int, x: Tensor) -> None:
+        """Take over what was trained on N rows; x (n, D) are scaled ones, all or a sample."""
         self.autoencoder_ = result.autoencoder.cpu().eval()
-        self.n_samples_ = source.n_rows
+        self.n_samples_ = n_rows
         self.history_ = result.history
         self.n_steps_ = result.best_step
         rows = [row for row in result.history if row["step"] == result.best_step]
@@ -296,11 +325,8 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.held_out_ = result.held_out
         self.pca_curve_ = None if result.pca_curve is None else result.pca_curve.numpy()
         self._forget()
-        kept = torch.randperm(source.n_rows, generator=torch.Generator().manual_seed(0))[
-            :CODES_KEPT
-        ]
-        x = source.x.cpu()[kept.sort().values]
-        self._codes = self._encode_scaled(x)
+        kept = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:CODES_KEPT]
+        self._codes = self._encode_scaled(x.cpu()[kept.sort().values])
 
     def _unjudged(self) -> None:
         """The weights have changed: what held-out rows said of the old ones is dropped."""
@@ -321,13 +347,6 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _seeds(self, random_state: Any) -> Seeds:
         return Seeds.derive(int(_input.random_state_of(random_state).randint(2**31 - 1)))
-
-    def _offset(self, source: TensorBatches) -> float:
-        """Mean nats per row by which scaling lowers the density."""
-        log_scale = self.scaling_.scale.log()
-        if source.mask is None:
-            return float(log_scale.sum())
-        return float((source.mask.cpu().double().mean(0) * log_scale).sum())
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

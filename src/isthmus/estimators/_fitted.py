@@ -218,7 +218,7 @@ class Fitted(TransformerMixin):
         data, _ = self._ready(X)
         return self._scaled(data, torch.float32)
 
-    def _scaled(self, data: _input.Floats, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+    def _scaled(self, data: _input.Rows, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         x = torch.from_numpy(data)
         there = ~x.isnan()
         x = self.scaling_.apply(x, dtype)

@@ -18,19 +18,18 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 from isthmus.core.autoencoder import Autoencoder
 from isthmus.core.likelihoods import LocationScale
 from isthmus.core.linear_start import has_linear_paths, linear_start, set_box
-from isthmus.data.batches import Batches, TensorBatches
-from isthmus.data.split import folds, hold_out
 from isthmus.engine.checkpoint import State
-from isthmus.engine.ensemble import Ensemble, EnsembleBatches
+from isthmus.engine.ensemble import Ensemble
 from isthmus.engine.loop import Round, Training
 from isthmus.engine.plan import Plan
 from isthmus.engine.threads import suitable_threads
+from isthmus.errors import DataError
+from isthmus.estimators._material import Material, Start
 from isthmus.estimators._resume import Keeper
 from isthmus.estimators._search import Search, snapshot
 from isthmus.estimators._validation import Validation, members_of, pca_errors
@@ -40,25 +39,6 @@ from isthmus.random import Seeds, fork
 # A round that ends in a loss that is no number is undone and tried again so often, at half the rate
 # and over other rows; then training ends.
 RETRIES = 3
-# Indices of the rows one autoencoder is trained on, and of those it is judged by.
-Part = tuple[Tensor, Tensor | None]
-
-
-@dataclass(frozen=True)
-class Selection:
-    """How the state to keep is chosen: ``n_folds`` ≥ 2, or ``n_held_out`` rows, or neither (0)."""
-
-    n_folds: int = 0
-    n_held_out: int = 0
-
-    def parts(self, n_rows: int, seed: int) -> list[Part]:
-        """(training rows, held-out rows) of each autoencoder; the last one is kept."""
-        everything = torch.arange(n_rows)
-        if self.n_folds > 1:
-            return [*folds(n_rows, self.n_folds, seed), (everything, None)]
-        if self.n_held_out > 0:
-            return [hold_out(n_rows, self.n_held_out, seed)]
-        return [(everything, None)]
 
 
 @dataclass(frozen=True)
@@ -124,11 +104,10 @@ class Fit:
 
 def fit(
     build: Callable[[], Autoencoder],
-    source: TensorBatches,
+    material: Material,
     plan: Plan,
     seeds: Seeds,
     *,
-    parts: list[Part],
     unit: Tensor,
     offset: float = 0.0,
     start: bool = True,
@@ -136,14 +115,13 @@ def fit(
     listener: Listener | None = None,
     keeper: Keeper | None = None,
 ) -> Fit:
-    """Train what ``build`` makes on the rows of ``source``.
+    """Train what ``build`` makes.
 
     Args:
         build: makes a new autoencoder on the device; its initialisation is seeded here.
-        source: scaled training rows, missing entries filled and masked.
+        material: scaled rows, missing entries filled and masked.
         plan: steps, rates.
         seeds: initialisation, order, noise.
-        parts: rows of each autoencoder (:meth:`Selection.parts`).
         unit: (*F,) unit of each feature in which errors are reported.
         offset: nats per sample that scaling adds to a loss.
         start: whether training starts from (and may return to) the linear start.
@@ -154,25 +132,20 @@ def fit(
 
     Raises:
         DivergedError: the loss is not finite at the very start, so there is nothing to keep.
+        DataError: rows cannot be read any more; the last round is in the checkpoint then.
 
     KeyboardInterrupt ends training and keeps the best state so far.
     """
-    rows = [source.x[train] for train, _ in parts]
-    modules = [_begin(build, seeds, x, start, jitter) for x in rows]
+    modules = [_begin(build, seeds, each, start, jitter) for each in material.starts]
     # networks of the user's own have no linear path: nothing to start at, nothing to return to
     start = start and has_linear_paths(modules[-1])
-    held_out = [source.subset(part) for _, part in parts if part is not None]
+    held_out = material.held_out
     validation = Validation(held_out, unit, seeds.noise) if held_out else None
-    line = pca_errors(rows, modules, validation)
+    line = pca_errors(material.starts, modules, validation)
     level = math.nan if line is None else float(line[0].mean())
     with fork(seeds.initialisation):
         result = Fit(build())
-    if len(modules) > 1:
-        training = Training(Ensemble(modules), plan)
-        batches: Batches = EnsembleBatches(source, [train for train, _ in parts])
-    else:
-        training = Training(modules[0], plan)
-        batches = source.subset(parts[0][0])
+    training = Training(Ensemble(modules) if len(modules) > 1 else modules[0], plan)
     search = Search(plan.patience, validation, snapshot(members_of(training.kept)[-1]))
     work = (plan.batch_size, max(p.numel() for p in training.module.parameters()))
     try:
@@ -182,7 +155,7 @@ def fit(
             if keeper is not None and keeper.found is not None:
                 good = keeper.of("training")
                 result.history, ended = keeper.restore(training, search)
-            rounds = () if ended else training.rounds(batches, seeds.order, validation)
+            rounds = () if ended else training.rounds(material.batches, seeds.order, validation)
             for now in rounds:
                 ended = search.look(now, members_of(training.kept)[-1])
                 if search.diverged and good is not None and training.retries < RETRIES:
@@ -205,17 +178,20 @@ def fit(
         result.interrupted = True
         if keeper is not None:
             keeper.write()
+    except DataError:
+        if keeper is not None:
+            keeper.write()
+        raise
     result.diverged, result.best_step = search.diverged, search.best_step
     result.autoencoder.load_state_dict(search.best)
     residual, judged = search.residual, search.best_judged
     if start and not search.worth_leaving():
         result.stayed_linear, result.best_step = True, 0
         residual, judged = search.start_residual, search.start_judged
-        result.autoencoder = _begin(build, seeds, source.x, start, jitter)
+        result.autoencoder = _begin(build, seeds, material.whole, start, jitter)
     if line is not None and judged is not None and search.start_judged is not None:
-        places = torch.cat([part for _, part in parts if part is not None])
         result.held_out = HeldOut(
-            rows=places.cpu().numpy(),
+            rows=material.places.cpu().numpy(),
             loss=judged["loss"].double().cpu().numpy(),
             start_loss=search.start_judged["loss"].double().cpu().numpy(),
             squared_error=judged["squared_error"].cpu().numpy(),
@@ -229,18 +205,18 @@ def fit(
 
 
 def _begin(
-    build: Callable[[], Autoencoder], seeds: Seeds, x: Tensor, start: bool, jitter: float
+    build: Callable[[], Autoencoder], seeds: Seeds, rows: Start, start: bool, jitter: float
 ) -> Autoencoder:
     """A new autoencoder at its start for those rows."""
     with fork(seeds.initialisation):
         module = build()
-    module.corruption.prepare(x)
+    module.corruption.prepare(rows.x)
     if start:
-        linear_start(module, x)
+        linear_start(module, rows.x, rows.spectrum)
     head = module.likelihood
     if isinstance(head, LocationScale):
         module.set_jitter(jitter * float(head.log_value.exp().mean()))
-    set_box(module, x)
+    set_box(module, rows.x, known=rows.box)
     return module
 
 

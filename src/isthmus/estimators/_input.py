@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 import numpy as np
@@ -12,10 +13,34 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, validate_data
 
+from isthmus.data.arrays import ArraySource
+from isthmus.data.source import Source, in_memory, n_rows
 from isthmus.data.tables import Table, drop_advice, quoted
 from isthmus.errors import DataError
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
+Rows = NDArray[Any]
+# Scaled rows of more than this are not kept beside those that were given.
+LARGE = 1 << 29
+
+
+def given(estimator: BaseEstimator, X: Any, min_rows: int = 1) -> Floats | Source:
+    """What a fit is given: rows as one array where their scaled copy is small, else a source.
+
+    Raises:
+        ValueError, DataError: as :func:`rows`.
+    """
+    if not isinstance(X, Source):
+        data = rows(estimator, X, reset=True, min_rows=min_rows)
+        return ArraySource(data) if 4 * data.size > LARGE else data
+    count = n_rows(X)
+    if count < min_rows:
+        raise DataError(X.origin, f"must have at least {min_rows} rows; it has {count}")
+    n_features = math.prod(X.feature_shape)
+    if 4 * count * n_features > LARGE:
+        _remember(estimator, n_features, X.names)
+        return X
+    return rows(estimator, X, reset=True, min_rows=min_rows)
 
 
 def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) -> Floats:
@@ -36,6 +61,9 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
         DataError: a feature is missing in every row of the fit, a table has other columns than
             that of the fit, or a DataFrame has a column of text.
     """
+    if isinstance(X, Source):
+        flat = in_memory(X)
+        X = Table(flat.reshape(len(flat), -1), X.names, X.origin)
     X = as_array(X)
     _refuse_text(X)
     if isinstance(X, Table):
@@ -128,14 +156,18 @@ def _table(estimator: BaseEstimator, table: Table, reset: bool, min_rows: int) -
     if count < min_rows:
         raise DataError(table.origin, f"must have at least {min_rows} rows; it has {count}")
     if reset:
-        estimator.n_features_in_ = columns
-        if table.names is not None:
-            estimator.feature_names_in_ = np.asarray(table.names, dtype=object)
-        elif hasattr(estimator, "feature_names_in_"):
-            del estimator.feature_names_in_
+        _remember(estimator, columns, table.names)
     else:
         _compare(table, estimator.n_features_in_, getattr(estimator, "feature_names_in_", None))
     return cast(Floats, check_array(table.values, ensure_all_finite="allow-nan"))
+
+
+def _remember(estimator: BaseEstimator, n_features: int, names: tuple[str, ...] | None) -> None:
+    estimator.n_features_in_ = n_features
+    if names is not None:
+        estimator.feature_names_in_ = np.asarray(names, dtype=object)
+    elif hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_
 
 
 def _compare(table: Table, n_features: int, known: NDArray[Any] | None) -> None:

@@ -24,12 +24,14 @@ from isthmus.estimators._defaults import (
     Recipe,
     auto_jitter,
 )
-from isthmus.estimators._fitting import Progress, Selection
+from isthmus.estimators._fitting import Progress
+from isthmus.estimators._material import Selection
 from isthmus.nets.activations import ACTIVATIONS
 
 if TYPE_CHECKING:
     from isthmus.estimators._base import Estimator
 
+MOST_CATEGORIES = 1000
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 

@@ -16,7 +16,8 @@ from isthmus.engine.threads import suitable_threads
 from isthmus.errors import DivergedError
 from isthmus.estimators import _input, _parameters
 from isthmus.estimators._fitted import CODES_KEPT
-from isthmus.estimators._fitting import Selection, fit
+from isthmus.estimators._fitting import fit
+from isthmus.estimators._material import Material, Selection
 from isthmus.random import Seeds, fork
 
 if TYPE_CHECKING:
@@ -41,15 +42,14 @@ def one_pass(estimator: Estimator, X: Any) -> None:
         nothing = Plan(steps=0, batch_size=plan.batch_size, averaging=0)
         result = fit(
             estimator._build,
-            source,
+            Material.of(source, Selection().parts(source.n_rows, seeds.order)),
             nothing,
             seeds,
-            parts=Selection().parts(source.n_rows, seeds.order),
             unit=estimator.scaling_.unit.to(estimator._device),
             start=estimator.linear_start,
         )
         estimator._fingerprint = fingerprint(data)
-        estimator._keep(result, source)
+        estimator._keep(result, source.n_rows, source.x)
         estimator._partial_seed = seeds
     source = TensorBatches(*estimator._scaled(data, torch.float32)).to(estimator._device)
     training = _continue(estimator, source.n_rows)

@@ -26,6 +26,9 @@ PathLike = str | Path
 _NOT_OURS = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError)
 
 
+_ROWS = "fingerprint"
+
+
 def _foreign(folder: Path, error: Exception) -> RunError:
     said = " ".join(str(error).split())[:200]
     return RunError(
@@ -40,7 +43,7 @@ class Keeper:
 
     Args:
         store: opened.
-        key: what the fit was asked for, flat and as JSON holds it.
+        key: what the fit was asked for, flat and as JSON holds it, its rows apart.
         found: the state to go on from, or None.
 
     Raises:
@@ -56,15 +59,29 @@ class Keeper:
             return
         other = found.facts.get("key")
         other = other if isinstance(other, dict) else {}
+        self._rows = other.get(_ROWS)
         for name in [*key, *other]:
-            if key.get(name) != other.get(name):
-                given = "rows" if name == "fingerprint" else f"{name}={key.get(name)!r}"
-                was = "" if name == "fingerprint" else f": {other.get(name)!r}"
+            if name != _ROWS and key.get(name) != other.get(name):
                 raise RunError(
                     f"{store.folder}",
-                    f"is the checkpoint of another fit; its {name} differs{was}",
-                    f"Give what it was started with, or start anew with the {given} of now.",
+                    f"is the checkpoint of another fit; its {name} differs: {other.get(name)!r}",
+                    "Give what it was started with, or start anew with the "
+                    f"{name}={key.get(name)!r} of now.",
                 )
+
+    def confirm(self, fingerprint: str) -> None:
+        """Say which rows the fit is of, before the first note.
+
+        Raises:
+            RunError: the state to go on from is of other rows.
+        """
+        if self.found is not None and self._rows != fingerprint:
+            raise RunError(
+                f"{self.store.folder}",
+                "is the checkpoint of another fit; its fingerprint differs",
+                "Give what it was started with, or start anew with the rows of now.",
+            )
+        self.key = {**self.key, _ROWS: fingerprint}
 
     @property
     def seeds(self) -> Seeds | None:

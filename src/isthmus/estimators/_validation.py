@@ -10,6 +10,7 @@ from isthmus.core.autoencoder import Autoencoder
 from isthmus.core.trace import sum_features
 from isthmus.data.batches import TensorBatches
 from isthmus.engine.ensemble import Ensemble
+from isthmus.estimators._material import Start
 from isthmus.random import fork
 
 _CHUNK = 4096
@@ -95,7 +96,7 @@ class Validation:
 
 
 def pca_errors(
-    rows: list[Tensor], modules: list[Autoencoder], validation: Validation | None
+    starts: list[Start], modules: list[Autoencoder], validation: Validation | None
 ) -> tuple[Tensor, Tensor] | None:
     """Held-out squared errors of PCA on the same task, each part's by its own training rows.
 
@@ -108,10 +109,10 @@ def pca_errors(
     if validation is None:
         return None
     sizes, errors = [], []
-    for module, train, part in zip(modules, rows, validation.parts, strict=False):
-        n, n_features = len(train), train[0].numel()
+    for module, rows, part in zip(modules, starts, validation.parts, strict=False):
+        n, n_features = len(rows.x), rows.x[0].numel()
         every = min(n, n_features) <= pca.EXACT_SIZE
-        s = pca.spectrum(train, n_features if every else module.n_components)
+        s = rows.spectrum or pca.spectrum(rows.x, n_features if every else module.n_components)
         most = len(s.axes) if part.mask is None else max(_MOST_SIZES, module.n_components)
         with fork(validation.noise_seed):
             for x, *mask in part.batches(_CHUNK):

@@ -1,0 +1,108 @@
+"""What a fit is made of: rows to start from, batches to train on, rows to be judged by.
+
+Rows in memory are scaled once. Rows that are many, or that stay where they are, are surveyed in one
+pass (:mod:`isthmus.data.survey`) and scaled batch by batch: there, what the start needs beside the
+exact means and principal axes (the scale of a likelihood, links other than the identity) is taken
+from a sample of training rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from isthmus.core.pca import Spectrum
+from isthmus.data.batches import Batch, Batches, RawBatches, TensorBatches
+from isthmus.data.split import folds, hold_out
+from isthmus.engine.ensemble import EnsembleBatches
+
+# Indices of the rows one autoencoder is trained on, and of those it is judged by.
+Part = tuple[Tensor, Tensor | None]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """How the state to keep is chosen: ``n_folds`` ≥ 2, or ``n_held_out`` rows, or neither (0)."""
+
+    n_folds: int = 0
+    n_held_out: int = 0
+
+    def parts(self, n_rows: int, seed: int) -> list[Part]:
+        """(training rows, held-out rows) of each autoencoder; the last one is kept."""
+        everything = torch.arange(n_rows)
+        if self.n_folds > 1:
+            return [*folds(n_rows, self.n_folds, seed), (everything, None)]
+        if self.n_held_out > 0:
+            return [hold_out(n_rows, self.n_held_out, seed)]
+        return [(everything, None)]
+
+
+@dataclass(frozen=True)
+class Start:
+    """Rows that an autoencoder starts from.
+
+    Attributes:
+        x: (n, D) scaled training rows, all or a sample.
+        spectrum: of all of them where x is a sample.
+        box: their extremes, each (D,), where x is a sample.
+    """
+
+    x: Tensor
+    spectrum: Spectrum | None = None
+    box: tuple[Tensor, Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class Material:
+    """Of M autoencoders, the last of which is kept.
+
+    Attributes:
+        starts: what each of them starts from.
+        whole: all rows, or a sample: what a result that stays linear is made from.
+        batches: what they are trained on, as one ensemble if M > 1.
+        held_out: rows by which each is judged; the last of an ensemble has none.
+        places: positions of the held-out rows, part after part, in the rows of the fit.
+        n_rows: N of the fit.
+    """
+
+    starts: list[Start]
+    whole: Start
+    batches: Batches
+    held_out: list[TensorBatches]
+    places: Tensor
+    n_rows: int
+
+    @classmethod
+    def of(
+        cls,
+        rows: TensorBatches,
+        parts: list[Part],
+        raw: tuple[Tensor, Callable[[Tensor], Batch]] | None = None,
+    ) -> Material:
+        """Of scaled rows in memory.
+
+        Args:
+            rows: all of them.
+            parts: of :meth:`Selection.parts`.
+            raw: the rows as they were given, and what makes a batch of them: trained on in the
+                place of the scaled ones, which need not be kept then.
+        """
+        held_out = [part for _, part in parts if part is not None]
+        if len(parts) > 1:
+            trained = [rows.subset(train) for train, _ in parts[:-1]] + [rows]
+            batches: Batches = EnsembleBatches(rows, [train for train, _ in parts])
+        else:
+            train = parts[0][0]
+            trained = [rows if len(train) == rows.n_rows else rows.subset(train)]
+            batches = trained[0] if raw is None else RawBatches(*raw, train)
+        return cls(
+            starts=[Start(each.x) for each in trained],
+            whole=Start(rows.x),
+            batches=batches,
+            held_out=[rows.subset(part) for part in held_out],
+            places=torch.cat(held_out) if held_out else torch.arange(0),
+            n_rows=rows.n_rows,
+        )
