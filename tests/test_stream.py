@@ -16,6 +16,7 @@ from tests.sources import Pieces, random_lengths
 from isthmus import Autoencoder, VariationalAutoencoder
 from isthmus.data.batches import Batch, RawBatches, TensorBatches
 from isthmus.data.stream import StreamBatches
+from isthmus.data.tables import Table
 from isthmus.errors import DataError
 from isthmus.estimators import _input
 from isthmus.estimators._base import Estimator
@@ -193,3 +194,16 @@ def test_categories_are_counted_over_the_whole_stream() -> None:
     x[-1, 2] = 9
     model = Autoencoder(2, likelihood="categorical", max_epochs=1, random_state=0).fit(source_of(x))
     assert model.autoencoder_.likelihood.n_raw == 10
+
+
+@pytest.mark.parametrize("method", ["transform", "reconstruct", "score_samples", "jacobian_norm"])
+def test_methods_of_rows_take_sources_block_by_block(method: str) -> None:
+    x = table(holes=True)
+    names = tuple("abcdefg")
+    source = Pieces(x, random_lengths(len(x), 5), block=50, names=names)
+    model = VariationalAutoencoder(2, max_epochs=2, random_state=0).fit(source)
+    whole = getattr(model, method)(Table(x, names, "x"))
+    np.testing.assert_allclose(getattr(model, method)(source), whole, rtol=1e-12, atol=1e-12)
+    other = Pieces(x, (len(x),), names=tuple("abcdefz"))
+    with pytest.raises(DataError, match="lacks 'g'"):
+        getattr(model, method)(other)

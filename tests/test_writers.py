@@ -175,3 +175,30 @@ def test_names_and_values_must_fit(
     with pytest.raises(InvalidParameterError, match=sentence):
         write(tmp_path / "x.csv", values, names)
     assert files(tmp_path) == set()
+
+
+@pytest.mark.parametrize("ending", writers.ENDINGS)
+def test_blocks_are_written_as_the_whole_would_be(ending: str, tmp_path: Path) -> None:
+    whole, parts = tmp_path / f"whole{ending}", tmp_path / f"parts{ending}"
+    write(whole, X, ["a", "b", "c"])
+    count = writers.write_blocks(parts, (X[s : s + 7] for s in range(0, 20, 7)), ["a", "b", "c"])
+    assert count == len(X)
+    np.testing.assert_array_equal(read(parts).values, read(whole).values)
+    if ending != ".parquet":  # a row group a block
+        assert parts.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("ending", writers.ENDINGS)
+def test_a_block_that_fails_leaves_the_file_as_it_was(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"x{ending}"
+    write(path, X)
+    before = path.read_bytes()
+
+    def blocks() -> Iterator[np.ndarray]:
+        yield X[:3]
+        raise RuntimeError("half-way")
+
+    with pytest.raises(RuntimeError, match="half-way"):
+        writers.write_blocks(path, blocks())
+    assert path.read_bytes() == before
+    assert files(tmp_path) == {path.name}

@@ -1,4 +1,4 @@
-"""A matrix to a file, whole or not at all.
+"""A matrix to a file, whole or not at all, at once or block by block.
 
 The bytes go to a file of another name in the same folder, reach the disk, and take the place of the
 destination in one step (POSIX rename). Whatever goes wrong before, the destination is as it was and
@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -76,16 +77,47 @@ def write(
         InvalidParameterError: another ending, or names that do not fit the columns.
         RunError: the file cannot be written.
     """
+    write_blocks(path, [values], names)
+
+
+def write_blocks(
+    path: str | os.PathLike[str], blocks: Iterable[np.ndarray], names: Sequence[str] | None = None
+) -> int:
+    """Write rows as they come, so that they need never be in memory together.
+
+    Args:
+        path: ends in .npy, .csv or .parquet.
+        blocks: at least one, each (n, D), all of one type, float32 or float64.
+        names: as of :func:`write`.
+
+    Returns:
+        N, the number of rows written.
+
+    Raises:
+        InvalidParameterError: another ending, or names that do not fit the columns.
+        RunError: the file cannot be written; it is as it was then, also where a block fails.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_blocks(folder + "/x.npy", (np.full((2, 3), float(i)) for i in range(4)))
+    8
+    """
     check_destination(path, force=True)
-    if values.ndim != 2:
-        raise InvalidParameterError(f"values of shape {values.shape}", "must be 2-D")
-    columns = [stand_in(j) for j in range(values.shape[1])] if names is None else list(names)
-    if len(columns) != values.shape[1] or len(set(columns)) != len(columns):
+    every = iter(blocks)
+    first = next(every)
+    if first.ndim != 2:
+        raise InvalidParameterError(f"values of shape {first.shape}", "must be 2-D")
+    columns = [stand_in(j) for j in range(first.shape[1])] if names is None else list(names)
+    if len(columns) != first.shape[1] or len(set(columns)) != len(columns):
         raise InvalidParameterError(
-            f"names={columns!r}", f"must be {values.shape[1]} different names, one a column"
+            f"names={columns!r}", f"must be {first.shape[1]} different names, one a column"
         )
-    with replacing(path) as file:
-        _WRITERS[Path(path).suffix.lower()](file, values, columns)
+    count = 0
+    with replacing(path) as file, _WRITERS[Path(path).suffix.lower()](file, first, columns) as add:
+        for block in chain([first], every):
+            add(block)
+            count += len(block)
+    return count
 
 
 @contextmanager
@@ -120,28 +152,52 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         raise
 
 
-def _write_npy(file: IO[bytes], values: np.ndarray, names: list[str]) -> None:
-    # Not np.save: where the disk is full it raises an error that does not say so.
-    values = np.ascontiguousarray(values)
-    npy.write_array_header_1_0(file, npy.header_data_from_array_1_0(values))
-    file.write(values.data)
+Add = Callable[[np.ndarray], object]
 
 
-def _write_csv(file: IO[bytes], values: np.ndarray, names: list[str]) -> None:
-    csv.write_csv(_table(values, names), file)
+@contextmanager
+def _npy(file: IO[bytes], first: np.ndarray, names: list[str]) -> Iterator[Add]:
+    # Not np.save: where the disk is full it raises an error that does not say so. NumPy leaves
+    # room in the header for a longer shape, so that it can be written again.
+    count = 0
+
+    def header() -> None:
+        facts = npy.header_data_from_array_1_0(first)
+        facts |= {"shape": (count, *first.shape[1:]), "fortran_order": False}
+        npy.write_array_header_1_0(file, facts)
+
+    def add(values: np.ndarray) -> None:
+        nonlocal count
+        count += len(values)
+        file.write(np.ascontiguousarray(values, first.dtype).data)
+
+    header()
+    begins = file.tell()
+    yield add
+    file.seek(0)
+    header()
+    assert file.tell() == begins  # noqa: S101  (NumPy's promise)
 
 
-def _write_parquet(file: IO[bytes], values: np.ndarray, names: list[str]) -> None:
-    parquet.write_table(_table(values, names), file)
+@contextmanager
+def _csv(file: IO[bytes], first: np.ndarray, names: list[str]) -> Iterator[Add]:
+    with csv.CSVWriter(file, _table(first[:0], names).schema) as writer:
+        yield lambda values: writer.write_table(_table(values, names))
+
+
+@contextmanager
+def _parquet(file: IO[bytes], first: np.ndarray, names: list[str]) -> Iterator[Add]:
+    with parquet.ParquetWriter(file, _table(first[:0], names).schema) as writer:
+        yield lambda values: writer.write_table(_table(values, names))
 
 
 def _table(values: np.ndarray, names: list[str]) -> pa.Table:
     return pa.Table.from_arrays([pa.array(column) for column in values.T], names=names)
 
 
-_WRITERS: dict[str, Callable[[IO[bytes], np.ndarray, list[str]], None]] = {
-    ".csv": _write_csv,
-    ".npy": _write_npy,
-    ".parquet": _write_parquet,
+_WRITERS: dict[str, Callable[[IO[bytes], np.ndarray, list[str]], AbstractContextManager[Add]]] = {
+    ".csv": _csv,
+    ".npy": _npy,
+    ".parquet": _parquet,
 }
 ENDINGS = tuple(_WRITERS)

@@ -66,6 +66,7 @@ class Fitted(TransformerMixin):
     # rows and codes of the machine that saved the model
     _probed: tuple[Tensor, Tensor] | None = None
 
+    @_input.by_blocks
     def transform(self, X: Any) -> Array:
         """Codes E[z|x], (N, K), in the floating type of X; deterministic, row by row.
 
@@ -87,11 +88,13 @@ class Fitted(TransformerMixin):
         parts = [self._decode(module, z) for z in torch.split(torch.from_numpy(codes), _CHUNK)]
         return torch.cat(parts).numpy().astype(codes.dtype)
 
+    @_input.by_blocks
     def reconstruct(self, X: Any) -> Array:
         """E[x|z] at z = E[z|x], (N, D), in the units of the data; missing entries are imputed."""
         data, module = self._ready(X)
         return self._map(data, lambda x, _: self._decode(module, module.encode(x).mean))
 
+    @_input.by_blocks
     def score_samples(self, X: Any) -> Array:
         """Evidence bound of each row, (N,), nats in the units of the data, higher is better.
 
@@ -193,6 +196,7 @@ class Fitted(TransformerMixin):
             noisy[~mask] = torch.nan
         return noisy.numpy().astype(data.dtype)
 
+    @_input.by_blocks
     def jacobian_norm(self, X: Any) -> Array:
         """‖∂E[z|x]/∂x‖_F of each row, (N,), units of code per unit of the scaled data; exact."""
         data, module = self._ready(X)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -11,10 +13,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from isthmus.data.arrays import ArraySource
-from isthmus.data.source import Source, in_memory, n_rows
+from isthmus.data.source import Source, blocks, in_memory, n_rows
 from isthmus.data.tables import Table, drop_advice, quoted
 from isthmus.errors import DataError
 
@@ -92,6 +94,25 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
                 f"column {name} of X", "has no value in any row", "Drop it, or fill it."
             )
     return data
+
+
+def by_blocks(method: Callable[..., NDArray[Any]]) -> Callable[..., NDArray[Any]]:
+    """Let a method of rows, one result a row, take a source: block by block, in its order."""
+
+    @functools.wraps(method)
+    def taken(self: BaseEstimator, X: Any) -> NDArray[Any]:
+        if not isinstance(X, Source):
+            return method(self, X)
+        check_is_fitted(self)
+        return np.concatenate([method(self, table) for table in tables(X)])
+
+    return taken
+
+
+def tables(source: Source) -> Iterator[Table]:
+    """The rows of a source in order, flat, in tables that know their names."""
+    for block in blocks(source):
+        yield Table(block.reshape(len(block), -1), source.names, source.origin)
 
 
 def as_array(X: Any) -> Any:
