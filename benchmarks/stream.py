@@ -1,0 +1,175 @@
+"""A Parquet folder larger than memory should be: peak memory, and rows a second beside memory.
+
+    python -m benchmarks.stream [--gigabytes 4] [--folder FOLDER] [--runs 2]
+
+Makes the folder (files of 250 MB, 64 columns of float32: waves of 8 hidden variables plus noise)
+unless it is there, and deletes it again unless it was named. Every run is a process of its own,
+alternated: one pass over the whole folder as a stream, and as many steps of the same model on a
+fortieth of the rows loaded into memory. Rows a second are those of the training itself, validation
+included, between the first round and the last; the peak is the process's largest resident set, the
+interpreter and torch included (about 0.35 GB).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from benchmarks import _common
+
+FEATURES, HIDDEN = 64, 8
+ROWS_A_FILE, ROWS_A_GROUP = 1_000_000, 100_000
+MODEL = {"n_components": 8, "random_state": 0}
+
+
+def make(folder: Path, gigabytes: float) -> None:
+    """Write files until the folder holds that much; the same bytes every time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = np.random.default_rng(0).normal(size=(HIDDEN, FEATURES)).astype(np.float32)
+    names = [f"f{j}" for j in range(FEATURES)]
+    size = 0
+    for i in range(10_000):
+        path = folder / f"part-{i:04}.parquet"
+        if not path.exists():
+            generator = np.random.default_rng([1, i])
+            z = generator.standard_normal((ROWS_A_FILE, HIDDEN), np.float32)
+            x = np.sin(z @ weights)
+            x += 0.1 * generator.standard_normal(x.shape, np.float32)
+            table = pa.Table.from_arrays([pa.array(column) for column in x.T], names)
+            part = path.with_suffix(".part")
+            parquet.write_table(table, part, row_group_size=ROWS_A_GROUP, use_dictionary=False)
+            part.rename(path)
+        size += path.stat().st_size
+        if size >= gigabytes * 1e9:
+            break
+
+
+def fit(folder: Path, how: str) -> dict[str, float]:
+    """In this process: fit, and say what it took."""
+    from isthmus import Autoencoder, open_data
+    from isthmus.data.source import n_rows
+
+    began = time.perf_counter()
+    source = open_data(folder)
+    n = n_rows(source)
+    if how == "stream":
+        model = Autoencoder(max_epochs=1, early_stopping=True, patience=None, **MODEL).fit(source)
+    else:
+        files = sorted(folder.glob("*.parquet"))
+        part = [parquet.read_table(f) for f in files[: max(1, len(files) // 40)]]
+        rows = pa.concat_tables(part)
+        x = np.stack([column.to_numpy() for column in rows.columns], axis=1)
+        del part, rows
+        epochs = math.ceil(n / len(x))
+        model = Autoencoder(max_epochs=epochs, early_stopping=True, patience=None, **MODEL).fit(x)
+    first, last = model.history_[1], model.history_[-1]
+    batch = model._plan(n)[0].batch_size
+    return {
+        "rows": float(n if how == "stream" else len(x)),
+        "seconds": time.perf_counter() - began,
+        "rows_a_second": (last["step"] - first["step"])
+        * batch
+        / (last["seconds"] - first["seconds"]),
+        "squared_error": model.squared_error_,
+        "pca_squared_error": model.pca_squared_error_,
+        "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
+    }
+
+
+def transform(folder: Path, how: str) -> dict[str, float]:
+    """The command line's: a short fit, then codes of all rows, written as they come."""
+    del how
+    from isthmus.cli.main import main as isthmus
+
+    with tempfile.TemporaryDirectory() as scratch:
+        run, out = f"{scratch}/run", f"{scratch}/codes.npy"
+        part = next(iter(sorted(folder.glob("*.parquet"))))
+        words = ["fit", str(part), "--out", run, "--n-components", "8", "--max-epochs", "1"]
+        assert isthmus([*words, "--quiet"]) == 0
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        began = time.perf_counter()
+        assert isthmus(["transform", run, str(folder), "--out", out, "--quiet"]) == 0
+        seconds = time.perf_counter() - began
+        n = len(np.load(out, mmap_mode="r"))
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "rows": float(n),
+        "seconds": seconds,
+        "rows_a_second": n / seconds,
+        "peak_gb": after * 1024 / 1e9,
+        "peak_gb_before": before * 1024 / 1e9,
+    }
+
+
+ARMS = {"stream": fit, "memory": fit, "transform": transform}
+
+
+def apart(folder: Path, how: str) -> dict[str, float]:
+    """The same in a process of its own."""
+    words = [sys.executable, "-m", "benchmarks.stream", "--folder", str(folder), "--arm", how]
+    said = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    found: dict[str, float] = json.loads(said.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    """Print and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--gigabytes", type=float, default=4.0)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--runs", type=int, default=2)
+    parser.add_argument("--arm", choices=sorted(ARMS))
+    options = parser.parse_args()
+    if options.arm:
+        print(json.dumps(ARMS[options.arm](options.folder, options.arm)))
+        return
+    folder = options.folder or Path(tempfile.mkdtemp()) / "rows"
+    try:
+        make(folder, options.gigabytes)
+        size = sum(f.stat().st_size for f in folder.glob("*.parquet"))
+        rows = []
+        for i in range(options.runs):
+            for how in ARMS:
+                found = {"what": how, "run": i, **apart(folder, how)}
+                rows.append(found)
+                print(
+                    f"{how:10} {found['rows']:12,.0f} rows  {found['seconds']:7.1f} s  "
+                    f"{found['rows_a_second']:10,.0f} rows/s  peak {found['peak_gb']:.2f} GB",
+                    flush=True,
+                )
+    finally:
+        if options.folder is None:
+            shutil.rmtree(folder.parent)
+
+    def middle(what: str, name: str) -> float:
+        return statistics.median(row[name] for row in rows if row["what"] == what)
+
+    share = middle("stream", "rows_a_second") / middle("memory", "rows_a_second")
+    summary = {
+        "gigabytes_on_disk": size / 1e9,
+        "share_of_memory_speed": share,
+        "peak_gb": max(row["peak_gb"] for row in rows if row["what"] == "stream"),
+        "transform_peak_gb": max(row["peak_gb"] for row in rows if row["what"] == "transform"),
+    }
+    print(
+        f"{size / 1e9:.2f} GB on disk: {share:.2f} of the speed in memory, "
+        f"peak {summary['peak_gb']:.2f} GB (transform {summary['transform_peak_gb']:.2f})"
+    )
+    _common.write("stream", rows, summary)
+
+
+if __name__ == "__main__":
+    main()
