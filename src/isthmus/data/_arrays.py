@@ -120,9 +120,7 @@ def choose(shapes: dict[str, tuple[int, ...]], origin: str, *, deep: bool = Fals
             return name
     if {"data", "indices", "indptr"} <= set(shapes):
         raise DataError(f"{origin}", "must hold a dense array, not a sparse one", "Use .toarray().")
-    flat = [
-        name for name, shape in shapes.items() if len(shape) == 2 or (deep and len(shape) > 2)
-    ]
+    flat = [name for name, shape in shapes.items() if len(shape) == 2 or (deep and len(shape) > 2)]
     if len(flat) == 1:
         return flat[0]
     found = ", ".join(f"{name!r} {shape}" for name, shape in list(shapes.items())[:10])
@@ -157,9 +155,7 @@ def refuse_type(dtype: np.dtype[Any], origin: str) -> None:
 
 def float_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """float32 where that holds every value exactly, else float64."""
-    return np.dtype(
-        np.float32 if np.result_type(dtype, np.float32) == np.float32 else np.float64
-    )
+    return np.dtype(np.float32 if np.result_type(dtype, np.float32) == np.float32 else np.float64)
 
 
 def _array(file: IO[bytes], size: int, origin: str) -> np.ndarray:

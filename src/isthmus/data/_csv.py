@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as pacsv
 
-from isthmus.data._columns import is_numeric, matrix, refuse_others
+from isthmus.data._columns import matrix, refuse_others
 from isthmus.data._sniff import Layout, is_number, layout_of
 from isthmus.data.tables import (
     MISSING_TOKENS,
@@ -95,9 +95,7 @@ def unparsed(
     )
 
 
-def options(
-    layout: Layout, keep: list[int], types: Any = None, stop: Any = None
-) -> dict[str, Any]:
+def options(layout: Layout, keep: list[int], types: Any = None, stop: Any = None) -> dict[str, Any]:
     """Arguments for pyarrow: several threads, or one where ``stop`` sees rows of another length.
 
     Threads get nothing of Python's: one that lets go of ``stop`` while the interpreter ends would
@@ -110,9 +108,7 @@ def options(
             skip_rows=layout.skip,
             column_names=[str(j) for j in range(layout.n_columns)],
         ),
-        "parse_options": pacsv.ParseOptions(
-            delimiter=layout.separator, invalid_row_handler=stop
-        ),
+        "parse_options": pacsv.ParseOptions(delimiter=layout.separator, invalid_row_handler=stop),
         "convert_options": pacsv.ConvertOptions(
             null_values=[blank + token for token in MISSING_TOKENS for blank in ("", " ")],
             strings_can_be_null=True,
@@ -243,7 +239,6 @@ class RowNumbers:
         if self.counts and self.start is not None:
             raise DataError(
                 f"the first column of {origin}",
-                "must be a feature; it has no name, and counts the rows from"
-                f" {self.start}",
+                f"must be a feature; it has no name, and counts the rows from {self.start}",
                 f"{drop_advice([self.name])} Or give it a name, if it is meant.",
             )

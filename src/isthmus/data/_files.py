@@ -87,7 +87,9 @@ def not_a_file(name: str, path: Path) -> DataError:
     """Nothing is there, or no ordinary file."""
     if path.exists():
         return DataError(name, "must be an ordinary file", "Save the data to a file first.")
-    return DataError(name, "does not exist", "It is a link to nothing." if path.is_symlink() else "")
+    return DataError(
+        name, "does not exist", "It is a link to nothing." if path.is_symlink() else ""
+    )
 
 
 @contextmanager
@@ -119,7 +121,7 @@ def data_files(name: str) -> list[Path]:
         DataError: there is none, they are of different kinds, or a folder cannot be listed.
     """
     if is_pattern(name):
-        found = [Path(match) for match in glob.glob(name, recursive=True)]
+        found = [Path(p) for p in glob.glob(name, recursive=True)]  # noqa: PTH207 (absolute too)
         if not found:
             raise DataError(name, "matches no file", "Check the folder and the ending.")
         inside = [f for p in found for f in (walk(p, name) if p.is_dir() else [p])]

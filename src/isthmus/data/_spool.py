@@ -1,4 +1,4 @@
-"""A temporary folder for rows that are costly to read twice; gone with its last user, or at exit."""
+"""A temporary folder for rows that are costly to read twice; gone with its last user."""
 
 from __future__ import annotations
 
@@ -30,17 +30,18 @@ class Spool:
         self._end = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
     @contextmanager
-    def writing(self) -> Iterator[Path]:
-        """The folder to write to; whatever goes wrong meanwhile, nothing of it is left.
+    def writing(self, name: str) -> Iterator[Path]:
+        """A file to write in the folder; where that goes wrong, it is not left there.
 
         Raises:
             DataError: the disk is full, or may not be written.
         """
+        path = self.folder / name
         try:
             with self._disk(self.folder):
-                yield self.folder
+                yield path
         except BaseException:
-            self._end()
+            path.unlink(missing_ok=True)
             raise
 
     @contextmanager

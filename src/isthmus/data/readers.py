@@ -144,6 +144,11 @@ def _not_a_file(path: Path, origin: str) -> DataError:
         return _is_folder(path, origin)
     if path.exists():
         return DataError(f"{origin}", "must be an ordinary file", "Save the data to a file first.")
+    return absent(path, origin)
+
+
+def absent(path: Path, origin: str) -> DataError:
+    """Nothing is there: what is near by that name."""
     folder = path.parent
     if not folder.is_dir():
         return DataError(f"{origin}", f"does not exist, nor does its folder {str(folder)!r}")
