@@ -16,6 +16,7 @@ import pyarrow as pa
 from isthmus.data._shards import Memory, Shard, block_rows, stretches
 from isthmus.data.arrays import Arrays
 from isthmus.data.images import decoded
+from isthmus.data.tables import refuse_duplicates
 from isthmus.errors import DataError
 
 
@@ -30,6 +31,8 @@ def arrow_of_frame(data: Any, name: str) -> pa.Table:
     Raises:
         DataError: a column mixes kinds.
     """
+    if hasattr(data, "columns"):
+        refuse_duplicates([str(column) for column in data.columns], name)
     try:
         if "pandas" in packages_of(data):
             frame = data.set_axis([str(column) for column in data.columns], axis=1)
