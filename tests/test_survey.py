@@ -9,7 +9,6 @@ import pytest
 from tests.sources import Pieces, random_lengths
 
 from isthmus.data import survey as module
-from isthmus.data.arrays import ArraySource
 from isthmus.data.survey import positions, survey
 from isthmus.data.tables import fingerprint
 from isthmus.errors import DataError
@@ -55,7 +54,9 @@ def test_figures_are_those_of_the_whole_array(kind: str, n_held_out: int) -> Non
 
 def test_pieces_and_blocks_do_not_matter() -> None:
     x = rows("holes")
-    one, other = (survey(s, 20, seed=5) for s in (ArraySource(x), Pieces(x, (0, 1, N - 1), 100)))
+    one, other = (
+        survey(s, 20, seed=5) for s in (Pieces(x, (N,), N), Pieces(x, (0, 1, N - 1), 100))
+    )
     np.testing.assert_allclose(one.mean, other.mean, rtol=1e-13)
     np.testing.assert_array_equal(one.held_out_rows, other.held_out_rows)
     assert one.fingerprint == other.fingerprint
@@ -85,7 +86,7 @@ def test_what_is_refused(x: np.ndarray, said: str) -> None:
 def test_large_finite_values_are_not_taken_for_infinite_ones() -> None:
     x = np.full((4, 2), 1e308)
     x[0] = -1e308
-    assert survey(ArraySource(x)).n_train == 4
+    assert survey(Pieces(x, (4,))).n_train == 4
 
 
 def test_a_source_that_gives_other_rows_than_it_promised() -> None:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from isthmus._version import __version__
 
 if TYPE_CHECKING:
+    from isthmus.data.describe import describe
+    from isthmus.data.opening import open_data
     from isthmus.errors import (
         CombinationError,
         DataError,
@@ -44,10 +46,12 @@ __all__ = [
     "ContractiveAutoencoder",
     "DataError",
     "DenoisingAutoencoder",
+    "describe",
     "DivergedError",
     "InvalidParameterError",
     "IsthmusError",
     "load",
+    "open_data",
     "OutlierDetector",
     "RunError",
     "VariationalAutoencoder",
@@ -61,10 +65,12 @@ _HOME = {
     "ContractiveAutoencoder": "isthmus.estimators",
     "DataError": "isthmus.errors",
     "DenoisingAutoencoder": "isthmus.estimators",
+    "describe": "isthmus.data.describe",
     "DivergedError": "isthmus.errors",
     "InvalidParameterError": "isthmus.errors",
     "IsthmusError": "isthmus.errors",
     "load": "isthmus.estimators",
+    "open_data": "isthmus.data.opening",
     "OutlierDetector": "isthmus.estimators.outliers",
     "RunError": "isthmus.errors",
     "VariationalAutoencoder": "isthmus.estimators",

@@ -13,12 +13,15 @@ import struct
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy
 
+from isthmus.data._files import damaged
 from isthmus.data.tables import quoted
 from isthmus.errors import DataError
 
@@ -56,7 +59,7 @@ def read_npy(path: Path, origin: str) -> np.ndarray:
         DataError: not such a file, truncated, of objects or text, or not 2-D.
     """
     with path.open("rb") as file:
-        _refuse_pickle_or_zip(file.read(4), origin)
+        refuse_pickle_or_zip(file.read(4), origin)
         file.seek(0)
         return _array(file, path.stat().st_size, origin)
 
@@ -67,49 +70,74 @@ def read_npz(path: Path, origin: str) -> np.ndarray:
     Raises:
         DataError: not such a file, damaged, or no array or more than one qualifies.
     """
+    with opened_npz(path, origin) as (archive, members):
+        chosen = choose(shapes_of(archive, members, origin), origin)
+        with archive.open(members[chosen]) as file:
+            return _array(file, members[chosen].file_size, f"array {chosen!r} of {origin}")
+
+
+@contextmanager
+def opened_npz(
+    path: Path, origin: str
+) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
+    """The archive and its arrays by name; what goes wrong inside is told as its damage."""
     try:
         with zipfile.ZipFile(path) as archive:
-            members = {
-                info.filename.removesuffix(".npy"): info
-                for info in archive.infolist()
-                if info.filename.endswith(".npy")
-            }
-            shapes = {}
-            for name, info in members.items():
-                with archive.open(info) as file:
-                    shapes[name] = _header(file, f"array {name!r} of {origin}")[0]
-            chosen = _choose(shapes, origin)
-            with archive.open(members[chosen]) as file:
-                return _array(file, members[chosen].file_size, f"array {chosen!r} of {origin}")
+            infos = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+            yield archive, {info.filename.removesuffix(".npy"): info for info in infos}
     except DataError:
         raise
     except _ZIP_ERRORS as error:
-        raise _damaged(origin, ".npz", error) from error
+        raise damaged(origin, ".npz", error) from error
     except RuntimeError as error:  # an encrypted member
         raise DataError(f"{origin}", f"cannot be read ({error})", "Save it without.") from error
 
 
-def _choose(shapes: dict[str, tuple[int, ...]], origin: str) -> str:
+def shapes_of(
+    archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], origin: str
+) -> dict[str, tuple[int, ...]]:
+    """Shape of every array, from its header alone."""
+    shapes = {}
+    for name, info in members.items():
+        with archive.open(info) as file:
+            shapes[name] = read_header(file, f"array {name!r} of {origin}").shape
+    return shapes
+
+
+def choose(shapes: dict[str, tuple[int, ...]], origin: str, *, deep: bool = False) -> str:
+    """The array to take of several: X, x or x_train, else the only one that is 2-D.
+
+    Args:
+        shapes: of all arrays, by name.
+        origin: where they are.
+        deep: whether arrays of more than two axes count as well.
+
+    Raises:
+        DataError: none or more than one qualifies.
+    """
     for name in PREFERRED:
         if name in shapes:
             return name
     if {"data", "indices", "indptr"} <= set(shapes):
         raise DataError(f"{origin}", "must hold a dense array, not a sparse one", "Use .toarray().")
-    flat = [name for name, shape in shapes.items() if len(shape) == 2]
+    flat = [name for name, shape in shapes.items() if len(shape) == 2 or (deep and len(shape) > 2)]
     if len(flat) == 1:
         return flat[0]
     found = ", ".join(f"{name!r} {shape}" for name, shape in list(shapes.items())[:10])
     raise DataError(
         f"{origin}",
-        f"must hold an array named {quoted(PREFERRED)}, or only one that is 2-D;"
+        f"must hold an array named {quoted(PREFERRED)}, or only one that is 2-D{' or more' * deep};"
         f" it holds {found or 'no array'}",
         "Save the rows under the name X.",
     )
 
 
-def _array(file: IO[bytes], size: int, origin: str) -> np.ndarray:
-    """The array at the start of ``file``, which is ``size`` bytes long."""
-    shape, dtype, header = _header(file, origin)
+def refuse_type(dtype: np.dtype[Any], origin: str) -> None:
+    """Only real numbers pass.
+
+    Raises:
+        DataError: objects, text, complex numbers, dates, records.
+    """
     if dtype.hasobject:
         raise DataError(
             f"{origin}",
@@ -123,42 +151,74 @@ def _array(file: IO[bytes], size: int, origin: str) -> np.ndarray:
             f"must hold real numbers; its type is {dtype}",
             _REAL.get(dtype.kind, "Save it again as one plain array of numbers."),
         )
-    if len(shape) != 2:
-        raise DataError(
-            f"{origin}", f"must be 2-D, (samples, features); its shape is {shape}", _reshape(shape)
-        )
-    declared = math.prod(shape) * dtype.itemsize
-    if declared > size - header:
+
+
+def float_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """float32 where that holds every value exactly, else float64."""
+    return np.dtype(np.float32 if np.result_type(dtype, np.float32) == np.float32 else np.float64)
+
+
+def _array(file: IO[bytes], size: int, origin: str) -> np.ndarray:
+    """The 2-D array at the start of ``file``, which is ``size`` bytes long."""
+    header = checked_header(file, size, origin)
+    if len(header.shape) != 2:
         raise DataError(
             f"{origin}",
-            f"must hold the {declared} bytes that its shape {shape} declares;"
-            f" it holds {max(0, size - header)}",
-            "The file is cut short or damaged: copy or make it again.",
+            f"must be 2-D, (samples, features); its shape is {header.shape}",
+            reshape(header.shape),
         )
     file.seek(0)
     array = npy.read_array(file, allow_pickle=False, max_header_size=MAX_HEADER)
-    target = np.float32 if np.result_type(dtype, np.float32) == np.float32 else np.float64
-    return np.ascontiguousarray(array, dtype=target)
+    return np.ascontiguousarray(array, dtype=float_type(header.dtype))
 
 
-def _header(file: IO[bytes], origin: str) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-    """Shape, type and length in bytes of the header."""
+class Header(NamedTuple):
+    """What a header says, and its own length in bytes."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype[Any]
+    length: int
+
+
+def checked_header(file: IO[bytes], size: int, origin: str) -> Header:
+    """The header of an array of real numbers that is all there, in ``size`` bytes.
+
+    Raises:
+        DataError: another type, or cut short.
+    """
+    header = read_header(file, origin)
+    refuse_type(header.dtype, origin)
+    declared = math.prod(header.shape) * header.dtype.itemsize
+    if declared > size - header.length:
+        raise DataError(
+            f"{origin}",
+            f"must hold the {declared} bytes that its shape {header.shape} declares;"
+            f" it holds {max(0, size - header.length)}",
+            "The file is cut short or damaged: copy or make it again.",
+        )
+    return header
+
+
+def read_header(file: IO[bytes], origin: str) -> Header:
+    """Whatever the header says."""
     try:
         version = npy.read_magic(file)
         if version not in {(1, 0), (2, 0), (3, 0)}:
             raise ValueError(f"unknown version {version} of the format")
         if version == (1, 0):
-            shape, _, dtype = npy.read_array_header_1_0(file, max_header_size=MAX_HEADER)
+            shape, order, dtype = npy.read_array_header_1_0(file, max_header_size=MAX_HEADER)
         else:  # versions 2 and 3 differ from 1 in the header's length, and in its encoding
-            shape, _, dtype = npy.read_array_header_2_0(file, max_header_size=MAX_HEADER)
+            shape, order, dtype = npy.read_array_header_2_0(file, max_header_size=MAX_HEADER)
         if min(shape, default=0) < 0:
             raise ValueError(f"a shape of {shape}")
     except _HEADER_ERRORS as error:
-        raise _damaged(origin, ".npy", error) from error
-    return shape, dtype, file.tell()
+        raise damaged(origin, ".npy", error) from error
+    return Header(shape, order, dtype, file.tell())
 
 
-def _reshape(shape: tuple[int, ...]) -> str:
+def reshape(shape: tuple[int, ...]) -> str:
+    """The remedy for an array that is not 2-D."""
     if len(shape) > 2:
         return f"Reshape it to ({shape[0]}, {math.prod(shape[1:])}): X.reshape(len(X), -1)."
     if len(shape) == 1:
@@ -166,7 +226,8 @@ def _reshape(shape: tuple[int, ...]) -> str:
     return "One number is not a table."
 
 
-def _refuse_pickle_or_zip(start: bytes, origin: str) -> None:
+def refuse_pickle_or_zip(start: bytes, origin: str) -> None:
+    """A .npy file by name that is another thing by its first bytes."""
     if start[:1] == b"\x80":
         raise DataError(
             f"{origin}",
@@ -175,12 +236,3 @@ def _refuse_pickle_or_zip(start: bytes, origin: str) -> None:
         )
     if start == b"PK\x03\x04":
         raise DataError(f"{origin}", "holds a .npz archive", "Rename it to end in .npz.")
-
-
-def _damaged(origin: str, kind: str, error: Exception) -> DataError:
-    reason = str(error).splitlines()[0] if str(error) else "it ends early"
-    return DataError(
-        f"{origin}",
-        f"cannot be read as {kind} ({reason})",
-        "The file is cut short, damaged or of another kind: copy or make it again.",
-    )

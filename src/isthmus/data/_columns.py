@@ -52,7 +52,7 @@ def refuse_others(names: Sequence[str], columns: Sequence[Any], origin: str) -> 
 def matrix(columns: Sequence[Any]) -> np.ndarray:
     """Numeric Arrow columns, each (N,), as one array (N, D); null becomes NaN."""
     n = len(columns[0]) if columns else 0
-    dtype = np.result_type(np.float32, *(_numpy_type(column) for column in columns))
+    dtype = np.result_type(np.float32, *(numpy_type(column.type) for column in columns))
     values = np.empty((n, len(columns)), dtype)
     kind = pa.from_numpy_dtype(dtype)
     for j, column in enumerate(columns):
@@ -60,12 +60,13 @@ def matrix(columns: Sequence[Any]) -> np.ndarray:
     return values
 
 
-def _numpy_type(column: Any) -> np.dtype[Any]:
-    if pa.types.is_null(column.type):
+def numpy_type(kind: Any) -> np.dtype[Any]:
+    """NumPy's type for a numeric column of this Arrow type without missing entries."""
+    if pa.types.is_null(kind):
         return np.dtype(np.float32)
-    if pa.types.is_decimal(column.type):
+    if pa.types.is_decimal(kind):
         return np.dtype(np.float64)
-    dtype: np.dtype[Any] = np.dtype(column.type.to_pandas_dtype())
+    dtype: np.dtype[Any] = np.dtype(kind.to_pandas_dtype())
     return dtype
 
 
@@ -73,7 +74,7 @@ def _example(column: Any) -> str:
     values = column.drop_null()
     if pa.types.is_dictionary(column.type):
         values = values.cast(column.type.value_type)
-    kind = "text" if _is_text(values.type) else str(values.type)
+    kind = "text" if is_text(values.type) else str(values.type)
     if not len(values):
         return f"{kind}, no value"
     try:
@@ -86,7 +87,8 @@ def _example(column: Any) -> str:
     return f"{kind}, such as {shown if len(shown) <= 40 else shown[:37] + '...'}"
 
 
-def _is_text(kind: Any) -> bool:
+def is_text(kind: Any) -> bool:
+    """Whether a column of this Arrow type is made of words, or of bytes."""
     types = pa.types
     return bool(
         types.is_string(kind)

@@ -1,42 +1,210 @@
-"""Rows of one array in memory as a source."""
+"""Rows of numbers as arrays: in memory, in files, sparse, or made one by one.
+
+What the axes after the first mean is told from their number, unless ``layout`` says it:
+
+- (N, D): a table without names;
+- (N, A, B): grey images (1, A, B) where the entries are bytes or A = B, else series (C, T);
+- (N, A, B, C): images with their channels last where C is 1, 3 or 4 and A is not; else (C, H, W).
+
+Bytes stay bytes; other numbers become float32 where that holds every value, else float64.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
+from isthmus.data._arrays import float_type, refuse_type, reshape
+from isthmus.data._files import changed
+from isthmus.data._shards import stretches
 from isthmus.data.source import BLOCK_BYTES
+from isthmus.data.tables import quoted
+from isthmus.errors import DataError, InvalidParameterError
+
+LAYOUTS: dict[str, tuple[int, ...]] = {
+    "ND": (0, 1),
+    "NHW": (0, 1, 2),
+    "NCT": (0, 1, 2),
+    "NTC": (0, 2, 1),
+    "NCHW": (0, 1, 2, 3),
+    "NHWC": (0, 3, 1, 2),
+}
+"""For every layout, the axes in the order (N, C, H, W) or (N, C, T); NHW gets one channel."""
+_CHANNELS = (1, 3, 4)
 
 
-class ArraySource:
-    """The rows of an array (N, *F) of uint8, float32 or float64, which is not copied.
+class Rows(Protocol):
+    """What is sliced along its first axis.
 
-    >>> source = ArraySource(np.zeros((5, 3)))
-    >>> source.lengths, source.feature_shape
-    ((5,), (3,))
+    Attributes:
+        name: by which errors speak of it.
+        shape: (N, ...).
+        dtype: as it is kept.
+        chunk: rows that are stored together, and had better be read together.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    chunk: int
+
+    def part(self, start: int, stop: int) -> np.ndarray:
+        """Rows from ``start`` to before ``stop``."""
+
+
+class InMemory:
+    """An array."""
+
+    chunk = 1
+
+    def __init__(self, values: np.ndarray, name: str) -> None:
+        self.name = name
+        self.shape: tuple[int, ...] = values.shape
+        self.dtype = values.dtype
+        self._values = values
+
+    def part(self, start: int, stop: int) -> np.ndarray:
+        """A view."""
+        return self._values[start:stop]
+
+
+class Sparse:
+    """A sparse matrix or array of SciPy; blocks are made dense one at a time."""
+
+    chunk = 1
+
+    def __init__(self, values: Any, name: str) -> None:
+        self.name = name
+        self._values = values.tocsr()
+        self.shape: tuple[int, ...] = tuple(self._values.shape)
+        self.dtype = np.dtype(self._values.dtype)
+
+    def part(self, start: int, stop: int) -> np.ndarray:
+        """Dense rows."""
+        return np.asarray(self._values[start:stop].toarray())
+
+
+class Arrays:
+    """A :class:`isthmus.data.source.Source` over one or more :class:`Rows` of equal shape.
+
+    Args:
+        parts: in the order of their rows.
+        origin: what was opened.
+        layout: of :data:`LAYOUTS`; None to tell it from the shape.
+        labels: (N,), of every row.
+        label_names: all labels that occur, if they are names.
+        names: of the D columns of a table.
+        skipped: names of what was left out.
     """
 
     def __init__(
         self,
-        values: np.ndarray,
-        names: tuple[str, ...] | None = None,
-        origin: str = "X",
+        parts: Sequence[Rows],
+        origin: str,
+        *,
+        layout: str | None = None,
         labels: np.ndarray | None = None,
+        label_names: tuple[str, ...] = (),
+        names: tuple[str, ...] | None = None,
+        skipped: Sequence[str] = (),
     ) -> None:
-        self.values = values
-        self.names = names
         self.origin = origin
+        self.names = names
+        for part in parts:
+            _check(part)
+        self.skipped = (*skipped, *(part.name for part in parts if not part.shape[0]))
+        self._parts = [part for part in parts if part.shape[0]]
+        if not self._parts or not math.prod(self._parts[0].shape):
+            shape = self._parts[0].shape if self._parts else parts[0].shape
+            raise DataError(
+                origin,
+                f"must have at least one row and one column; its shape is {shape}",
+                "Check how the file was made.",
+            )
+        first = self._parts[0]
+        for part in self._parts:
+            if part.shape[1:] != first.shape[1:]:
+                raise DataError(
+                    part.name,
+                    f"must have rows of shape {first.shape[1:]}, as {first.name} has; its shape"
+                    f" is {part.shape}",
+                )
+        self.layout = layout_of(first.shape, first.dtype, layout, first.name)
+        rows = tuple(first.shape[axis] for axis in LAYOUTS[self.layout][1:])
+        self.feature_shape = (1, *rows) if self.layout == "NHW" else rows
+        every = {part.dtype for part in self._parts}
+        self.dtype = np.result_type(*(d if d == np.uint8 else float_type(d) for d in every))
+        if self.dtype != np.uint8:
+            self.dtype = float_type(self.dtype)
+        row = math.prod(self.feature_shape) * self.dtype.itemsize
+        self._block = max(1, BLOCK_BYTES // row)
+        self._pieces = [
+            (part, *stretch)
+            for part in self._parts
+            for stretch in stretches(part.shape[0], max(1, self._block // part.chunk) * part.chunk)
+        ]
+        self.lengths = tuple(stop - start for _, start, stop in self._pieces)
+        self.label_names = label_names
         self.labels = labels
-        self.feature_shape: tuple[int, ...] = tuple(values.shape[1:])
-        self.dtype: np.dtype[Any] = values.dtype
-        row_bytes = max(1, math.prod(self.feature_shape) * self.dtype.itemsize)
-        self._rows = max(1, BLOCK_BYTES // row_bytes)
-        n = len(values)
-        self.lengths = tuple(min(self._rows, n - s) for s in range(0, n, self._rows))
+        if labels is not None and labels.shape != (sum(self.lengths),):
+            raise DataError(
+                f"{len(labels)} labels", f"must be one a row of {origin}: {sum(self.lengths)}"
+            )
+
+    @property
+    def resident(self) -> np.ndarray | None:
+        """All rows (N, *F) as they are in memory already, without a copy; None if they are not."""
+        only = self._parts[0]
+        if len(self._parts) > 1 or not isinstance(only, InMemory) or only.dtype != self.dtype:
+            return None
+        values = only.part(0, only.shape[0]).transpose(LAYOUTS[self.layout])
+        return values.reshape(-1, *self.feature_shape) if values.flags.c_contiguous else None
 
     def read(self, piece: int) -> Iterator[np.ndarray]:
-        """One block, a view."""
-        yield self.values[piece * self._rows : (piece + 1) * self._rows]
+        """Blocks (n, *F).
+
+        Raises:
+            DataError: what is there is not what was opened.
+        """
+        part, start, stop = self._pieces[piece]
+        values = part.part(start, stop)
+        if values.shape != (stop - start, *part.shape[1:]):
+            raise changed(part.name)
+        values = values.transpose(LAYOUTS[self.layout]).reshape(-1, *self.feature_shape)
+        for first, last in stretches(len(values), self._block):
+            yield np.ascontiguousarray(values[first:last], dtype=self.dtype)
+
+
+def layout_of(shape: tuple[int, ...], dtype: np.dtype[Any], layout: str | None, name: str) -> str:
+    """The layout that was asked for, if it fits, or the one that the shape tells.
+
+    >>> layout_of((100, 32, 32, 3), np.dtype(np.uint8), None, "x.npy")
+    'NHWC'
+    """
+    if layout is None:
+        if len(shape) == 2:
+            return "ND"
+        if len(shape) == 3:
+            return "NHW" if dtype == np.uint8 or shape[1] == shape[2] else "NCT"
+        last = shape[3] in _CHANNELS and shape[1] not in _CHANNELS
+        return "NHWC" if last else "NCHW"
+    if layout not in LAYOUTS:
+        raise InvalidParameterError(f"layout={layout!r}", f"must be one of {quoted(LAYOUTS, 9)}")
+    if len(layout) != len(shape):
+        raise InvalidParameterError(
+            f"layout={layout!r}", f"must name every axis of {name}; its shape is {shape}"
+        )
+    return layout
+
+
+def _check(part: Rows) -> None:
+    refuse_type(part.dtype, part.name)
+    if not 2 <= len(part.shape) <= 4:
+        raise DataError(
+            part.name,
+            f"must have 2, 3 or 4 axes, the rows first; its shape is {part.shape}",
+            reshape(part.shape),
+        )

@@ -92,14 +92,14 @@ def _of_csv(path: Path, origin: str, name: str) -> Array:
     names = [label or stand_in(j) for j, label in enumerate(given)]
     if name not in names:
         raise _no_column(name, names, origin)
-    return _values(_parse(path, layout, [names.index(name)], origin).columns[0])
+    return values_of(_parse(path, layout, [names.index(name)], origin).columns[0])
 
 
 def _of_parquet(origin: str, name: str) -> Array:
     with parquet.ParquetFile(origin) as file:
         if name not in file.schema_arrow.names:
             raise _no_column(name, file.schema_arrow.names, origin)
-        return _values(file.read(columns=[name]).column(name))
+        return values_of(file.read(columns=[name]).column(name))
 
 
 def _of_npz(origin: str, name: str) -> Array:
@@ -116,7 +116,8 @@ def _of_npz(origin: str, name: str) -> Array:
     return values
 
 
-def _values(found: Any) -> Array:
+def values_of(found: Any) -> Array:
+    """A column of Arrow as an array: numbers, or words with "" where one is missing."""
     kind = found.type
     if pa.types.is_boolean(kind):
         found, kind = found.cast(pa.int8()), pa.int8()

@@ -20,6 +20,7 @@ from isthmus.data import bundled
 from isthmus.data._arrays import read_npy, read_npz
 from isthmus.data._columns import matrix, refuse_others
 from isthmus.data._csv import read_csv
+from isthmus.data._files import damaged, named
 from isthmus.data.tables import Table, checked, kept, quoted, refuse_duplicates, stand_in
 from isthmus.errors import DataError
 
@@ -55,22 +56,12 @@ def read(
         raise DataError("an empty name", "must be a file or a bundled table")
     path = Path(origin)
     reader = _reader(path, origin)
-    try:
+    with named(origin):
         if not path.is_file():
             raise _not_a_file(path, origin)
         if not path.stat().st_size:
             raise DataError(f"{origin}", "is empty", "Check how it was made.")
         values, names = reader(path, origin, tuple(drop))
-    except DataError:
-        raise
-    except OSError as error:
-        raise DataError(
-            f"{origin}", f"cannot be read ({error.strerror or error})", "Check its permissions."
-        ) from error
-    except MemoryError as error:
-        raise DataError(
-            f"{origin}", "does not fit into memory", "Save it as float32, or take fewer rows."
-        ) from error
     return checked(values, names, origin, allow_missing=allow_missing)
 
 
@@ -118,11 +109,7 @@ def _parquet(path: Path, origin: str, drop: tuple[str, ...]) -> Read:
     except (pa.ArrowException, OSError, ValueError, LookupError) as error:
         if isinstance(error, PermissionError):
             raise
-        raise DataError(
-            f"{origin}",
-            f"cannot be read as Parquet ({[*str(error).splitlines(), 'damaged'][0]})",
-            "The file is cut short, damaged or of another kind: copy or make it again.",
-        ) from error
+        raise damaged(origin, "Parquet", error) from error
 
 
 _READERS: dict[str, Callable[[Path, str, tuple[str, ...]], Read]] = {
@@ -157,6 +144,11 @@ def _not_a_file(path: Path, origin: str) -> DataError:
         return _is_folder(path, origin)
     if path.exists():
         return DataError(f"{origin}", "must be an ordinary file", "Save the data to a file first.")
+    return absent(path, origin)
+
+
+def absent(path: Path, origin: str) -> DataError:
+    """Nothing is there: what is near by that name."""
     folder = path.parent
     if not folder.is_dir():
         return DataError(f"{origin}", f"does not exist, nor does its folder {str(folder)!r}")

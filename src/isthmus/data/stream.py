@@ -42,8 +42,8 @@ class StreamBatches:
         pool_bytes: size of the pool; at least one batch is held.
 
     >>> import torch
-    >>> from isthmus.data.arrays import ArraySource
-    >>> rows = ArraySource(np.arange(10.0)[:, None])
+    >>> from isthmus.data.arrays import Arrays, InMemory
+    >>> rows = Arrays([InMemory(np.arange(10.0)[:, None], "x")], "x")
     >>> stream = StreamBatches(rows, lambda x: (torch.from_numpy(x),), np.array([3]))
     >>> seen = stream.shuffled(3, seed=0)
     >>> sorted(int(i) for _ in range(3) for i in next(seen)[0])

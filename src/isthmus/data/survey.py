@@ -106,10 +106,10 @@ def survey(
         DataError: an infinite entry, a feature without any value in the training rows, or a
             source that gives other rows than it promised.
 
-    >>> from isthmus.data.arrays import ArraySource
-    >>> s = survey(ArraySource(np.array([[1.0, 2.0], [3.0, np.nan], [5.0, 4.0]])))
+    >>> from isthmus.data.arrays import Arrays, InMemory
+    >>> s = survey(Arrays([InMemory(np.array([[1.0, 2.0], [3.0, np.nan]]), "x")], "x"))
     >>> s.mean, s.there
-    (array([3., 3.]), array([3, 2]))
+    (array([2., 2.]), array([2, 1]))
     """
     n = n_rows(source)
     n_features = math.prod(source.feature_shape)

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from isthmus.data.arrays import ArraySource
+from isthmus.data.arrays import Arrays, InMemory
 from isthmus.data.source import Source, blocks, in_memory, n_rows
 from isthmus.data.tables import Table, drop_advice, quoted
 from isthmus.errors import DataError
@@ -34,7 +34,7 @@ def given(estimator: BaseEstimator, X: Any, min_rows: int = 1) -> Floats | Sourc
     """
     if not isinstance(X, Source):
         data = rows(estimator, X, reset=True, min_rows=min_rows)
-        return ArraySource(data) if 4 * data.size > LARGE else data
+        return Arrays([InMemory(data, "X")], "X") if 4 * data.size > LARGE else data
     count = n_rows(X)
     if count < min_rows:
         raise DataError(X.origin, f"must have at least {min_rows} rows; it has {count}")

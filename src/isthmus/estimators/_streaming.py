@@ -15,7 +15,7 @@ from torch import Tensor
 
 from isthmus.core.likelihoods import Likelihood, likelihood
 from isthmus.core.pca import Spectrum, spectrum_of
-from isthmus.data.arrays import ArraySource
+from isthmus.data.arrays import Arrays
 from isthmus.data.batches import Batch, Batches, RawBatches, TensorBatches
 from isthmus.data.scaling import Scaling, rounding_of
 from isthmus.data.source import Source, n_rows
@@ -82,8 +82,9 @@ def _settle(estimator: Estimator, head: Likelihood, found: Survey) -> None:
 
 
 def _batches(source: Source, ready: Callable[[_input.Rows], Batch], found: Survey) -> Batches:
-    if isinstance(source, ArraySource):
-        rows = torch.from_numpy(source.values.reshape(len(source.values), -1))
+    resident = source.resident if isinstance(source, Arrays) else None
+    if resident is not None:
+        rows = torch.from_numpy(_input.writable(resident.reshape(len(resident), -1)))
         chosen = None
         if len(found.held_out_rows):
             keep = np.ones(found.n_rows, bool)

@@ -1,0 +1,287 @@
+"""What a source holds, before anything is trained on it: one pass, in bounded memory.
+
+Per column: its type, the share that is missing, the smallest and the largest entry, and how many
+different values it has, counted up to a cap. Over all: rows, bytes, pieces, range, and how many of
+the first million rows are an exact repetition of an earlier one (told by 64-bit hashes: for a
+million different rows, the chance of a false repetition is 3 in 100 million).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from isthmus.data._columns import is_numeric
+from isthmus.data._shards import row_bytes
+from isthmus.data.source import Source, TableSource, n_bytes, n_rows
+from isthmus.data.tables import stand_in
+
+MAX_DISTINCT = 1000
+MAX_HASHED = 1_000_000
+_MAX_COLUMNS = 4096
+"""Columns of an array without names that are told one by one."""
+
+
+@dataclass(frozen=True)
+class ColumnSummary:
+    """One column.
+
+    Args:
+        name: of the column.
+        type: Arrow's, in words.
+        missing: share of entries that are missing, NaN included.
+        infinite: number of infinite entries.
+        minimum: smallest entry that is not missing; None for text and where there is none.
+        maximum: largest.
+        distinct: number of different entries, missing ones left out, at most ``MAX_DISTINCT``.
+        capped: whether there are more.
+        values: the different entries as text where there are at most 20, in order.
+    """
+
+    name: str
+    type: str
+    missing: float
+    infinite: int
+    minimum: Any
+    maximum: Any
+    distinct: int
+    capped: bool
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Description:
+    """All of a source.
+
+    Args:
+        origin: what was opened.
+        rows: N.
+        bytes: about what all rows take in memory.
+        pieces: that are read in one go.
+        feature_shape: of a row.
+        dtype: of the entries as numbers.
+        minimum: smallest finite or infinite number of all; None where there is none.
+        maximum: largest.
+        missing: share of all entries that are missing.
+        infinite: number of infinite entries.
+        duplicates: rows among the first ``compared`` that repeat an earlier one.
+        compared: rows that were compared.
+        columns: of a table; None for images and series.
+        labels: number of different labels; None where there are none.
+        skipped: files or images that were left out.
+    """
+
+    origin: str
+    rows: int
+    bytes: int
+    pieces: int
+    feature_shape: tuple[int, ...]
+    dtype: str
+    minimum: float | None
+    maximum: float | None
+    missing: float
+    infinite: int
+    duplicates: int
+    compared: int
+    columns: tuple[ColumnSummary, ...] | None
+    labels: int | None
+    skipped: tuple[str, ...]
+
+
+def describe(source: Source) -> Description:
+    """Read a source once and say what it holds.
+
+    Args:
+        source: as :func:`isthmus.open_data` gives it.
+
+    Raises:
+        DataError: it cannot be read.
+
+    >>> from isthmus.data.opening import open_data
+    >>> found = describe(open_data("wine"))
+    >>> found.rows, found.columns[0].name, found.columns[0].minimum, found.duplicates
+    (178, 'alcohol', 11.03, 0)
+    """
+    table = isinstance(source, TableSource)
+    (width, *others) = source.feature_shape
+    columns: list[_Column] = []
+    whole = _Column("", pa.float64())
+    hashes = _Hashes()
+    for block in _blocks(source, apart=table or (not others and width <= _MAX_COLUMNS)):
+        if isinstance(block, np.ndarray):
+            flat = block.reshape(len(block), -1)
+            whole.add(pa.array(flat.ravel()), count=False)
+            hashes.add(_row_hashes(flat.T))
+            continue
+        columns = columns or [_Column(f.name, f.type) for f in block.schema]
+        for column, values in zip(columns, block.columns, strict=True):
+            column.add(values)
+        if hashes.room:
+            hashes.add(_row_hashes([_as_numbers(values) for values in block.columns]))
+    parts = [column for column in columns if is_numeric(column.type)] or [whole]
+    entries = sum(column.rows for column in columns) or whole.rows
+    lows = [p.minimum for p in parts if p.minimum is not None]
+    highs = [p.maximum for p in parts if p.maximum is not None]
+    return Description(
+        origin=source.origin,
+        rows=n_rows(source),
+        bytes=_bytes(source),
+        pieces=len(source.lengths),
+        feature_shape=source.feature_shape,
+        dtype=str(source.dtype),
+        minimum=float(min(lows)) if lows else None,
+        maximum=float(max(highs)) if highs else None,
+        missing=sum(c.missing for c in columns or [whole]) / entries,
+        infinite=sum(c.infinite for c in columns or [whole]),
+        duplicates=hashes.repeated(),
+        compared=hashes.rows,
+        columns=tuple(column.summary() for column in columns) if columns else None,
+        labels=None if source.labels is None else len(np.unique(source.labels)),
+        skipped=tuple(getattr(source, "skipped", ())),
+    )
+
+
+def _blocks(source: Source, *, apart: bool) -> Iterator[pa.Table | np.ndarray]:
+    """Tables where columns are told apart, else arrays."""
+    for piece in range(len(source.lengths)):
+        if isinstance(source, TableSource):
+            yield from source.tables(piece)
+            continue
+        for block in source.read(piece):
+            names = source.names or [stand_in(j) for j in range(block.shape[1])]
+            columns = [pa.array(np.ascontiguousarray(c)) for c in block.T] if apart else []
+            yield pa.table(columns, names=list(names)) if apart else block
+
+
+def _bytes(source: Source) -> int:
+    if isinstance(source, TableSource):
+        return row_bytes(source.schema) * n_rows(source)
+    return n_bytes(source)
+
+
+@dataclass
+class _Column:
+    """What is known of a column so far."""
+
+    name: str
+    type: Any
+    rows: int = 0
+    missing: int = 0
+    infinite: int = 0
+    minimum: Any = None
+    maximum: Any = None
+    seen: set[Any] = field(default_factory=set)
+    capped: bool = False
+
+    def add(self, values: Any, *, count: bool = True) -> None:
+        """The next rows."""
+        self.rows += len(values)
+        if pa.types.is_dictionary(self.type):
+            values = pc.cast(values, self.type.value_type)
+        kind = values.type
+        if pa.types.is_floating(kind):
+            if kind == pa.float16():
+                values = pc.cast(values, pa.float32())
+            values = pc.if_else(pc.is_nan(values), None, values)
+            self.infinite += pc.sum(pc.is_inf(values)).as_py() or 0
+        self.missing += values.null_count
+        values = values.drop_null()
+        if not len(values) or pa.types.is_nested(kind):
+            self.capped |= pa.types.is_nested(kind)
+            return
+        if is_numeric(kind) or pa.types.is_temporal(kind):
+            ends = pc.min_max(values)
+            low, high = (_python(ends[end]) for end in ("min", "max"))
+            self.minimum = low if self.minimum is None else min(low, self.minimum)
+            self.maximum = high if self.maximum is None else max(high, self.maximum)
+        if count and not self.capped:
+            self.seen.update(map(_python, pc.unique(values)))
+            if len(self.seen) > MAX_DISTINCT:
+                self.capped = True
+                self.seen.clear()
+
+    def summary(self) -> ColumnSummary:
+        """As it is told."""
+        few = sorted(self.seen) if len(self.seen) <= 20 else []
+        return ColumnSummary(
+            self.name,
+            str(self.type),
+            self.missing / self.rows,
+            self.infinite,
+            self.minimum,
+            self.maximum,
+            MAX_DISTINCT if self.capped else len(self.seen),
+            self.capped,
+            tuple(str(value) for value in few),
+        )
+
+
+def _python(scalar: Any) -> Any:
+    """A date beyond Python's own is told by its number."""
+    try:
+        return scalar.as_py()
+    except (ArithmeticError, ValueError):
+        return scalar.value
+
+
+class _Hashes:
+    """Hashes of the first rows."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._parts: list[np.ndarray] = []
+
+    @property
+    def room(self) -> int:
+        """Rows that are still compared."""
+        return MAX_HASHED - self.rows
+
+    def add(self, hashes: np.ndarray) -> None:
+        """The next rows."""
+        part = hashes[: self.room]
+        self._parts.append(part)
+        self.rows += len(part)
+
+    def repeated(self) -> int:
+        """Rows whose hash an earlier row has."""
+        return self.rows - len(np.unique(np.concatenate(self._parts))) if self._parts else 0
+
+
+def _row_hashes(columns: Any) -> np.ndarray:
+    """One 64-bit number for every row, from columns of numbers (splitmix64, chained)."""
+    total = np.zeros(len(columns[0]), np.uint64)
+    for column in columns:
+        if column.dtype != np.uint64:
+            real = np.asarray(column, np.float64) + 0.0  # -0.0 becomes 0.0
+            column = np.where(np.isnan(real), np.nan, real).view(np.uint64)
+        total += column + np.uint64(0x9E3779B97F4A7C15)
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            total = (total ^ (total >> np.uint64(shift))) * np.uint64(factor)
+        total ^= total >> np.uint64(31)
+    return total
+
+
+def _as_numbers(column: Any) -> np.ndarray:
+    """Numbers as they are, NaN where missing; words, dates and lists by a hash of their text."""
+    if is_numeric(column.type):
+        return np.asarray(pc.cast(column, pa.float64(), safe=False).to_numpy())
+    if pa.types.is_dictionary(column.type):
+        column = pc.cast(column, column.type.value_type)
+    if pa.types.is_nested(column.type):
+        words = column.to_pylist()
+        return np.array([_digest(word) for word in words], np.uint64)
+    coded = column.dictionary_encode().combine_chunks()
+    table = [_digest(word) for word in map(_python, coded.dictionary)]
+    codes = pc.fill_null(coded.indices, len(table)).to_numpy(zero_copy_only=False)
+    hashes: np.ndarray = np.array([*table, 0], np.uint64)[codes]
+    return hashes
+
+
+def _digest(word: Any) -> int:
+    return int.from_bytes(hashlib.blake2b(repr(word).encode(), digest_size=8).digest(), "little")

@@ -1,0 +1,256 @@
+"""A folder of images of any sizes as an array of bytes (N, C, H, W), every image decoded once.
+
+- Size: ``image_size``, else the commonest size among up to 1,000 of them, shrunk to 64 pixels on
+  its long side if that is longer. Other sizes are stretched to it by Pillow's bicubic filter, which
+  is widened where it shrinks, so that nothing aliases. Cameras' orientation is applied first.
+- Colour: one channel where every image is grey by its kind (or has a palette of greys), else red,
+  green and blue. What is transparent becomes white; 16 bits are scaled to 8; of moving pictures the
+  first is taken.
+- Labels: the name of the first sub-folder, where every image lies in one.
+- What cannot be decoded is left out and listed, up to a share. The size in a header is looked at
+  before anything is decoded: no image of more than 64 million pixels is.
+
+Up to 256 MB are held in memory; more go to a temporary file.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from isthmus.data._array_files import RawFile
+from isthmus.data._spool import Spool
+from isthmus.data.arrays import Arrays, InMemory, Rows
+from isthmus.errors import DataError, InvalidParameterError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+HELD = 1 << 28
+"""Bytes of decoded images that are held in memory."""
+LONGEST = 64
+"""Pixels of the long side, unless ``image_size`` says otherwise."""
+MAX_PIXELS = 64_000_000
+_SAMPLE = 1000
+_AT_ONCE = 256
+_THREADS = 4
+_GREY = {"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"}
+
+
+class Look(NamedTuple):
+    """What a header tells: (height, width) as it is to be seen, and whether it is grey."""
+
+    size: tuple[int, int]
+    grey: bool
+
+
+def folder_of_images(
+    paths: Sequence[Path],
+    origin: str,
+    *,
+    image_size: int | tuple[int, int] | None = None,
+    max_skipped: float = 0.01,
+    root: Path | None = None,
+) -> Arrays:
+    """The images at these paths.
+
+    Args:
+        paths: in the order of the rows.
+        origin: what was opened.
+        image_size: (height, width), or one number for both.
+        max_skipped: largest share of files that may be left out.
+        root: folder whose sub-folders are the labels.
+
+    Raises:
+        DataError: too many cannot be decoded, or nothing is left.
+    """
+    from PIL import Image
+
+    def opened(path: Path) -> Image.Image:
+        return Image.open(path)
+
+    names = [str(path) for path in paths]
+    rows, kept, skipped = decoded(paths, names, opened, origin, image_size, max_skipped)
+    parts = [paths[i].relative_to(root).parts if root else () for i in kept]
+    words = np.array([part[0] if len(part) > 1 else "" for part in parts])
+    labels = words if len(words) and all(words) else None
+    every = tuple(sorted(set(words))) if labels is not None else ()
+    return Arrays(
+        [rows],
+        origin,
+        layout="NCHW",
+        labels=labels,
+        label_names=tuple(str(word) for word in every),
+        skipped=skipped,
+    )
+
+
+def decoded(
+    items: Sequence[Any],
+    names: Sequence[str],
+    opened: Callable[[Any], Image],
+    origin: str,
+    image_size: int | tuple[int, int] | None,
+    max_skipped: float,
+) -> tuple[Rows, list[int], list[str]]:
+    """All images in one array, which of them are in it, and the names of those that are not."""
+    from PIL import Image
+
+    size = _asked(image_size)
+    if not 0 <= max_skipped <= 1:
+        raise InvalidParameterError(f"max_skipped={max_skipped!r}", "must be a share, from 0 to 1")
+    faults: dict[int, str] = {}
+    with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
+        warnings.simplefilter("ignore")  # odd tags are not the user's concern; bombs are an error
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        looks: dict[int, Look] = {}
+        for i, look in enumerate(pool.map(_guarded(lambda item: _look(opened(item))), items)):
+            if isinstance(look, str):
+                faults[i] = look
+            else:
+                looks[i] = look
+        _judge(faults, names, origin, max_skipped)
+        every = list(looks)[:: max(1, len(looks) // _SAMPLE)]
+        height, width = size or _commonest(looks[i].size for i in every)
+        grey = all(look.grey for look in looks.values())
+        shape = (1 if grey else 3, height, width)
+        kept: list[int] = []
+
+        def pixels() -> Iterator[np.ndarray]:
+            def one(i: int) -> np.ndarray:
+                with opened(items[i]) as image:
+                    return to_pixels(image, (height, width), grey)
+
+            waiting = iter(looks)
+            while group := list(islice(waiting, _AT_ONCE)):
+                for i, found in zip(group, pool.map(_guarded(one), group), strict=True):
+                    if isinstance(found, str):
+                        faults[i] = found
+                        _judge(faults, names, origin, max_skipped)
+                    else:
+                        kept.append(i)
+                        yield found
+
+        rows = _gathered(pixels(), len(looks), shape, origin)
+    skipped = [names[i] for i in sorted(faults)]
+    if skipped:
+        warnings.warn(
+            f"{len(skipped)} of {len(items)} images of {origin} cannot be used and are left out,"
+            f" such as {skipped[0]} ({faults[min(faults)]}).",
+            stacklevel=2,
+        )
+    return rows, kept, skipped
+
+
+def to_pixels(image: Image, size: tuple[int, int], grey: bool) -> np.ndarray:
+    """Bytes (C, H, W) of one image.
+
+    >>> from PIL import Image
+    >>> to_pixels(Image.new("RGB", (20, 10), "red"), (4, 5), grey=False)[:, 0, 0]
+    array([255,   0,   0], dtype=uint8)
+    """
+    from PIL import Image, ImageOps
+
+    height, width = size
+    if image.mode == "RGB" and not grey:
+        image.draft("RGB", (width, height))  # JPEG decodes at a half, a quarter, an eighth
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):
+        deep = np.asarray(image).astype(np.float64)
+        image = Image.fromarray(np.clip(np.rint(deep / 257), 0, 255).astype(np.uint8))
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    image = image.convert("L" if grey else "RGB")
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    pixels = np.asarray(image, dtype=np.uint8)
+    return pixels[None] if grey else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _look(image: Image) -> Look:
+    with image:
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS // 10**6} million")
+        if image.mode == "F":
+            raise ValueError("pixels are fractions; save such images as .npy")
+        turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        grey = image.mode in _GREY
+        if image.mode == "P" and image.palette is not None:
+            step = len(image.palette.rawmode or image.palette.mode)
+            entries = np.frombuffer(bytes(image.palette.palette), np.uint8)
+            palette = entries[: len(entries) // step * step].reshape(-1, step)[:, :3]
+            grey = bool((palette == palette[:, :1]).all())
+    return Look((width, height) if turned else (height, width), grey)
+
+
+def _guarded(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The function's result, or in words why there is none."""
+
+    def guarded(item: Any) -> Any:
+        try:
+            return function(item)
+        except Exception as error:  # Pillow's plugins raise whatever their parsers raise
+            return [*str(error).splitlines(), type(error).__name__][0]
+
+    return guarded
+
+
+def _judge(faults: dict[int, str], names: Sequence[str], origin: str, max_skipped: float) -> None:
+    """Refuse more faults than are allowed, or nothing else."""
+    if not faults or (len(faults) <= max_skipped * len(names) and len(faults) < len(names)):
+        return
+    shown = ", ".join(f"{names[i]} ({faults[i]})" for i in sorted(faults)[:3])
+    more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+    raise DataError(
+        origin,
+        f"must hold images that can be used, all but a share of {max_skipped:g} of them;"
+        f" {len(faults)} of {len(names)} cannot: {shown}{more}",
+        "Mend or remove them, or allow more with max_skipped.",
+    )
+
+
+def _asked(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    if image_size is None:
+        return None
+    pair = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+    if len(pair) != 2 or not all(1 <= s <= 8192 for s in pair):
+        raise InvalidParameterError(
+            f"image_size={image_size!r}",
+            "must be a number of pixels or (height, width), each from 1 to 8192",
+        )
+    return pair[0], pair[1]
+
+
+def _commonest(sizes: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    """The largest of the commonest, shrunk."""
+    counts = Counter(sizes)
+    height, width = max(counts, key=lambda size: (counts[size], size))
+    scale = min(1.0, LONGEST / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _gathered(pixels: Iterator[np.ndarray], n: int, shape: tuple[int, ...], origin: str) -> Rows:
+    """At most ``n`` images in memory, or in a temporary file that is written from front to back."""
+    dtype, name = np.dtype(np.uint8), f"images of {origin}"
+    if n * int(np.prod(shape)) <= HELD:
+        values = np.empty((n, *shape), dtype)
+        count = 0
+        for image in pixels:
+            values[count] = image
+            count += 1
+        return InMemory(values[:count], name)
+    spool, count = Spool(origin), 0
+    with spool.writing("images") as path, path.open("wb") as file:
+        for image in pixels:
+            file.write(image.tobytes())
+            count += 1
+    return RawFile(path, name, (count, *shape), dtype, keep=spool)

@@ -1,0 +1,356 @@
+"""One function from data of any kind to a :class:`isthmus.data.source.Source`.
+
+Files are told by their ending, folders by what they hold, objects by what they offer. Nothing is
+read that need not be: of Parquet and Arrow the footers, of arrays the headers; text and images are
+decoded once. No reader opens a pickle.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from isthmus.data import bundled
+from isthmus.data._array_files import is_zarr, npy_rows, npz_rows, stored_rows
+from isthmus.data._files import (
+    KINDS,
+    data_files,
+    is_pattern,
+    named,
+    not_a_file,
+    partitions,
+)
+from isthmus.data._objects import (
+    array_of,
+    arrow_of_frame,
+    hub_images,
+    hub_shard,
+    image_column,
+    is_hub_dataset,
+    is_iterable_only,
+    is_torch_dataset,
+    packages_of,
+    torch_source,
+)
+from isthmus.data._shards import ArrowFile, Memory, ParquetFile, Shard
+from isthmus.data._text import Sink, is_blank, text_shard
+from isthmus.data.arrays import Arrays, InMemory, Rows, Sparse
+from isthmus.data.images import folder_of_images
+from isthmus.data.readers import absent
+from isthmus.data.source import Source
+from isthmus.data.tables import quoted
+from isthmus.data.tabular import Tabular
+from isthmus.errors import DataError, InvalidParameterError
+
+ImageSize = int | tuple[int, int] | None
+
+
+def open_data(
+    data: Any,
+    *,
+    drop: Sequence[str] = (),
+    label: str | None = None,
+    text: Sequence[str] = (),
+    layout: str | None = None,
+    image_size: ImageSize = None,
+    max_skipped: float = 0.01,
+) -> Source:
+    """Data of any kind as rows in pieces, to be read again and again.
+
+    Args:
+        data: one of
+
+            - a file: .csv, .tsv, .parquet, .arrow, .feather, .npy, .npz, .h5, .hdf5, .zarr,
+              .zarr.zip; ``file.h5::name`` is one array of several;
+            - a folder, a glob ("data/*.parquet") or a list of files, all of one kind; sub-folders
+              are read too, ``key=value`` in their names is a column;
+            - a folder of images (:mod:`isthmus.data.images`);
+            - a name of :data:`isthmus.data.bundled.BUNDLED`;
+            - an array, a torch tensor, a sparse matrix, a DataFrame of pandas or polars, an Arrow
+              table or RecordBatchReader, a map-style torch Dataset, a Hugging Face Dataset;
+            - a source, which is given back.
+        drop: names of columns to leave out.
+        label: name of the column (the array, in .npz and HDF5) that labels the rows.
+        text: columns of CSV that are words whatever they hold, such as postal codes.
+        layout: meaning of the axes of an array, of :data:`isthmus.data.arrays.LAYOUTS`.
+        image_size: (height, width) of images, or one number.
+        max_skipped: largest share of images that may be left out because they cannot be decoded.
+
+    Returns:
+        A source; a :class:`isthmus.data.source.TableSource` where there are columns.
+
+    Raises:
+        DataError: nothing is there, it is damaged, of different kinds, or cannot be used.
+        InvalidParameterError: an argument is not valid, or has no meaning for this data.
+
+    >>> source = open_data("wine", drop=["proline"])
+    >>> source.feature_shape, sum(source.lengths), source.names[0]
+    ((12,), 178, 'alcohol')
+    """
+    for given, value in (("drop", drop), ("text", text)):
+        if isinstance(value, str):
+            raise InvalidParameterError(f"{given}={value!r}", "must be a list of names")
+    if isinstance(data, str | os.PathLike) or _is_list_of_paths(data):
+        return _Paths(drop, label, text, layout, image_size, max_skipped).open(data)
+    if isinstance(data, Source):
+        _no(drop=drop, label=label, layout=layout, of="a source that is open")
+        return data
+    return _object(data, drop, label, layout, image_size, max_skipped)
+
+
+def _object(
+    data: Any,
+    drop: Sequence[str],
+    label: str | None,
+    layout: str | None,
+    image_size: ImageSize,
+    max_skipped: float,
+) -> Source:
+    kind = type(data).__name__
+    name = f"the {kind}"
+    if is_iterable_only(data):
+        raise DataError(
+            name,
+            "must give any row by number; it only gives rows in turn",
+            "Take the rows into an array, a table or a file first.",
+        )
+    if is_hub_dataset(data):
+        column = image_column(data)
+        if column is not None:
+            return hub_images(data, column, name, label, image_size, max_skipped)
+        return Tabular([hub_shard(data, name)], name, drop=drop, label=label)
+    if isinstance(data, dict):
+        raise DataError(
+            name,
+            f"must be one table; it is a dict of {quoted(map(str, data))}",
+            "Give one of its values, or pyarrow.table(data) where these are columns.",
+        )
+    if isinstance(data, pa.RecordBatchReader):
+        tables = (pa.Table.from_batches([batch]) for batch in data)
+        shard = Sink(name).take(name, data.schema, tables)
+        return Tabular([shard], name, drop=drop, label=label)
+    if isinstance(data, pa.RecordBatch):
+        data = pa.table(data)
+    if isinstance(data, pa.Table):
+        return Tabular([Memory(data, name)], name, drop=drop, label=label)
+    if hasattr(data, "collect") and "polars" in packages_of(data):
+        raise DataError(name, "has not been computed yet", "Give data.collect().")
+    if kind == "DataFrame" or hasattr(data, "__arrow_c_stream__"):
+        shard = Memory(arrow_of_frame(data, name), name)
+        return Tabular([shard], name, drop=drop, label=label)
+    _no(drop=drop, of=f"{name}, which has no names of columns")
+    if is_torch_dataset(data):
+        return torch_source(data, name, layout, label)
+    _no(label=label, of=f"{name}, which has no names of columns")
+    if hasattr(data, "tocsr") and hasattr(data, "shape"):
+        return Arrays([Sparse(data, name)], name, layout=layout)
+    if isinstance(data, np.ma.MaskedArray):
+        raise DataError(
+            name, "must have NaN where an entry is missing", "Give X.astype(float).filled(np.nan)."
+        )
+    if isinstance(data, np.ndarray):
+        return Arrays([InMemory(data, "the array")], "the array", layout=layout)
+    if hasattr(data, "detach") and "torch" in packages_of(data):
+        return Arrays([InMemory(array_of(data, name), name)], name, layout=layout)
+    raise DataError(
+        f"data of type {kind}",
+        "cannot be opened",
+        "Give a file, folder or glob, an array, a tensor, a sparse matrix, a DataFrame, an Arrow"
+        " table, or a map-style Dataset.",
+    )
+
+
+class _Paths:
+    """What is in files."""
+
+    def __init__(
+        self,
+        drop: Sequence[str],
+        label: str | None,
+        text: Sequence[str],
+        layout: str | None,
+        image_size: ImageSize,
+        max_skipped: float,
+    ) -> None:
+        self.drop = tuple(drop)
+        self.label = label
+        self.text = tuple(text)
+        self.layout = layout
+        self.image_size = image_size
+        self.max_skipped = max_skipped
+
+    def open(self, data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Source:
+        """The source of a name, or of a list of files."""
+        if not isinstance(data, str | os.PathLike):
+            paths = [Path(each) for each in data]
+            return self._files(paths, f"{paths[0]} and {len(paths) - 1} more")
+        origin = os.fspath(data)
+        if origin in bundled.BUNDLED:
+            return self._bundled(origin)
+        if not origin:
+            raise DataError("an empty name", "must be a file, a folder or a bundled table")
+        if "\0" in origin:
+            raise DataError(f"{origin!r}", "is no name of a file")
+        base, _, member = origin.partition("::")
+        path = Path(base)
+        with named(origin):
+            if base.lower().endswith((".h5", ".hdf5")) and path.is_file():
+                return self._stored(path, base, member, "h5py")
+            if path.exists() and is_zarr(path):
+                return self._stored(path, base, member, "zarr")
+            if path.is_dir() or is_pattern(origin):
+                if (path / "config.json").is_file() and (path / "model.safetensors").is_file():
+                    raise DataError(
+                        origin, "must be data; it is a run of fit", "Name the data instead."
+                    )
+                return self._files(data_files(origin), origin, within=True)
+            if not path.is_file():
+                raise not_a_file(origin, path) if os.path.lexists(path) else absent(path, origin)
+        return self._files([path], origin)
+
+    def _files(self, paths: list[Path], origin: str, *, within: bool = False) -> Source:
+        kinds = {KINDS.get(path.suffix.lower(), path.suffix.lower()) for path in paths}
+        if len(kinds) > 1:
+            raise DataError(origin, f"must be files of one kind, not of {quoted(sorted(kinds))}")
+        (kind,) = kinds
+        if kind == "images":
+            return self._images(paths, origin, within)
+        if kind in ("NumPy", "HDF5"):
+            return self._arrays(paths, origin)
+        openers: dict[str, Callable[[Path, str], Shard]] = {
+            "Parquet": ParquetFile,
+            "Arrow": ArrowFile,
+        }
+        given = partitions(paths, origin) if within else tuple({} for _ in paths)
+        if kind in openers:
+            _no(text=self.text, of=f"{origin}, which knows the kinds of its columns")
+            shards = [openers[kind](path, str(path)) for path in paths]
+            return Tabular(shards, origin, drop=self.drop, label=self.label, partitions=given)
+        if kind == "text":
+            return self._text(paths, origin, given)
+        ending = paths[0].suffix.lower()
+        raise DataError(
+            str(paths[0]),
+            f"must end in {quoted(KINDS, 30)}",
+            "Unpack it first."
+            if ending in {".gz", ".zip", ".xz", ".bz2", ".zst"}
+            else "Save it in one of these formats.",
+        )
+
+    def _text(
+        self, paths: list[Path], origin: str, given: Sequence[dict[str, str | None]]
+    ) -> Source:
+        sink, found, skipped, extra = Sink(origin), [], [], []
+        keys = given[0].keys()
+        drop = [name for name in self.drop if name not in keys]
+        for path, keyed in zip(paths, given, strict=True):
+            name = str(path)
+            with named(name):
+                if len(paths) > 1 and is_blank(path):
+                    skipped.append(name)
+                    continue
+                if not path.stat().st_size:
+                    raise DataError(name, "is empty", "Check how it was made.")
+                found.append((name, *text_shard(path, name, sink, drop, self.text)))
+                extra.append(keyed)
+        if not found:
+            raise DataError(origin, "holds no rows", "Check how it was made.")
+        unnamed = [name for name, _, is_named in found if not is_named]
+        if unnamed and len(unnamed) < len(found):
+            first = next(name for name, _, is_named in found if is_named)
+            raise DataError(
+                unnamed[0], f"must have a header, as {first} has", "Add the line of names."
+            )
+        missing = [name for name in self.text if name not in found[0][1].schema.names]
+        if missing:
+            raise DataError(
+                f"text={quoted(missing)}",
+                f"must name columns of {origin}",
+                f"It has {quoted(found[0][1].schema.names, limit=20)}.",
+            )
+        if not any(sum(shard.lengths) for _, shard, _ in found):
+            raise DataError(origin, "has a header but no rows", "Check how it was made.")
+        return Tabular(
+            [shard for _, shard, _ in found],
+            origin,
+            drop=[name for name in self.drop if name in keys],
+            label=self.label,
+            partitions=extra,
+            named=not unnamed,
+            double=True,
+            skipped=skipped,
+        )
+
+    def _arrays(self, paths: list[Path], origin: str) -> Source:
+        self._no_columns(origin)
+        parts: list[Rows] = []
+        labels: list[np.ndarray] = []
+        for path in paths:
+            name, ending = str(path), path.suffix.lower()
+            found = None
+            if not path.stat().st_size:
+                raise DataError(name, "is empty", "Check how it was made.")
+            if ending == ".npz":
+                rows, found = npz_rows(path, name, self.label)
+            elif ending == ".npy":
+                _no(label=self.label, of=f"{name}, which holds one array")
+                rows = npy_rows(path, name)
+            else:
+                rows, found = stored_rows(path, name, "", "h5py", self.label)
+            parts.append(rows)
+            labels += [] if found is None else [found]
+        joined = np.concatenate(labels) if labels else None
+        return Arrays(parts, origin, layout=self.layout, labels=joined)
+
+    def _stored(self, path: Path, name: str, member: str, library: str) -> Source:
+        self._no_columns(name)
+        rows, labels = stored_rows(path, name, member, library, self.label)
+        origin = f"{name}::{member}" if member else name
+        return Arrays([rows], origin, layout=self.layout, labels=labels)
+
+    def _images(self, paths: list[Path], origin: str, within: bool) -> Source:
+        self._no_columns(origin)
+        _no(label=self.label, of=f"{origin}, whose labels are its sub-folders")
+        if not within and len(paths) == 1:
+            raise DataError(origin, "is one image", "Name the folder that holds the images.")
+        whole = within and not is_pattern(origin)
+        return folder_of_images(
+            paths,
+            origin,
+            image_size=self.image_size,
+            max_skipped=self.max_skipped,
+            root=Path(origin) if whole else None,
+        )
+
+    def _bundled(self, name: str) -> Source:
+        table = bundled.load(name)
+        columns = [pa.array(column) for column in table.values.T]
+        shard = Memory(pa.table(columns, names=list(table.names or ())), name)
+        own = self.label if self.label != "target" else None
+        source = Tabular([shard], name, drop=self.drop, label=own)
+        if own is None:
+            source.labels = bundled.target(name)
+        return source
+
+    def _no_columns(self, origin: str) -> None:
+        _no(drop=self.drop, text=self.text, of=f"{origin}, which has no names of columns")
+
+
+def _is_list_of_paths(data: Any) -> bool:
+    return (
+        isinstance(data, list | tuple)
+        and bool(data)
+        and all(isinstance(each, str | os.PathLike) for each in data)
+    )
+
+
+def _no(*, of: str, **options: Any) -> None:
+    """Options that mean nothing here are refused, not passed over."""
+    for name, value in options.items():
+        if value:
+            raise InvalidParameterError(f"{name}={value!r}", f"has no meaning for {of}")

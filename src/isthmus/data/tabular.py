@@ -1,0 +1,205 @@
+"""A table of many files: one schema over all of them, compared by their footers when opened.
+
+Columns are told apart by name; a file may have them in another order. A column of whole numbers in
+one file and of fractions in another is of fractions, one without any value takes the other's kind,
+short text and long are text, with or without a dictionary. A number here and a word there is an
+error that names the column and both files. Files without rows are left out and listed in
+``skipped``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from isthmus.data._columns import is_numeric, is_text, matrix, numpy_type, refuse_others
+from isthmus.data._files import changed
+from isthmus.data._shards import Shard, row_bytes
+from isthmus.data.labels import values_of
+from isthmus.data.tables import kept, quoted, refuse_duplicates
+from isthmus.errors import DataError
+
+
+class Tabular:
+    """A :class:`isthmus.data.source.TableSource` over shards.
+
+    Args:
+        shards: in the order of their rows.
+        origin: what was opened.
+        drop: names of columns to leave out.
+        label: name of the column that is the label of its row, and no feature.
+        partitions: for every shard, columns that its folder gives, by name.
+        named: whether the columns have names of their own.
+        double: whether ``read`` gives float64 whatever the columns are, as for text.
+        skipped: names of files that were left out.
+    """
+
+    def __init__(
+        self,
+        shards: Sequence[Shard],
+        origin: str,
+        *,
+        drop: Sequence[str] = (),
+        label: str | None = None,
+        partitions: Sequence[dict[str, str | None]] = (),
+        named: bool = True,
+        double: bool = False,
+        skipped: Sequence[str] = (),
+    ) -> None:
+        self.origin = origin
+        empty = [not sum(shard.lengths) for shard in shards]
+        self.skipped = (*skipped, *(s.name for s, e in zip(shards, empty, strict=True) if e))
+        self._shards = [shard for shard, e in zip(shards, empty, strict=True) if not e]
+        if not self._shards:
+            raise DataError(origin, "holds no rows", "Check how it was made.")
+        given = [p for p, e in zip(partitions, empty, strict=False) if not e]
+        self._given = _typed(given or [{} for _ in self._shards], self._shards)
+        schema = _agreed(self._shards, self._given)
+        refuse_duplicates(schema.names, origin)
+        if label is not None and label not in schema.names:
+            raise DataError(
+                f"label={label!r}",
+                f"must name a column of {origin}",
+                f"It has {quoted(schema.names, limit=20)}.",
+            )
+        keep = kept(schema.names, [*drop, *([label] if label else [])], origin)
+        self.schema = pa.schema([schema.field(j) for j in keep])
+        self.names = tuple(self.schema.names) if named else None
+        self.feature_shape: tuple[int, ...] = (len(self.schema),)
+        kinds = [numpy_type(field.type) for field in self.schema if is_numeric(field.type)]
+        self.dtype = np.dtype(np.float64) if double else np.result_type(np.float32, *kinds)
+        self._pieces = [(s, p) for s, shard in enumerate(self._shards) for p in _range(shard)]
+        self.lengths = tuple(self._shards[s].lengths[p] for s, p in self._pieces)
+        self.labels: np.ndarray | None = None
+        self.label_names: tuple[str, ...] = ()
+        if label is not None:
+            only = pa.schema([schema.field(label)])
+            parts = [t for piece in range(len(self.lengths)) for t in self._tables(piece, only)]
+            self.labels = values_of(pa.concat_tables(parts).column(0))
+
+    def read(self, piece: int) -> Iterator[np.ndarray]:
+        """Blocks of numbers (n, D); a column of another kind is refused by name.
+
+        Raises:
+            DataError: a column is not of numbers, or the file is not what it was when opened.
+        """
+        for table in self.tables(piece):
+            refuse_others(table.schema.names, table.columns, self.origin)
+            yield matrix(table.columns).astype(self.dtype, copy=False)
+
+    def tables(self, piece: int) -> Iterator[pa.Table]:
+        """Blocks with the columns of ``schema``."""
+        return self._tables(piece, self.schema)
+
+    def _tables(self, piece: int, schema: pa.Schema) -> Iterator[pa.Table]:
+        s, p = self._pieces[piece]
+        shard, given = self._shards[s], self._given[s]
+        columns = [name for name in schema.names if name not in given]
+        rows = 0
+        # A piece of none of the file's columns still has rows: take one to count them.
+        for table in shard.tables(p, columns or shard.schema.names[:1]):
+            rows += table.num_rows
+            found = [
+                pa.repeat(given[f.name], table.num_rows)
+                if f.name in given
+                else _cast(table.column(f.name), f.type)
+                for f in schema
+            ]
+            yield pa.table(found, schema=schema)
+        if rows != shard.lengths[p]:
+            raise changed(shard.name)
+
+    @property
+    def row_bytes(self) -> int:
+        """About the bytes that a row takes in memory as it is kept."""
+        return row_bytes(self.schema)
+
+
+def _range(shard: Shard) -> range:
+    return range(len(shard.lengths))
+
+
+def _typed(given: list[dict[str, str | None]], shards: Sequence[Shard]) -> list[dict[str, Any]]:
+    """Partition values as numbers where all of them are whole; a file's own column goes first."""
+    names = [name for name in given[0] if name not in shards[0].schema.names]
+    typed: list[dict[str, Any]] = [{} for _ in given]
+    for name in names:
+        values = [g[name] for g in given]
+        whole = all(v is None or re.fullmatch(r"-?[0-9]{1,18}", v) for v in values)
+        kind = pa.int64() if whole and any(values) else pa.string()
+        for row, v in zip(typed, values, strict=True):
+            row[name] = pa.scalar(int(v) if v is not None and whole else v, kind)
+    return typed
+
+
+def _agreed(shards: Sequence[Shard], given: Sequence[dict[str, Any]]) -> pa.Schema:
+    """The schema that all shards fit, partition columns last."""
+    first = shards[0]
+    kinds: dict[str, Any] = {}
+    seen: dict[str, str] = {}
+    for shard in shards:
+        refuse_duplicates(shard.schema.names, shard.name)
+        names, expected = shard.schema.names, first.schema.names
+        lacks = [name for name in expected if name not in names]
+        extra = [name for name in names if name not in expected]
+        if lacks or extra:
+            parts = [f"lacks {quoted(lacks)}"] * bool(lacks)
+            parts += [f"has also {quoted(extra)}"] * bool(extra)
+            raise DataError(
+                shard.name,
+                f"must have the columns that {first.name} has; it {' and '.join(parts)}",
+                "Give files of one table only, or rename the columns.",
+            )
+        for field in shard.schema:
+            kind = _plain(field.type)
+            if field.name not in kinds or pa.types.is_null(kinds[field.name]):
+                kinds[field.name], seen[field.name] = kind, shard.name
+                continue
+            wider = _common(kinds[field.name], kind)
+            if wider is None:
+                raise DataError(
+                    f"column {field.name!r}",
+                    f"must be of one kind in all files; it is {kinds[field.name]} in"
+                    f" {seen[field.name]} and {kind} in {shard.name}",
+                    "Write it alike in both, or leave it out with"
+                    f" drop=[{field.name!r}] (on the command line --drop {field.name}).",
+                )
+            if wider != kinds[field.name]:
+                kinds[field.name], seen[field.name] = wider, shard.name
+    own = [(name, kinds[name]) for name in first.schema.names]
+    return pa.schema([*own, *((name, value.type) for name, value in given[0].items())])
+
+
+def _plain(kind: Any) -> Any:
+    """Without views, which not every function of Arrow takes."""
+    if pa.types.is_string_view(kind):
+        return pa.large_string()
+    return pa.large_binary() if pa.types.is_binary_view(kind) else kind
+
+
+def _common(a: Any, b: Any) -> Any:
+    """The kind that holds both, or None."""
+    if a == b or pa.types.is_null(b):
+        return a
+    if is_numeric(a) and is_numeric(b):
+        if pa.types.is_decimal(a) or pa.types.is_decimal(b):
+            return pa.float64()
+        return pa.from_numpy_dtype(np.result_type(numpy_type(a), numpy_type(b)))
+    plain = [k.value_type if pa.types.is_dictionary(k) else k for k in (a, b)]
+    if all(is_text(k) and not pa.types.is_binary(k) for k in plain):
+        return pa.large_string() if pa.large_string() in plain else pa.string()
+    if all(pa.types.is_date(k) or pa.types.is_timestamp(k) for k in (a, b)):
+        zones = {k.tz for k in (a, b) if pa.types.is_timestamp(k)}
+        units = {k.unit if pa.types.is_timestamp(k) else "s" for k in (a, b)}
+        unit = next(u for u in ("ns", "us", "ms", "s") if u in units)
+        return pa.timestamp(unit, *zones) if len(zones) == 1 else None
+    return None
+
+
+def _cast(column: Any, kind: Any) -> Any:
+    return column if column.type == kind else pc.cast(column, kind, safe=False)
