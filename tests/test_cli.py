@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from command_line import call, done
 from isthmus.cli import _config, _parameters
 from isthmus.cli._answer import as_json, number
-from isthmus.cli._options import verb
+from isthmus.cli._options import names_of, verb
 from isthmus.cli._progress import figures, time_left
 from isthmus.cli._words import verdict
 from isthmus.cli.fit import MODELS
@@ -30,6 +31,7 @@ from isthmus.cli.main import VERBS, main
 from isthmus.core.corruption import CORRUPTIONS
 from isthmus.core.likelihoods import LIKELIHOODS
 from isthmus.data.readers import read
+from isthmus.data.tables import Table, as_list
 from isthmus.errors import InvalidParameterError
 from isthmus.estimators import Progress, load
 from isthmus.estimators.models import MODELS as CLASSES
@@ -262,6 +264,55 @@ def test_columns_can_be_left_out(place: Path) -> None:
     done("transform", "new", "labelled.csv", "--drop", "label", "--out", "out.csv")
 
 
+def test_names_with_commas_and_quotes_can_be_left_out(place: Path) -> None:
+    names = ("a,b", 'c"d', "e", "f", "g,", "h")
+    header = ",".join('"' + name.replace('"', '""') + '"' for name in names)
+    rows = [",".join(f"{v}" for v in row) for row in np.random.default_rng(0).normal(size=(20, 6))]
+    (place / "t.csv").write_text("\n".join([header, *rows]))
+    kept = {
+        '"a,b","c""d"': ["e", "f", "g,", "h"],
+        '"a,b", e': ['c"d', "f", "g,", "h"],
+        "e,f": ["a,b", 'c"d', "g,", "h"],
+    }
+    for drop, left in kept.items():
+        facts = json.loads(done("info", "t.csv", "--drop", drop, "--json"))
+        assert [column["name"] for column in facts["columns"]] == left
+    facts = json.loads(done("info", "t.csv", "--drop", '"a,b"', "--drop", "e,f", "--json"))
+    assert [column["name"] for column in facts["columns"]] == ['c"d', "g,", "h"]
+    assert names_of(as_list(names)) == list(names)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("transform", "run", "new.csv", "--out", "o.csv"),
+        ("score", "run", "new.csv"),
+        ("reconstruct", "run", "new.csv", "--out", "o.csv"),
+        ("reconstruct", "run", "new.csv", "--fill", "--out", "o.csv"),
+        ("reconstruct", "run", "new.csv", "--noise", "swap", "--seed", "0", "--out", "o.csv"),
+        ("evaluate", "run", "new.csv"),
+        ("outliers", "table.csv", "--new", "new.csv", *QUICK),
+        ("info", "new.csv"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["csv", "npy", "npz", "parquet"])
+def test_new_rows_may_lack_whole_columns(place: Path, words: tuple[str, ...], kind: str) -> None:
+    row = numbers()[:1]
+    row[0, 2] = np.nan
+    name = f"new.{kind}"
+    if kind == "csv":
+        csv(place / name, row)
+    elif kind == "parquet":
+        pd.DataFrame(row, columns=list(NAMES)).to_parquet(place / name)
+    else:
+        (np.save if kind == "npy" else np.savez)(place / name, row)
+    done(*(name if word == "new.csv" else word for word in words))
+    if words[0] == "transform":
+        written = read(place / "o.csv").values
+        expected = load(place / "run").transform(Table(row, NAMES, "new"))
+        np.testing.assert_allclose(written, expected, rtol=1e-6)
+
+
 def test_missing_entries_are_filled(place: Path) -> None:
     values = numbers()
     values[::3, 1] = np.nan
@@ -485,7 +536,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...
     "empty file": (_write("data.csv", ""), FIT, ("data.csv is empty",)),
     "only a header": (_write("data.csv", "a,b\n"), FIT, ("data.csv",)),
     "ragged": (_write("data.csv", "a,b\n1,2\n3\n"), FIT, ("line 3",)),
-    "text column": (_write("data.csv", "a,b\n1,x\n2,y\n"), FIT, ("'b'", "--drop b")),
+    "text column": (_write("data.csv", "a,b\n1,x\n2,y\n"), FIT, ("'b'", "out with --drop b.")),
     "empty column": (_values("data.csv", -1, 2, np.nan), FIT, ("'c'", "--drop c")),
     "infinite": (_values("data.csv", 4, 1, np.inf), FIT, ("infinite", "row 5, column 'b'")),
     "one row": (_write("data.csv", "a,b,c\n1,2,3\n"), FIT, ("at least 2 rows",)),
@@ -499,7 +550,47 @@ REFUSED: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...
     "unknown bundled": (_nothing, ("fit", "wien", "--out", "new"), ("Did you mean 'wine'",)),
     "unknown bundled info": (_nothing, ("info", "wien"), ("bundled tables are",)),
     "a folder as data": (_foreign, ("fit", "mine", "--out", "new"), ("mine",)),
-    "unknown column": (_nothing, (*FIT_TABLE, "--drop", "z"), ("'z'", "'a', 'b'")),
+    "unknown column": (_nothing, (*FIT_TABLE, "--drop", "z"), ("--drop 'z'", "'a', 'b'")),
+    "unknown column of new rows": (
+        _nothing,
+        ("score", "run", "table.csv", "--drop", "z"),
+        ("--drop 'z' must name columns of table.csv",),
+    ),
+    "unknown label": (
+        _nothing,
+        ("evaluate", "run", "--label", "z"),
+        ("--label 'z' must name a column of", "table.csv"),
+    ),
+    "unknown label of outliers": (
+        _nothing,
+        ("outliers", "table.csv", "--label", "z"),
+        ("--label 'z' must name a column of table.csv",),
+    ),
+    "label without outliers": (
+        lambda place: [csv(place / "t.csv", np.ones((9, 2)) * [[0, 1]], ("l", "x")), None][1],
+        ("outliers", "t.csv", "--label", "l"),
+        ("labels that are all 0", "both 0 and 1 must occur"),
+    ),
+    "no detector": (
+        _nothing,
+        ("outliers", "table.csv", "--detector", "run"),
+        ("run holds an autoencoder and no detector",),
+    ),
+    "detector and settings of a fit": (
+        _nothing,
+        ("outliers", "table.csv", "--detector", "run", "--max-epochs", "2", "--new", "table.csv"),
+        ("--detector run with --new and --max-epochs",),
+    ),
+    "report where nothing can be made": (
+        _nothing,
+        ("report", "run", "--out", "/proc/none/page.html"),
+        ("cannot be made", "/proc"),
+    ),
+    "report below a file": (
+        _nothing,
+        ("report", "run", "--out", "table.csv/page.html"),
+        ("cannot be made",),
+    ),
     "no column left": (_nothing, (*FIT_TABLE, "--drop", "a,b,c,d,e"), ("no column left",)),
     "no components": (_nothing, (*FIT_TABLE, "--n-components", "0"), ("n_components=0",)),
     "too wide": (_nothing, (*FIT_TABLE, "--n-components", "5"), ("between 1 and 4",)),

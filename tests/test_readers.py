@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -646,3 +647,25 @@ def test_a_fingerprint_tells_rows_apart_and_not_how_they_are_stored(case: str) -
 def test_zeros_and_missing_entries_are_alike_whatever_their_bits() -> None:
     rows = np.array([[0.0, NAN]])
     assert fingerprint(rows) == fingerprint(-rows)
+
+
+def test_a_parquet_file_that_tells_of_more_rows_than_it_has_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    parquet.write_table(pa.table({"a": np.arange(2.0)}), path)
+    content = path.read_bytes()
+    footer = parquet.read_metadata(path)
+    assert footer.row_group(0).num_rows == footer.num_rows == 2
+    refused = 0
+    for i in range(int.from_bytes(content[-8:-4], "little")):
+        at = len(content) - 8 - i
+        if content[at - 1] != 4:  # two rows, as a zigzag varint
+            continue
+        more = content[: at - 1] + b"\x7e" + content[at:]
+        path.write_bytes(more)
+        with contextlib.suppress(pa.ArrowInvalid, OSError):
+            told = parquet.read_metadata(path)
+            if told.num_rows != 2 or told.row_group(0).num_rows != 2:
+                refused += 1
+                with pytest.raises(DataError, match=r"it tells of|cannot be read"):
+                    read(path)
+    assert refused >= 2

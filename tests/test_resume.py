@@ -439,7 +439,7 @@ def test_a_whole_checkpoint_that_is_not_ours_is_refused(stopped, lost):
         found = store.read()
         facts = {name: value for name, value in found.facts.items() if name != lost}
         store.write(State(facts, found.tensors))
-    with pytest.raises(RunError, match="does not hold what a checkpoint promises"):
+    with pytest.raises(RunError, match="does not hold what this version keeps"):
         clone(MODELS["undercomplete"]).fit(X, resume_from=stopped)
 
 

@@ -12,6 +12,7 @@ is a bug, and saying "Error:" there would send the user looking for a mistake of
 
 from __future__ import annotations
 
+import re
 import traceback
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -26,6 +27,8 @@ from isthmus.errors import IsthmusError
 BUG, INPUT = 1, 2
 # The base of all complaints about options; where typer keeps it depends on its version.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+# Advice that names the argument first and the flag in brackets; here the flag is enough.
+_BOTH = re.compile(r"drop=\[.*\] \(on the command line (--drop .*)\)")
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,9 @@ def failure(error: BaseException) -> Failure:
     if isinstance(error, KeyboardInterrupt):
         return Failure("KeyboardInterrupt", _interrupts.LINE, _interrupts.exit_status(), {})
     if isinstance(error, IsthmusError):
-        parts = {"given": error.given, "rule": error.rule, "remedy": error.remedy}
-        return Failure(kind, str(error), INPUT, parts)
+        told = type(error)(error.given, error.rule, _BOTH.sub(r"\1", error.remedy))
+        parts = {"given": told.given, "rule": told.rule, "remedy": told.remedy}
+        return Failure(kind, str(told), INPUT, parts)
     if isinstance(error, UsageError):
         return Failure("UsageError", _usage(error), INPUT, {})
     if _out_of_memory(error):

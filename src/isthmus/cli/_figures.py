@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+_RANGE = ("min", "mean", "max")
+
 
 def describe(column: NDArray[Any]) -> dict[str, Any]:
-    """Kind, missing entries and range of one column (N,) with at least one value.
+    """Kind, missing entries and range of one column (N,).
 
     >>> describe(np.array([0.0, 2.0, np.nan]))
     {'kind': 'counts', 'n_missing': 1, 'min': 0.0, 'mean': 1.0, 'max': 2.0}
     """
     there = column[~np.isnan(column)]
+    if not len(there):
+        return {"kind": "empty", "n_missing": len(column)} | dict.fromkeys(_RANGE, math.nan)
     low, high = float(there.min()), float(there.max())
     return {
         "kind": _kind(there, low, high),

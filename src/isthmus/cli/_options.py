@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -41,11 +42,13 @@ Force = Annotated[
     bool, typer.Option("--force", help="Replace what is there.", rich_help_panel=OUTPUT)
 ]
 Drop = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--drop",
         metavar="A,B",
-        help="Columns to leave out, separated by commas; x0, x1, ... where they have no names.",
+        help="Columns to leave out, separated by commas, or each with a --drop of its own; a name "
+        "with a comma in quotes: '\"a,b\",c'. x0, x1, ... where they have no names.",
+        show_default=False,
     ),
 ]
 Seed = Annotated[
@@ -102,13 +105,21 @@ def verb(
     return call
 
 
-def names_of(drop: str | None) -> list[str]:
-    """The names in a list separated by commas.
+def names_of(given: str | Sequence[str] | None) -> list[str]:
+    """The names in lists separated by commas, each once; quotes are those of CSV.
 
-    >>> names_of("name, city")
-    ['name', 'city']
+    >>> names_of("name, city"), names_of(["a", 'b,"c,d"', "a"])
+    (['name', 'city'], ['a', 'b', 'c,d'])
     """
-    return [name.strip() for name in drop.split(",") if name.strip()] if drop else []
+    lines = [given] if isinstance(given, str) else list(given or ())
+    names = [name for line in lines for name in _names_in(line)]
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def _names_in(line: str) -> list[str]:
+    if '"' not in line:
+        return [name.strip() for name in line.split(",")]
+    return [name for row in csv.reader([line], skipinitialspace=True) for name in row]
 
 
 def seed_of(text: str | None) -> int | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,6 +85,21 @@ def prepared(out: str, resume: bool, force: bool) -> dict[str, Path]:
             )
         store.clear()
     return {"checkpoint": folder}
+
+
+@contextmanager
+def spoken(out: str) -> Iterator[None]:
+    """Within it, advice about the checkpoints of this run is in the words of the command line."""
+    try:
+        yield
+    except RunError as error:
+        if error.given != str(folder_of(out)):
+            raise
+        raise RunError(
+            error.given,
+            error.rule,
+            "Give what it was started with, or start from the beginning by --force.",
+        ) from error
 
 
 def clear(out: str) -> None:

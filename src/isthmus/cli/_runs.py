@@ -63,7 +63,14 @@ def open_run(run: str, data: str | None = None) -> Estimator:
         )
     with _interrupts.starting():
         from isthmus.estimators import load
+        from isthmus.runs.directory import read_config
 
+    if "detector" in read_config(run):
+        raise RunError(
+            run,
+            "holds an outlier detector, not a model alone",
+            f"Judge rows with it: isthmus outliers DATA --detector {shlex.quote(run)}.",
+        )
     return load(run)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import time
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ from isthmus.cli import _interrupts, _parameters
 from isthmus.cli._answer import Answer, columns, number, wrapped
 from isthmus.cli._options import OUTPUT, DataFile, Drop, Quiet, Seed, names_of, seed_of
 from isthmus.cli._progress import training
+from isthmus.cli._rows import rows as read_rows
 from isthmus.cli._runs import open_run
 from isthmus.cli._words import plural
 from isthmus.errors import DataError, InvalidParameterError
@@ -25,6 +27,11 @@ FLAGS = tuple(
     for parameter in _parameters.PARAMETERS
     if parameter.name in ("hidden_layer_sizes", "likelihood", "max_epochs", "scaling")
 )
+# By whether entries are missing.
+_NO_NATS = {
+    True: "PCA has no nats here: its likelihood is that of rows without missing entries.",
+    False: "PCA has no nats here: its likelihood is a Gaussian, and not of the kind asked for.",
+}
 EXAMPLES = """Examples:
 
 isthmus compare wine
@@ -76,23 +83,24 @@ def compare(
         )
     with training(quiet) as listener:
         with _interrupts.starting():
-            from isthmus.data.readers import read
             from isthmus.estimators import VariationalAutoencoder
             from isthmus.estimators.compare import compare as sweep
-        table = read(data, drop=names_of(drop))
+        table = read_rows(data, names_of(drop))
         if run is not None:
             _same_columns(run, into or "", table.values.shape[1], data)
         model: Estimator = run if run is not None else VariationalAutoencoder(**values)
+        n_rows, missing = len(table.values), bool((table.values != table.values).any())
         found = sweep(table, sizes, model, random_state, listener)
     if into is not None:
         with _interrupts.saving():
             import torch
 
-            from isthmus.runs.directory import attach
+            from isthmus.runs.directory import attach, now
 
             arrays = {name: torch.from_numpy(a.copy()) for name, a in found.arrays().items()}
-            attach(into, "comparison", found.as_facts(), arrays)
-    return _answer(found, data, len(table.values), into, time.perf_counter() - started)
+            made = {"created": now(), "origin": data, "n_rows": n_rows}
+            attach(into, "comparison", {**found.as_facts(), **made}, arrays)
+    return _answer(found, data, n_rows, missing, into, time.perf_counter() - started)
 
 
 def _sizes(text: str) -> str | list[int]:
@@ -115,7 +123,9 @@ def _same_columns(run: Estimator, path: str, n_features: int, data: str) -> None
         )
 
 
-def _answer(found: Comparison, data: str, n_rows: int, into: str | None, seconds: float) -> Answer:
+def _answer(
+    found: Comparison, data: str, n_rows: int, missing: bool, into: str | None, seconds: float
+) -> Answer:
     table = found.table()
     mark = {True: "←", False: ""}
     rows = [
@@ -124,7 +134,7 @@ def _answer(found: Comparison, data: str, n_rows: int, into: str | None, seconds
             f"{number(row['error'])} ± {number(row['error_se'])}",
             number(row["pca_error"]),
             f"{row['log_likelihood']:.3f} ± {row['log_likelihood_se']:.3f}",
-            f"{row['pca_log_likelihood']:.3f}",
+            "-" if math.isnan(row["pca_log_likelihood"]) else f"{row['pca_log_likelihood']:.3f}",
             f"{row['active_units']:.3g}",
             mark[row["n_components"] == found.recommended],
         )
@@ -145,6 +155,7 @@ def _answer(found: Comparison, data: str, n_rows: int, into: str | None, seconds
         "",
         columns([head, *rows], right=(0, 1, 2, 3, 4, 5)),
         f"Errors in {found.unit} per row, nats per row: higher is better.",
+        *([_NO_NATS[missing]] if math.isnan(table[0]["pca_log_likelihood"]) else []),
         "; ".join(guesses) + ".",
         "",
         f"Recommended: {title}",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer, columns, number, wrapped
-from isthmus.cli._options import Drop, RunFolder, names_of
+from isthmus.cli._options import Drop, Force, RunFolder, names_of
+from isthmus.cli._rows import column, rows
 from isthmus.cli._runs import open_run
 from isthmus.errors import DataError, InvalidParameterError, RunError
 
@@ -61,37 +63,91 @@ def evaluate(
         typer.Option(
             "--factors",
             metavar="A,B",
-            help="Columns of known factors: does each latent answer to one?",
+            help="Columns of known factors, separated by commas: does each latent answer to one?",
         ),
     ] = None,
     drop: Drop = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of all draws.")] = 0,
+    force: Force = False,
 ) -> Answer:
     """Measure a model, and say in words what may be wrong with it.
 
     Everything is written into the run, where the report finds it. Rows of the fit are measured on
-    the part that was held out; where none was, on all of them, and it says so.
+    the part that was held out; where none was, on all of them, and it says so. The run keeps one
+    evaluation: one without labels does not replace one that has them, unless by --force.
     """
-    import torch
-
-    from isthmus.data.labels import column
-    from isthmus.evaluation.evaluate import evaluate as measure
-    from isthmus.runs import directory
-
-    model = open_run(run)
-    recorded = directory.read(run).config["data"]
     named = names_of(factors)
     if factors is not None and not named:
         raise InvalidParameterError("--factors ''", "must name columns")
-    aside = [*([label] if label else []), *([outlier_label] if outlier_label else []), *named]
-    origin, kind, table, reference = _rows(model, recorded, run, data, aside, names_of(drop))
+    origin, facts = measured(
+        run,
+        data,
+        label=label,
+        outlier_label=outlier_label,
+        factors=named,
+        drop=names_of(drop),
+        seed=seed,
+        force=force,
+    )
+    lines = [*_lines(facts), "", f"Written into {run}."]
+    return Answer("\n".join(lines), {"run": run, "data": origin, **facts})
+
+
+def measured(
+    run: str,
+    data: str | None,
+    *,
+    label: str | None = None,
+    outlier_label: str | None = None,
+    factors: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    seed: int = 0,
+    force: bool = False,
+    verb: str = "evaluate",
+) -> tuple[str, dict[str, Any]]:
+    """Measure a model and write what is found into its run.
+
+    Args:
+        run: the folder.
+        data: rows; None for those of the fit.
+        label: column of classes or measurements.
+        outlier_label: column that is 1 for known outliers.
+        factors: columns of known factors.
+        drop: columns that are neither features nor labels.
+        seed: of all draws.
+        force: whether an evaluation is replaced that has what this one lacks.
+        verb: which asks, for the advice.
+
+    Returns:
+        Where the rows are from, and the facts.
+
+    Raises:
+        RunError: the run cannot be read or written, or has an evaluation with labels.
+        DataError: the rows or columns cannot be used.
+    """
+    with _interrupts.starting():
+        import torch
+
+        from isthmus.evaluation.evaluate import evaluate as measure
+        from isthmus.runs import directory
+
+    model = open_run(run, data)
+    flags = {"--label": label, "--outlier-label": outlier_label, "--factors": factors}
+    if not force:
+        _refuse_loss(run, [flag for flag, given in flags.items() if not given])
+    recorded = directory.read(run).config["data"]
+    again = f"Name the rows: isthmus {verb} {shlex.quote(run)} DATA."
+    asked = [("--label", label), ("--outlier-label", outlier_label)]
+    columns_of = [(f, n) for f, n in (*asked, *(("--factors", n) for n in factors)) if n]
+    origin, kind, table, reference = _rows(model, recorded, run, data, columns_of, drop, again)
+    found_in = {(flag, name): column(origin, name, flag) for flag, name in columns_of}
     given: dict[str, Any] = {}
     if label:
-        given["labels"] = column(origin, label)
+        given["labels"] = found_in["--label", label]
     if outlier_label:
-        given["outliers"] = column(origin, outlier_label)
-    if named:
-        given["factors"] = _matrix([column(origin, name) for name in named])
+        given["outliers"] = found_in["--outlier-label", outlier_label]
+    if factors:
+        given["factors"] = _matrix([found_in["--factors", name] for name in factors])
     found = measure(
         model,
         table,
@@ -104,8 +160,36 @@ def evaluate(
     )
     tensors = {name: torch.from_numpy(values.copy()) for name, values in found.arrays.items()}
     directory.attach(run, "evaluation", found.facts, tensors)
-    lines = [*_lines(found.facts), "", f"Written into {run}."]
-    return Answer("\n".join(lines), {"run": run, "data": origin, **found.facts})
+    return origin, found.facts
+
+
+def _refuse_loss(run: str, lacks: Sequence[str]) -> None:
+    """Refuse to replace an evaluation with one that lacks some of what it has, by these flags."""
+    from isthmus.runs import directory
+
+    try:
+        there = directory.attached(run, "evaluation")
+    except RunError:  # damaged: nothing to lose
+        return
+    if there is None:
+        return
+    facts = there[0]
+    label = facts.get("label_column")
+    metrics = {one.get("name") for one in facts.get("metrics") or () if isinstance(one, dict)}
+    has = {
+        "--label": bool(label),
+        "--outlier-label": "auroc" in metrics,
+        "--factors": "mig" in metrics,
+    }
+    lost = [flag for flag in lacks if has[flag]]
+    if not lost:
+        return
+    spelled = [f"{flag} {shlex.quote(str(label))}" if flag == "--label" else flag for flag in lost]
+    raise RunError(
+        run,
+        f"holds an evaluation with {' and '.join(spelled)}, which this one would replace",
+        f"Give {'that' if len(lost) == 1 else 'those'} as well, or replace it by --force.",
+    )
 
 
 def _rows(
@@ -113,8 +197,9 @@ def _rows(
     recorded: Mapping[str, Any],
     run: str,
     data: str | None,
-    aside: list[str],
-    drop: list[str],
+    asked: Sequence[tuple[str, str]],
+    drop: Sequence[str],
+    again: str,
 ) -> tuple[str, Any, Table, Any]:
     """Where the rows are from, what they are to the model, they, and the rows of the fit."""
     from isthmus.data.readers import read
@@ -122,12 +207,13 @@ def _rows(
 
     print_of_fit = recorded.get("fingerprint")
     if data is not None:
-        table = _read(data, [*drop, *aside], model, recorded)
+        for flag, name in asked:
+            column(data, name, flag)
+        table = _read(data, [*drop, *(name for _, name in asked)], recorded)
         if print_of_fit and fingerprint(table.values) == print_of_fit:
             return data, _kind(model, table), table, None
         return data, "new", table, _rows_of_fit(recorded)
     origin = recorded.get("origin")
-    again = f"Name the rows: isthmus evaluate {shlex.quote(run)} DATA."
     if not origin:
         raise RunError(run, "does not say which rows it was fitted to", again)
     try:
@@ -138,10 +224,11 @@ def _rows(
         ) from error
     if print_of_fit and fingerprint(table.values) != print_of_fit:
         raise DataError(f"{origin}", "has changed since the fit", again)
-    inside = set(aside) & set(table.names or ())
+    inside = [(flag, name) for flag, name in asked if name in (table.names or ())]
     if inside:
+        flag, name = inside[0]
         raise DataError(
-            f"column {sorted(inside)[0]!r}",
+            f"{flag} {name!r}",
             "is a feature of the model, and cannot be a label as well",
             "Fit without it (--drop), and evaluate again.",
         )
@@ -153,19 +240,18 @@ def _kind(model: Estimator, table: Table) -> str:
     return "held out" if held is not None and len(held.rows) < len(table.values) else "training"
 
 
-def _read(data: str, leave: list[str], model: Estimator, recorded: Mapping[str, Any]) -> Table:
+def _read(data: str, leave: Sequence[str], recorded: Mapping[str, Any]) -> Table:
     """The rows without labels, and without what the fit dropped where it is there."""
     from isthmus.data.labels import is_column
-    from isthmus.data.readers import read
 
     asked = list(dict.fromkeys(name for name in leave if is_column(data, name)))
     also = [name for name in recorded.get("drop") or [] if name not in asked]
     if not also:
-        return read(data, drop=asked)
+        return rows(data, asked, new=True)
     try:
-        return read(data, drop=[*asked, *also])
+        return rows(data, [*asked, *also], new=True)
     except DataError:  # the columns that the fit dropped need not be in new rows
-        return read(data, drop=asked)
+        return rows(data, asked, new=True)
 
 
 def _rows_of_fit(recorded: Mapping[str, Any]) -> Any:
@@ -203,7 +289,7 @@ def _lines(facts: Mapping[str, Any]) -> list[str]:
     ]
     line = facts["pca"]
     head = ("metric", "value", "PCA" if line else "", "", "unit")
-    rows = [
+    cells = [
         (
             one["name"],
             number(one["value"]),
@@ -213,7 +299,7 @@ def _lines(facts: Mapping[str, Any]) -> list[str]:
         )
         for one in facts["metrics"]
     ]
-    table = columns([head, *rows], right=(1, 2)).splitlines()
+    table = columns([head, *cells], right=(1, 2)).splitlines()
     lines.append(table[0])
     for one, row in zip(facts["metrics"], table[1:], strict=True):
         lines += [row, *wrapped(one["text"], "    ")]

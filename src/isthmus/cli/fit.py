@@ -6,7 +6,7 @@ import shlex
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,13 +16,15 @@ from isthmus.cli import _config, _idle, _interrupts, _parameters, _resume
 from isthmus.cli._answer import Answer, number
 from isthmus.cli._options import OUTPUT, DataFile, Drop, Force, Quiet, Seed, names_of, seed_of
 from isthmus.cli._progress import training
+from isthmus.cli._rows import rows
 from isthmus.cli._runs import check_place
+from isthmus.cli._tasks import empty_tasks, warning
 from isthmus.cli._words import held_out, plural, verdict
 from isthmus.errors import InvalidParameterError
 
 if TYPE_CHECKING:
     from isthmus.data.tables import Table
-    from isthmus.estimators import Estimator, Progress
+    from isthmus.estimators import Estimator
 
 MODELS = {
     "undercomplete": "Autoencoder",
@@ -109,23 +111,22 @@ def fit(
     check_place(out, force or goes_on)
     with _interrupts.starting():
         from isthmus import estimators
-        from isthmus.data.readers import read
     create = getattr(estimators, MODELS[kind])
     with training(quiet) as listener, warnings.catch_warnings():
-        table = read(data, drop=columns)
+        table = rows(data, columns)
         estimator: Estimator = create(random_state=random_state, **values)
         if goes_on and (done := _resume.finished(out, estimator, table)) is not None:
             _resume.clear(out)
-            return _answer(done, out, data, [_resume.DONE], time.perf_counter() - started)
+            return _answer(done, out, data, columns, [_resume.DONE], time.perf_counter() - started)
         told = _idle_settings(estimator, table, settings.parameters, flags, config)
-        told += _empty_tasks(table, _width(estimator))
+        told += empty_tasks(table, _width(estimator))
         # What it warns of is said below.
         warnings.filterwarnings("ignore", "Training was interrupted")
         warnings.filterwarnings("ignore", "The loss is no finite number")
         checkpoints = _resume.prepared(out, resume, force)
         if resume and "resume_from" not in checkpoints:
             told.append(_resume.NOTHING)
-        with _interrupts.training(_warning(told, listener)) as tell:
+        with _resume.spoken(out), _interrupts.training(warning(told, listener)) as tell:
             estimator.fit(table, callback=tell, **checkpoints)
     if getattr(estimator, "diverged_", False):
         told.append(_diverged(estimator))
@@ -136,22 +137,7 @@ def fit(
         estimator.save(out, force=force or goes_on, provenance=provenance)
         if not estimator.interrupted_:
             _resume.clear(out)
-    return _answer(estimator, out, data, told, time.perf_counter() - started)
-
-
-def _warning(
-    sentences: Sequence[str], listener: Callable[[Progress], None] | None
-) -> Callable[[Progress], None]:
-    """A listener that says them at the first round: input that is refused is one sentence alone."""
-    left = list(sentences)
-
-    def tell(progress: Progress) -> None:
-        while left:
-            print(f"Warning: {left.pop(0)}", file=sys.stderr)
-        if listener is not None:
-            listener(progress)
-
-    return tell
+    return _answer(estimator, out, data, columns, told, time.perf_counter() - started)
 
 
 def model_name(name: str) -> str:
@@ -201,25 +187,6 @@ def _width(estimator: Estimator) -> int:
     return given if isinstance(given, int) else 1
 
 
-def _empty_tasks(table: Table, n_components: int) -> list[str]:
-    """A sentence where whatever comes out says nothing, because there is nothing to learn."""
-    from numpy import nanmax, nanmin
-
-    n_rows = len(table.values)
-    if n_rows > 1 and bool((nanmin(table.values, axis=0) == nanmax(table.values, axis=0)).all()):
-        return [
-            f"Every column of {table.origin} is constant, so there is nothing to learn. "
-            "Check how it was made."
-        ]
-    if 1 < n_rows <= n_components + 1:
-        return [
-            f"{n_rows} rows are reproduced by {plural(n_components, 'component')} whatever they "
-            "hold, so nothing can be learned from them. Give more rows, or ask for fewer "
-            "components."
-        ]
-    return []
-
-
 def _diverged(estimator: Estimator) -> str:
     rate = estimator.learning_rate
     lower = "Try --learning-rate 1e-4." if rate == "auto" else f"Try one lower than {rate:g}."
@@ -249,19 +216,27 @@ def _too_narrow(estimator: Estimator) -> list[str]:
 
 
 def _answer(
-    estimator: Estimator, out: str, data: str, told: Sequence[str], seconds: float
+    estimator: Estimator,
+    out: str,
+    data: str,
+    drop: Sequence[str],
+    told: Sequence[str],
+    seconds: float,
 ) -> Answer:
+    from isthmus.data.tables import as_list
+
     n_rows, n_features = estimator.n_samples_, estimator.n_features_in_
     n_components, parameters = estimator.n_components_, estimator.get_params(deep=False)
     figures = held_out(estimator, n_components, estimator.history_, estimator.scaling_.kind)
     name, run = type(estimator).__name__, shlex.quote(out)
+    leave = f" --drop {shlex.quote(as_list(drop))}" if drop else ""
     lines = [
         f"{name}: {plural(n_rows, 'row')} of {plural(n_features, 'feature')} → "
         f"{plural(n_components, 'component')}; training took {figures['training_seconds']:.1f} s.",
         f"{verdict(figures, n_components, parameters)}",
         f"Saved to {out}.",
         f"Next: isthmus report {run}, "
-        f"or isthmus transform {run} {shlex.quote(data)} --out codes.csv.",
+        f"or isthmus transform {run} {shlex.quote(data)}{leave} --out codes.csv.",
     ]
     lines[2:2] = _too_narrow(estimator)
     if estimator.interrupted_:

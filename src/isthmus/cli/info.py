@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from isthmus.cli import _interrupts
+from isthmus.cli import _detectors, _interrupts
 from isthmus.cli._answer import Answer, columns, number
 from isthmus.cli._options import Drop, names_of
+from isthmus.cli._rows import rows
 from isthmus.cli._words import held_out, plural, verdict
 from isthmus.errors import DataError, RunError
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from isthmus.runs import directory
 
 _SHOWN = 20
+_ROWS = {"held out": "held-out rows", "training": "rows of the fit,", "new": "new rows"}
 EXAMPLES = """Examples:
 
 isthmus info wine
@@ -34,7 +36,7 @@ def info(
         str,
         typer.Argument(
             metavar="RUN|DATA",
-            help="A run folder, a data file, or a bundled table.",
+            help="A run folder, a detector, a data file, or a bundled table.",
             show_default=False,
         ),
     ],
@@ -49,7 +51,6 @@ def info(
         return _run(what)
     with _interrupts.starting():
         from isthmus.data.bundled import BUNDLED
-        from isthmus.data.readers import read
 
     if what not in BUNDLED and not path.suffix and not path.exists():
         raise DataError(
@@ -57,13 +58,15 @@ def info(
             "is no run folder, no data file and no bundled table",
             f"The bundled tables are {', '.join(BUNDLED)}.",
         )
-    return _table(read(what, drop=names_of(drop)), every)
+    return _table(rows(what, names_of(drop), new=True), every)
 
 
 def _run(run: str) -> Answer:
     with _interrupts.starting():
         from isthmus.runs import directory
 
+    if "detector" in directory.read_config(run):
+        return _detectors.described(run)
     found = directory.read(run)
     try:
         return _described(run, found)
@@ -79,7 +82,7 @@ def _described(run: str, found: directory.Run) -> Answer:
     with _interrupts.starting():
         from isthmus.estimators._persistence import curve_of, held_out_of
         from isthmus.estimators.models import MODELS
-        from isthmus.runs.directory import FILES
+        from isthmus.runs.directory import ATTACHMENTS, FILES
 
     config, history = found.config, found.history
     model, data, fit = config["model"], config["data"], config["fit"]
@@ -98,6 +101,7 @@ def _described(run: str, found: directory.Run) -> Answer:
     drifted, codes = _drift(run)
     seconds = figures["training_seconds"]
     files = {file: (Path(run) / file).stat().st_size for file in sorted(FILES)}
+    there = [name for name in ATTACHMENTS if (Path(run) / f"{name}.json").is_file()]
     listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "") if names else "no names"
     of = plural(n_features, "feature")
     widths = model["architecture"]["hidden_layer_sizes"]
@@ -105,7 +109,7 @@ def _described(run: str, found: directory.Run) -> Answer:
     ended = "; ended by Ctrl-C" if figures["interrupted"] else ""
     if figures["diverged"]:
         ended += "; it diverged: fit again with a lower --learning-rate"
-    rows = [
+    told = [
         ("model", f"{name}: {of} → {plural(n_components, 'component')}, {hidden}"),
         ("set", ", ".join(f"{k}={v!r}" for k, v in changed.items()) or "all as by default"),
         ("data", f"{plural(data['n_rows'], 'row')} of {of} ({listed})"),
@@ -116,6 +120,7 @@ def _described(run: str, found: directory.Run) -> Answer:
         ),
         ("held out", verdict(figures, n_components, parameters)),
         ("codes here", codes),
+        *[(name, _attachment(run, name)) for name in there],
         ("versions", ", ".join(f"{k} {v}" for k, v in config["versions"].items())),
         ("files", ", ".join(f"{file} ({_bytes(size)})" for file, size in files.items())),
     ]
@@ -134,8 +139,37 @@ def _described(run: str, found: directory.Run) -> Answer:
         "versions": config["versions"],
         "schema": config["schema"],
         "files": files,
+        "attached": there,
     }
-    return Answer(f"{run}\n{columns(rows)}", facts)
+    return Answer(f"{run}\n{columns(told)}", facts)
+
+
+def _attachment(run: str, name: str) -> str:
+    """What was found out about the model, when and on which rows; never an error."""
+    from isthmus.runs.directory import attached
+
+    try:
+        found = attached(run, name)
+    except RunError as error:
+        return str(error)
+    if found is None:
+        return "of another model, and not shown: the run was replaced since"
+    facts = found[0]
+    if name == "comparison":
+        sizes, rows_of = facts.get("recommended"), facts.get("origin")
+        what = f"recommends {plural(sizes, 'component')}" if isinstance(sizes, int) else "made"
+        on = f"{facts.get('n_rows')} rows of {rows_of}" if rows_of else ""
+    else:
+        what = f"{plural(len(facts.get('metrics') or ()), 'metric')}"
+        if facts.get("label_column"):
+            what += f" with the label {facts['label_column']!r}"
+        about = facts.get("rows")
+        about = about if isinstance(about, dict) else {}
+        on = f"{about.get('n')} {_ROWS.get(str(about.get('kind')), 'rows')} of " + str(
+            about.get("origin") or "an array"
+        )
+    when = str(facts.get("created") or "")[:10]
+    return ", ".join(part for part in (what, on, when) if part)
 
 
 def _drift(run: str) -> tuple[float, str]:
@@ -181,7 +215,7 @@ def _table(table: Table, every: bool) -> Answer:
     share = f" ({100 * missing / table.values.size:.2g}% of the entries)" if missing else ""
     shown = described if every else described[:_SHOWN]
     head = ("column", "kind", "missing", "min", "mean", "max")
-    rows = [
+    cells = [
         (
             column["name"],
             column["kind"],
@@ -195,7 +229,7 @@ def _table(table: Table, every: bool) -> Answer:
         f"{'' if table.names else ' without names'}, {table.values.dtype}, "
         f"{missing or 'none'} missing{share}",
         "",
-        columns([head, *rows], right=(2, 3, 4, 5)),
+        columns([head, *cells], right=(2, 3, 4, 5)),
     ]
     if len(shown) < n_columns:
         lines.append(f"and {n_columns - len(shown)} more (--all lists them)")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from isthmus.cli import _interrupts, _parameters
+from isthmus.cli import _detectors, _interrupts, _parameters
 from isthmus.cli._answer import Answer, columns, number
 from isthmus.cli._options import (
     OUTPUT,
@@ -21,7 +22,9 @@ from isthmus.cli._options import (
     seed_of,
 )
 from isthmus.cli._progress import training
+from isthmus.cli._rows import column, rows
 from isthmus.cli._runs import check_place
+from isthmus.cli._tasks import empty_tasks, too_wide, warning
 from isthmus.cli._words import plural
 from isthmus.cli.fit import MODELS, model_name
 from isthmus.errors import InvalidParameterError
@@ -38,6 +41,8 @@ isthmus outliers wine --top 5
 isthmus outliers usual.csv --new today.csv --false-alarm-rate 0.01 --out scores.csv
 
 isthmus outliers table.csv --label fraud --contamination 0.02 --save runs/detector
+
+isthmus outliers today.csv --detector runs/detector
 """
 # Features named for each row, and the least share of the row's surprise that is named.
 _MOST_NAMED, _LEAST_SHARE = 3, 0.1
@@ -52,6 +57,14 @@ def outliers(
             "--new",
             metavar="FILE",
             help="Judge the rows of this file by those of DATA; without one, DATA's own.",
+        ),
+    ] = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(
+            "--detector",
+            metavar="RUN",
+            help="Judge the rows of DATA by a detector that --save kept; nothing is fitted.",
         ),
     ] = None,
     contamination: Annotated[
@@ -98,7 +111,8 @@ def outliers(
         typer.Option(
             "--label",
             metavar="COLUMN",
-            help="A column that is 1 for known outliers and 0 else: no feature, it only judges.",
+            help="A column that is 1 for known outliers and 0 else: no feature, it only judges. "
+            "With --new it is that of FILE; DATA need not have it.",
         ),
     ] = None,
     top: Annotated[
@@ -134,93 +148,138 @@ def outliers(
     An autoencoder learns what is usual. Rows are flagged for a value that is rare by itself, for
     values that do not go together, or for having no other row near them.
     """
-    rule = _rule(contamination, false_alarm_rate, extreme_value)
+    rules = {
+        "--contamination": contamination,
+        "--false-alarm-rate": false_alarm_rate,
+        "--extreme-value": extreme_value,
+    }
+    rule = _rule(rules)
     kind = None if model is None else model_name(model)
     values = _parameters.from_flags(flags)
     with _interrupts.starting():
         import numpy as np
 
-        from isthmus.data.labels import column, is_column
-        from isthmus.data.readers import read
         from isthmus.data.writers import check_destination, write
-        from isthmus.estimators.outliers import OutlierDetector
 
     if out is not None:
         check_destination(out, force)
     if save is not None:
         check_place(save, force)
-
-    def rows(origin: str) -> Table:
-        leave = names_of(drop)
-        aside = [label] if label and label not in leave and is_column(origin, label) else []
-        return read(origin, drop=[*leave, *aside])
-
-    with training(quiet) as listener, warnings.catch_warnings():
-        table = rows(data)
-        autoencoder = _autoencoder(kind, values, table)
-        detector = OutlierDetector(autoencoder, random_state=seed_of(seed) or 0, **rule)
-        warnings.filterwarnings("ignore", "Training was interrupted")
-        with _interrupts.training(listener) as tell:
-            detector.fit(table, callback=tell)
-    judged, origin = (table, data) if new is None else (rows(new), new)
-    scores = detector.score_samples(judged)
-    p_values = detector.p_values(judged)
-    flagged = scores < detector.offset_
+    leave, origin = names_of(drop), data if new is None else new
+    known = None if not label else _known(label, origin, data)
+    if detector is None:
+        random_state = seed_of(seed) or 0
+        table = _rows(data, leave, label)
+        judged = table if new is None else _rows(new, leave, label, new=True)
+        judge = _fitted(table, kind, values, rule, random_state, quiet)
+    else:
+        spelled = {"--" + name.replace("_", "-"): value for name, value in values.items()}
+        also = {"--new": new, "--model": model, "--save": save, "--seed": seed}
+        judge = _detectors.opened(detector, {**rules, **also, **spelled})
+        rule = {"threshold": judge.threshold}
+        judged = _rows(data, leave, label, new=True)
+    scores = judge.score_samples(judged)
+    p_values = judge.p_values(judged)
+    flagged = scores < judge.offset_
     first = np.lexsort((np.arange(len(scores)), scores))[: max(1, top)]
     shown = first[flagged[first]]
-    found = _found(detector, judged, shown, scores, p_values) if len(shown) else []
+    found = _found(judge, judged, shown, scores, p_values) if len(shown) else []
     facts: dict[str, Any] = {
         "data": data,
         "new": new,
+        "detector": detector,
         "n_rows": len(scores),
         "n_outliers": int(flagged.sum()),
         **rule,
-        "offset": detector.offset_,
-        "false_alarm_interval": list(detector.false_alarm_interval_),
-        "n_calibration": len(detector.calibration_scores_),
+        "offset": judge.offset_,
+        "false_alarm_interval": list(judge.false_alarm_interval_),
+        "n_calibration": len(judge.calibration_scores_),
         "outliers": found,
         "out": out,
         "run": save,
     }
     lines = _lines(facts, origin)
-    if label:
+    if known is not None:
         from isthmus.evaluation.detection import auroc
 
-        facts["auroc"] = auroc(column(origin, label), -scores)
+        facts["auroc"] = auroc(known, -scores)
         lines.append(f"AUROC for {label}: {number(facts['auroc'])} (0.5 is chance, 1 is best)")
+    elif label:
+        lines.append(f"No AUROC: {origin} has no column {label!r}, by which it would be judged.")
     if out is not None:
         matrix = np.stack([scores, p_values, flagged.astype(np.float64)], axis=1)
         write(out, matrix, ["score", "p_value", "outlier"])
         lines.append(f"Score, p-value and verdict of each row written to {out}.")
     if save is not None:
         with _interrupts.saving():
-            detector.save(save, force=force)
+            judge.save(save, force=force)
         lines.append(f"The detector is in {save}.")
     return Answer("\n".join(lines), facts)
 
 
-def _rule(
-    contamination: float | None, false_alarm_rate: float | None, extreme_value: float | None
-) -> dict[str, Any]:
-    """The detector's parameters for the one rule that was given.
+def _known(label: str, origin: str, data: str) -> Any:
+    """The label of each judged row; None where only the rows of the fit have one.
 
-    >>> _rule(None, 0.01, None)
+    Raises:
+        DataError: neither file has such a column.
+    """
+    from isthmus.data import labels
+    from isthmus.evaluation.detection import flags
+
+    if origin != data and not labels.holds(origin, label) and labels.holds(data, label):
+        return None
+    values = column(origin, label, "--label")
+    flags(values)  # what cannot judge is refused before anything is fitted
+    return values
+
+
+def _rows(origin: str, leave: list[str], label: str | None, *, new: bool = False) -> Table:
+    """The features: without the label where it is a column of them."""
+    from isthmus.data import labels
+
+    aside = label and label not in leave and labels.is_column(origin, label)
+    if aside and label and labels.holds(origin, label):
+        leave = [*leave, label]
+    return rows(origin, leave, new=new)
+
+
+def _fitted(
+    table: Table,
+    kind: str | None,
+    values: dict[str, Any],
+    rule: dict[str, Any],
+    random_state: int,
+    quiet: bool,
+) -> OutlierDetector:
+    """A detector of these rows."""
+    with _interrupts.starting():
+        from isthmus.estimators.outliers import OutlierDetector
+
+    with training(quiet) as listener, warnings.catch_warnings():
+        autoencoder = _autoencoder(kind, values, table)
+        detector = OutlierDetector(autoencoder, random_state=random_state, **rule)
+        told = empty_tasks(table, 1)
+        told += too_wide(autoencoder, table) if autoencoder is not None else []
+        warnings.filterwarnings("ignore", "Training was interrupted")
+        with _interrupts.training(warning(told, listener)) as tell:
+            detector.fit(table, callback=tell)
+    return detector
+
+
+def _rule(given: Mapping[str, float | None]) -> dict[str, Any]:
+    """The detector's parameters for the one rule that was given, by its flag.
+
+    >>> _rule({"--false-alarm-rate": 0.01})
     {'threshold': 'false_alarms', 'false_alarm_rate': 0.01}
     """
-    given = {
-        "--contamination": contamination,
-        "--false-alarm-rate": false_alarm_rate,
-        "--extreme-value": extreme_value,
-    }
-    named = [name for name, value in given.items() if value is not None]
+    named = {name: value for name, value in given.items() if value is not None}
     if len(named) > 1:
         raise InvalidParameterError(" and ".join(named), "exclude one another", "Give one of them.")
-    if false_alarm_rate is not None:
-        return {"threshold": "false_alarms", "false_alarm_rate": false_alarm_rate}
-    if extreme_value is not None:
-        return {"threshold": "extreme_value", "false_alarm_rate": extreme_value}
-    share = 0.1 if contamination is None else contamination
-    return {"threshold": "contamination", "contamination": share}
+    name, value = next(iter(named.items()), ("--contamination", 0.1))
+    if name == "--contamination":
+        return {"threshold": "contamination", "contamination": value}
+    threshold = "false_alarms" if name == "--false-alarm-rate" else "extreme_value"
+    return {"threshold": threshold, "false_alarm_rate": value}
 
 
 def _autoencoder(kind: str | None, values: dict[str, Any], table: Table) -> Any:

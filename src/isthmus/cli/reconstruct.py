@@ -20,6 +20,7 @@ from isthmus.cli._options import (
     seed_of,
 )
 from isthmus.cli._parameters import NUMBER
+from isthmus.cli._rows import rows
 from isthmus.cli._runs import SEEN, feature_names, is_seen, open_run
 from isthmus.cli._words import plural, squared_errors, squared_units
 from isthmus.errors import InvalidParameterError
@@ -89,12 +90,11 @@ def reconstruct(
     with _interrupts.starting():
         import numpy as np
 
-        from isthmus.data.readers import read
         from isthmus.data.writers import check_destination, write
 
     check_destination(out, force)
     model = open_run(run, data)
-    table = read(data, drop=names_of(drop))
+    table = rows(data, names_of(drop), new=True)
     clean, given = table.values, table
     if noise is not None:
         noisy = model.corrupt(table, noise, level, random_state=random_state)
@@ -105,7 +105,7 @@ def reconstruct(
     write(out, written, feature_names(model) or table.names)
     error = float(squared_errors(model, clean, result).mean())
     unit = squared_units(model.scaling_.kind)
-    rows, n_missing, seen = plural(len(result), "row"), int(missing.sum()), is_seen(model, table)
+    many, n_missing, seen = plural(len(result), "row"), int(missing.sum()), is_seen(model, table)
     facts: dict[str, object] = {
         "run": run,
         "data": data,
@@ -118,19 +118,19 @@ def reconstruct(
     if fill:
         entries = "1 missing entry" if n_missing == 1 else f"{n_missing or 'no'} missing entries"
         lines = [
-            f"{rows} with {entries} filled in written to {out}; the known ones are as they were.",
+            f"{many} with {entries} filled in written to {out}; the known ones are as they were.",
             f"Error at the known entries, had they been replaced: {number(error)} "
             f"({unit} per row, lower is better).",
         ]
     elif noise is None:
         lines = [
-            f"Reconstruction of {rows} written to {out}.",
+            f"Reconstruction of {many} written to {out}.",
             f"Against the data: {number(error)} ({unit} per row, lower is better).",
         ]
     else:
         before = float(squared_errors(model, clean, given.values).mean())
         lines = [
-            f"Reconstruction of {rows} written to {out}.",
+            f"Reconstruction of {many} written to {out}.",
             f"Against the clean rows: noisy {number(before)}, reconstructed {number(error)}",
             f"({unit} per row, lower is better).",
         ]

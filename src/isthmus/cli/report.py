@@ -71,9 +71,9 @@ def report(
     evaluation = None if data or label else _attached(run)
     measured = evaluation is None
     if evaluation is None:
-        from isthmus.cli.evaluate import evaluate
+        from isthmus.cli.evaluate import measured as measure
 
-        evaluate(run, data, label=label)
+        measure(run, data, label=label, force=force, verb="report")
         evaluation = _attached(run)
         assert evaluation is not None  # noqa: S101  (evaluate wrote it)
 

@@ -9,6 +9,7 @@ import typer
 from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer, number
 from isthmus.cli._options import OUTPUT, DataFile, Drop, Force, RunFolder, names_of
+from isthmus.cli._rows import rows
 from isthmus.cli._runs import SEEN, is_seen, open_run
 from isthmus.cli._words import plural, squared_errors, squared_units
 
@@ -40,13 +41,12 @@ def score(
     with _interrupts.starting():
         import numpy as np
 
-        from isthmus.data.readers import read
         from isthmus.data.writers import check_destination, write
 
     if out is not None:
         check_destination(out, force)
     model = open_run(run, data)
-    table = read(data, drop=names_of(drop))
+    table = rows(data, names_of(drop), new=True)
     nats = model.score_samples(table)
     errors = squared_errors(model, table.values, model.reconstruct(table))
     unit = squared_units(model.scaling_.kind)

@@ -68,6 +68,29 @@ def column(data: str | os.PathLike[str], name: str) -> Array:
     return _of_table(origin, name)
 
 
+def holds(data: str | os.PathLike[str], name: str) -> bool:
+    """Whether :func:`column` finds a column of that name.
+
+    Raises:
+        DataError: there is no such file, or it cannot be read.
+
+    >>> holds("wine", "target"), holds("wine", "colour")
+    (True, False)
+    """
+    try:
+        column(data, name)
+    except DataError as error:
+        if not is_unknown(error, name):
+            raise
+        return False
+    return True
+
+
+def is_unknown(error: DataError, name: str) -> bool:
+    """Whether :func:`column` raised it because there is no column of that name."""
+    return error.given == _given(name)
+
+
 def is_column(data: str | os.PathLike[str], name: str) -> bool:
     """Whether the name is a column of the rows themselves, which then must not be a feature.
 
@@ -78,7 +101,7 @@ def is_column(data: str | os.PathLike[str], name: str) -> bool:
 
 
 def _of_table(origin: str, name: str) -> Array:
-    table = read(origin)
+    table = read(origin, allow_empty=True)
     names = table.names or [stand_in(j) for j in range(table.values.shape[1])]
     also = [*names, TARGET] if origin in bundled.BUNDLED else list(names)
     if name not in names:
@@ -129,5 +152,9 @@ def values_of(found: Any) -> Array:
 
 def _no_column(name: str, names: Any, origin: str) -> DataError:
     return DataError(
-        f"column {name!r}", f"is not in {origin}", f"It has {quoted(list(names), limit=20)}."
+        _given(name), f"is not in {origin}", f"It has {quoted(list(names), limit=20)}."
     )
+
+
+def _given(name: str) -> str:
+    return f"column {name!r}"

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from isthmus.data import bundled
+from isthmus.data import _footer, bundled
 from isthmus.data._arrays import read_npy, read_npz
 from isthmus.data._columns import matrix, refuse_others
 from isthmus.data._csv import read_csv
@@ -28,14 +28,19 @@ Read = tuple[np.ndarray, tuple[str, ...] | None]
 
 
 def read(
-    data: str | os.PathLike[str], *, allow_missing: bool = True, drop: Sequence[str] = ()
+    data: str | os.PathLike[str],
+    *,
+    allow_missing: bool = True,
+    allow_empty: bool = False,
+    drop: Sequence[str] = (),
 ) -> Table:
     """The table in a file, or a bundled one.
 
     Args:
         data: path of a .csv, .tsv, .npy, .npz or .parquet file, or a name of
             :data:`isthmus.data.bundled.BUNDLED`.
-        allow_missing: whether entries may be missing (NaN); a column without any value never may.
+        allow_missing: whether entries may be missing (NaN).
+        allow_empty: whether a column may have no value at all, as in new rows for a fitted model.
         drop: names of columns to leave out. Columns without names are called x0, x1, ...
 
     Returns:
@@ -51,7 +56,7 @@ def read(
     origin = os.fspath(data)
     if origin in bundled.BUNDLED:
         table = bundled.load(origin)
-        return _without(table.values, table.names, origin, drop, allow_missing)
+        return _without(table.values, table.names, origin, drop, allow_missing, allow_empty)
     if not origin:
         raise DataError("an empty name", "must be a file or a bundled table")
     path = Path(origin)
@@ -62,7 +67,7 @@ def read(
         if not path.stat().st_size:
             raise DataError(f"{origin}", "is empty", "Check how it was made.")
         values, names = reader(path, origin, tuple(drop))
-    return checked(values, names, origin, allow_missing=allow_missing)
+    return checked(values, names, origin, allow_missing=allow_missing, allow_empty=allow_empty)
 
 
 def _without(
@@ -71,6 +76,7 @@ def _without(
     origin: str,
     drop: Sequence[str],
     allow_missing: bool = True,
+    allow_empty: bool = False,
 ) -> Table:
     """The checked table of these values after ``drop``."""
     if drop:
@@ -78,16 +84,16 @@ def _without(
         keep = kept(labels, drop, origin)
         values = np.ascontiguousarray(values[:, keep])
         names = [labels[j] for j in keep] if names else None
-    return checked(values, names, origin, allow_missing=allow_missing)
+    return checked(values, names, origin, allow_missing=allow_missing, allow_empty=allow_empty)
 
 
 def _npy(path: Path, origin: str, drop: tuple[str, ...]) -> Read:
-    table = _without(read_npy(path, origin), None, origin, drop)
+    table = _without(read_npy(path, origin), None, origin, drop, allow_empty=True)
     return table.values, table.names
 
 
 def _npz(path: Path, origin: str, drop: tuple[str, ...]) -> Read:
-    table = _without(read_npz(path, origin), None, origin, drop)
+    table = _without(read_npz(path, origin), None, origin, drop, allow_empty=True)
     return table.values, table.names
 
 
@@ -95,6 +101,7 @@ def _parquet(path: Path, origin: str, drop: tuple[str, ...]) -> Read:
     """Columns of numbers; what pandas marked as its index is not a column."""
     try:
         with parquet.ParquetFile(path) as file:
+            _footer.check(file.metadata, origin)
             schema = file.schema_arrow
             index = (schema.pandas_metadata or {}).get("index_columns", [])
             names = [name for name in schema.names if name not in index]

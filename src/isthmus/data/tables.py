@@ -1,13 +1,16 @@
 """A table: N rows of D numbers, the names of the columns if they have any, and where it is from.
 
 A missing entry is NaN. What a table promises, because :func:`checked` made it: at least one row and
-one column, float32 or float64 in row-major order, no infinite entry, no column without any value,
-no name twice. It does not promise that columns vary, nor that every row holds a value.
+one column, float32 or float64 in row-major order, no infinite entry, no name twice; and, unless it
+is of new rows for a model that is there, no column without any value. It does not promise that
+columns vary, nor that every row holds a value.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -90,13 +93,26 @@ def refuse_duplicates(names: Sequence[str], origin: str) -> None:
 
 
 def checked(
-    values: np.ndarray, names: Sequence[str] | None, origin: str, *, allow_missing: bool = True
+    values: np.ndarray,
+    names: Sequence[str] | None,
+    origin: str,
+    *,
+    allow_missing: bool = True,
+    allow_empty: bool = False,
 ) -> Table:
     """The table of ``values`` (N, D), or an error that names the first entry at fault.
 
+    Args:
+        values: (N, D), NaN where missing.
+        names: of the columns, or None.
+        origin: what it was read from.
+        allow_missing: whether entries may be missing.
+        allow_empty: whether all entries of a column may be: nothing can be learned from it, but
+            a model that is there can do without it.
+
     Raises:
-        DataError: no row, no column, a name twice, an infinite entry, a column without any value,
-            or a missing entry where ``allow_missing`` is false.
+        DataError: no row, no column, a name twice, an infinite entry, a column without any value
+            or a missing entry where that is not allowed.
 
     >>> checked(np.array([[1.0, np.inf]]), ["a", "b"], "x.csv")
     Traceback (most recent call last):
@@ -117,7 +133,7 @@ def checked(
     if not finite.all():
         _refuse_infinite(values, labels, origin)
         empty = [labels[j] for j in np.flatnonzero(~finite.any(axis=0))]
-        if empty:
+        if empty and not allow_empty:
             raise DataError(
                 f"column{'s' * (len(empty) > 1)} {quoted(empty)} of {origin}",
                 "must hold at least one value; every entry is missing",
@@ -162,15 +178,30 @@ def update_fingerprint(digest: hashlib._Hash, values: np.ndarray) -> None:
 
 
 def drop_advice(names: Sequence[str]) -> str:
-    """The remedy for columns that cannot be used, to be copied as it is.
+    r"""The remedy for columns that cannot be used, to be copied as it is.
 
     >>> drop_advice(["name", "city"])
     "Leave out with drop=['name', 'city'] (on the command line --drop name,city)."
+    >>> drop_advice(["a,b"])
+    "Leave out with drop=['a,b'] (on the command line --drop '\"a,b\"')."
     """
     if len(names) > 30:
         return f"Leave all {len(names)} out with drop (on the command line --drop)."
-    option = shlex.quote(",".join(names))
+    option = shlex.quote(as_list(names))
     return f"Leave out with drop={list(names)!r} (on the command line --drop {option})."
+
+
+def as_list(names: Sequence[str]) -> str:
+    """Names in one line, separated by commas; in quotes where a name holds a comma or a quote.
+
+    >>> as_list(["a", "b,c"])
+    'a,"b,c"'
+    """
+    if not any(mark in name for name in names for mark in ',"\n\r'):
+        return ",".join(names)
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(names)
+    return line.getvalue()
 
 
 def _refuse_infinite(values: np.ndarray, labels: Sequence[str], origin: str) -> None:

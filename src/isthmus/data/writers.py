@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import chain
@@ -55,7 +56,13 @@ def check_destination(
     folder = next(p for p in target.absolute().parents if p.exists())
     if not folder.is_dir():
         raise RunError(f"{os.fspath(path)}", f"cannot be made: {str(folder)!r} is not a folder")
-    if not os.access(folder, os.W_OK | os.X_OK):
+    writable = os.access(folder, os.W_OK | os.X_OK)
+    if writable and folder != target.absolute().parent:
+        try:  # os.access cannot tell of /proc and the like that no folder can be made there
+            Path(tempfile.mkdtemp(prefix=".isthmus.", dir=folder)).rmdir()
+        except OSError:
+            writable = False
+    if not writable:
         raise RunError(
             f"{os.fspath(path)}",
             f"cannot be made: the folder {str(folder)!r} is not writable",

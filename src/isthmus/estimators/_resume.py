@@ -24,17 +24,17 @@ PathLike = str | Path
 
 # What a state that is whole, but was not written here, may raise when it is put in place.
 _NOT_OURS = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError)
-
-
 _ROWS = "fingerprint"
 
 
 def _foreign(folder: Path, error: Exception) -> RunError:
     said = " ".join(str(error).split())[:200]
+    lacks = isinstance(error, KeyError)
     return RunError(
         f"{folder}",
-        f"does not hold what a checkpoint promises ({type(error).__name__}: {said})",
-        "It was altered; start anew with checkpoint=.",
+        f"does not hold what this version keeps ({f'it lacks {said}' if lacks else said})",
+        "Other source code wrote it, or it was altered. Delete the folder, and start anew with "
+        "checkpoint=.",
     )
 
 

@@ -147,10 +147,9 @@ def slopes(g: Ground, out: Sheet) -> None:
     chosen = subset(g.n, JACOBIANS, g.seed)
     x = g.x[chosen]
     n = g.rows(len(chosen))
-    norms = np.asarray(g.model.jacobian_norm(g.wrap(x)), dtype=np.float64)
-    out.add("jacobian_norm", float(norms.mean()), n=n)
     scaled, _ = g.tensors(x)
     found = sensitivity.jacobian(lambda rows: g.core.encode(rows).mean, scaled)
+    out.add("jacobian_norm", float(sensitivity.norm(found).mean()), n=n)
     deviation = g.codes.std(0, dtype=np.float64)
     alive = np.where(deviation > 1e-6 * deviation.max(initial=0.0), deviation, 0.0)
     out.add("jacobian_norm_scaled", float(sensitivity.norm(found, alive).mean()), n=n)

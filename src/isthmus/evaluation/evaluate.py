@@ -274,7 +274,7 @@ def _verdict(ground: Ground, kind: Kind) -> Verdict | None:
             stayed_linear=model.stayed_linear_,
             rows=words,
         )
-    if ground.line is None or ground.pca is None:
+    if ground.line is None or ground.pca is None or ground.n < 2:
         return None
     whole = not bool(np.isnan(ground.x).any())
     return verdict(

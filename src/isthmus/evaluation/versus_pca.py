@@ -76,7 +76,9 @@ def interval(
     size = max(1, _CHUNK // n)
     for first in range(0, n_draws, size):
         drawn = rng.integers(0, n, (min(size, n_draws - first), n))
-        shares.append(1.0 - errors[drawn].sum(1) / np.maximum(pca_errors[drawn].sum(1), _TINY))
+        line = pca_errors[drawn].sum(1)
+        # rows without a value have no error, by neither: that is no gain
+        shares.append((line - errors[drawn].sum(1)) / np.maximum(line, _TINY))
     tail = (1.0 - level) / 2
     low, high = np.quantile(np.concatenate(shares), [tail, 1.0 - tail])
     return float(low), float(high)
@@ -116,7 +118,7 @@ def verdict(
         )
     e, p = np.asarray(errors, dtype=np.float64), np.asarray(pca_errors, dtype=np.float64)
     error, line = float(e.mean()), float(p.mean())
-    share = 1.0 - error / max(line, _TINY)
+    share = (line - error) / max(line, _TINY)
     low, high = interval(e, p)
     n_to_match = None
     if curve is not None:

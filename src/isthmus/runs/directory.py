@@ -22,6 +22,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ CONFIG, TENSORS, HISTORY = "config.json", "model.safetensors", "history.json"
 # A million rows of history, or a million names.
 _MOST_JSON = 1 << 28
 _MOST_ATTACHED = 1 << 30
-_AGAIN = "Delete it, or evaluate again with a version that is new enough."
+# What makes an attachment again.
+_VERBS = {"evaluation": "evaluate it again", "comparison": "compare again (compare --into)"}
 _REMEDY = "Give the folder that save, or fit on the command line, wrote."
 FILES = frozenset({CONFIG, TENSORS, HISTORY})
 ATTACHMENTS = ("evaluation", "comparison")
@@ -219,8 +221,8 @@ def read(path: str | os.PathLike[str]) -> Run:
     return Run(config, tensors, rows)
 
 
-def _read_tensors(path: Path, checksum: str) -> dict[str, Tensor]:
-    damaged = "The file was cut short or altered; fit again, or copy the run again."
+def _read_tensors(path: Path, checksum: str, remedy: str = "fit again") -> dict[str, Tensor]:
+    damaged = f"The file was cut short or altered; {remedy}, or copy the run again."
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -229,7 +231,9 @@ def _read_tensors(path: Path, checksum: str) -> dict[str, Tensor]:
         # clones, because products depend in their last bits on how their operands are aligned
         tensors = {name: t.clone() for name, t in load_file(path, device="cpu").items()}
     except FileNotFoundError as error:
-        raise RunError(f"{path}", "is missing", "Copy the whole run folder.") from error
+        raise RunError(
+            f"{path}", "is missing", f"Copy the whole run folder, or {remedy}."
+        ) from error
     except (OSError, SafetensorError) as error:
         if isinstance(error, RunError):
             raise
@@ -316,20 +320,26 @@ def attached(
     folder = Path(path)
     if not (folder / f"{name}.json").is_file():
         return None
-    found = _read_json(folder / f"{name}.json")
+    verb = _VERBS.get(name, "make it again")
+    again = f"The model is not concerned: {verb}."
+    try:
+        found = _read_json(folder / f"{name}.json")
+    except RunError as error:
+        raise RunError(error.given, error.rule, again) from error
     if not isinstance(found, dict) or not isinstance(found.get("facts"), dict):
-        raise RunError(f"{folder / name}.json", "is damaged: it holds no facts", _AGAIN)
+        raise RunError(f"{folder / name}.json", "is damaged: it holds no facts", again)
     if not isinstance(found.get("schema"), int) or found["schema"] > SCHEMA:
-        raise RunError(f"{folder / name}.json", f"has schema {found.get('schema')!r}", _AGAIN)
+        raise RunError(f"{folder / name}.json", f"has schema {found.get('schema')!r}", again)
     if found.get("model") != _checksum_of(folder):
         return None
     path_of_tensors = folder / f"{name}.safetensors"
     size = path_of_tensors.stat().st_size if path_of_tensors.is_file() else 0
     if size > _MOST_ATTACHED:
         raise RunError(
-            f"{path_of_tensors}", f"has {size} bytes, and may have {_MOST_ATTACHED}", _AGAIN
+            f"{path_of_tensors}", f"has {size} bytes, and may have {_MOST_ATTACHED}", again
         )
-    return found["facts"], _read_tensors(path_of_tensors, str(found.get("checksum", "")))
+    tensors = _read_tensors(path_of_tensors, str(found.get("checksum", "")), verb)
+    return found["facts"], tensors
 
 
 def _checksum_of(folder: Path) -> str:
@@ -348,6 +358,15 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(one) for one in value]
     return value
+
+
+def now() -> str:
+    """The time, as what is attached records it.
+
+    >>> len(now()), now().endswith("+00:00")
+    (25, True)
+    """
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def versions() -> dict[str, str]:

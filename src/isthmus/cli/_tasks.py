@@ -1,0 +1,61 @@
+"""Fits that go through and say nothing, or not what one may think: told before they begin."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from isthmus.cli._words import plural
+
+if TYPE_CHECKING:
+    from isthmus.data.tables import Table
+    from isthmus.estimators import Estimator, Progress
+
+
+def warning(
+    sentences: Sequence[str], listener: Callable[[Progress], None] | None
+) -> Callable[[Progress], None]:
+    """A listener that says them at the first round: input that is refused is one sentence alone."""
+    left = list(sentences)
+
+    def tell(progress: Progress) -> None:
+        while left:
+            print(f"Warning: {left.pop(0)}", file=sys.stderr)
+        if listener is not None:
+            listener(progress)
+
+    return tell
+
+
+def empty_tasks(table: Table, n_components: int) -> list[str]:
+    """A sentence where whatever comes out says nothing, because there is nothing to learn."""
+    from numpy import nanmax, nanmin
+
+    n_rows = len(table.values)
+    if n_rows > 1 and bool((nanmin(table.values, axis=0) == nanmax(table.values, axis=0)).all()):
+        return [
+            f"Every column of {table.origin} is constant, so there is nothing to learn. "
+            "Check how it was made."
+        ]
+    if 1 < n_rows <= n_components + 1:
+        return [
+            f"{n_rows} rows are reproduced by {plural(n_components, 'component')} whatever they "
+            "hold, so nothing can be learned from them. Give more rows, or ask for fewer "
+            "components."
+        ]
+    return []
+
+
+def too_wide(estimator: Estimator, table: Table) -> list[str]:
+    """A sentence where the code is as wide as the rows, which only a regulariser makes sense of.
+
+    Without one the fit refuses it.
+    """
+    k, n_features = estimator.n_components, table.values.shape[1]
+    if not isinstance(k, int) or k < n_features:
+        return []
+    return [
+        f"{plural(k, 'component')} are not fewer than the {plural(n_features, 'feature')}: it is "
+        "the noise, penalty or KL term of the model alone that keeps the code from being a copy."
+    ]

@@ -1,0 +1,56 @@
+"""What a Parquet file says of itself, checked before memory is set aside by it.
+
+The footer tells how many rows each row group has, and pyarrow allocates for as many, whatever the
+pages hold: 577 bytes with a damaged count took 8 GB.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+from isthmus.errors import DataError
+
+_BYTES = 8
+
+
+def check(metadata: Any, origin: str) -> None:
+    """Refuse counts that contradict one another, or that no memory holds.
+
+    Args:
+        metadata: of the file, pyarrow's.
+        origin: what was opened.
+
+    Raises:
+        DataError: they do.
+    """
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    in_groups = sum(group.num_rows for group in groups)
+    odd = in_groups != metadata.num_rows or any(
+        not 0 <= group.num_rows <= group.column(j).num_values
+        for group in groups
+        for j in range(group.num_columns)
+    )
+    if odd:
+        raise DataError(
+            f"{origin}",
+            f"cannot be read as Parquet (it tells of {metadata.num_rows} rows, and its parts of "
+            f"{in_groups})",
+            "The file is damaged: copy or make it again.",
+        )
+    needed = _BYTES * metadata.num_rows
+    if needed > _memory():
+        raise DataError(
+            f"{origin}",
+            f"tells of {metadata.num_rows} rows, which do not fit into memory",
+            "Take fewer rows.",
+        )
+
+
+def _memory() -> float:
+    """Bytes of this machine's memory; infinite where the system does not tell."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return math.inf
