@@ -12,6 +12,7 @@ import pytest
 import isthmus
 
 HEAVY = ("numpy", "pyarrow", "scipy", "sklearn", "torch")
+OPTIONAL = ("h5py", "pandas", "PIL", "polars", "scipy", "sklearn", "torch", "zarr")
 HELP = """
 import contextlib, sys
 from isthmus.cli.main import main
@@ -41,6 +42,7 @@ def imported_by(statement: str) -> set[str]:
         ("from isthmus.errors import DataError", HEAVY),
         (HELP, ("scipy", "sklearn", "torch")),
         ("import isthmus.data.readers, isthmus.data.writers", ("scipy", "sklearn", "torch")),
+        ("import isthmus; isthmus.open_data, isthmus.describe", OPTIONAL),
     ],
 )
 def test_an_import_costs_only_what_it_needs(statement: str, forbidden: tuple[str, ...]) -> None:

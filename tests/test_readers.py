@@ -24,6 +24,7 @@ from sklearn import datasets
 
 from isthmus.data import _csv, readers
 from isthmus.data.bundled import BUNDLED
+from isthmus.data.opening import open_data
 from isthmus.data.readers import read
 from isthmus.data.tables import fingerprint
 from isthmus.errors import DataError
@@ -212,17 +213,24 @@ def test_threads_get_nothing_of_pythons(
 ) -> None:
     """A thread that lets go of it while the interpreter ends would abort the program."""
     calls: list[tuple[bool, bool]] = []
-    original = _csv.pacsv.read_csv
 
-    def spy(path: Any, read_options: Any, parse_options: Any, convert_options: Any) -> Any:
-        handler = parse_options.invalid_row_handler is not None
-        calls.append((read_options.use_threads, handler or not isinstance(path, Path)))
-        return original(path, read_options, parse_options, convert_options)
+    def spied(name: str) -> Any:
+        original = getattr(_csv.pacsv, name)
 
-    monkeypatch.setattr(_csv.pacsv, "read_csv", spy)
+        def spy(path: Any, **options: Any) -> Any:
+            handler = options["parse_options"].invalid_row_handler is not None
+            threads = options["read_options"].use_threads
+            calls.append((threads, handler or not isinstance(path, Path)))
+            return original(path, **options)
+
+        return spy
+
+    for name in ("read_csv", "open_csv"):
+        monkeypatch.setattr(_csv.pacsv, name, spied(name))
     (tmp_path / "x.csv").write_text(text)
-    with suppress(DataError):
-        read(tmp_path / "x.csv")
+    for reader in (read, open_data):
+        with suppress(DataError):
+            reader(tmp_path / "x.csv")
     assert calls
     assert (True, True) not in calls
 

@@ -554,7 +554,7 @@ BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
         "counts the rows",
     ),
     "objects": (objects, "a pickle can run code"),
-    "a pickle in Zarr": (pickled_zarr, "stored as a pickle"),
+    "a pickle in Zarr": (pickled_zarr, "x.zarr cannot be read as Zarr .*pickle"),
     "words in HDF5": (words_in_hdf5, "must hold an array named|must hold numbers"),
     "no such member": (lambda p: f"{hdf5(p / 'x.h5')}::z", "x.h5::z is not there.*'group/rows'"),
     "not HDF5": (

@@ -132,6 +132,7 @@ class ParquetFile:
             parquet.ParquetFile(
                 self._stamp.path,
                 metadata=self._metadata,
+                pre_buffer=False,  # which would read the row group whole
                 buffer_size=max(1 << 14, BLOCK_BYTES // max(1, len(columns))),
             ) as file,
         ):
@@ -178,7 +179,8 @@ class ArrowFile:
     def tables(self, piece: int, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Record batches, cut where they are larger than a block."""
         step = block_rows(pa.schema([self.schema.field(name) for name in columns]))
-        fields = [self.schema.names.index(name) for name in columns]
+        # A choice of fields copies, which a mapping is there to avoid.
+        fields = None if self._mapped else [self.schema.names.index(name) for name in columns]
         with (
             _reading(self._stamp, self.name, "Arrow"),
             self._batches(fields, self._groups[piece]) as (_, batches),

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as pacsv
 from pyarrow import parquet
 
+from isthmus.data._columns import is_text
 from isthmus.data._csv import (
     RowNumbers,
     Stray,
@@ -69,9 +70,10 @@ class Sink:
         if self.spool is None:
             self.spool = Spool(self.origin)
         self.files += 1
+        words = [f.name for f in schema if is_text(f.type)]
         with (
             self.spool.writing(f"{self.files}.parquet") as path,
-            parquet.ParquetWriter(path, schema) as writer,
+            parquet.ParquetWriter(path, schema, use_dictionary=words, compression="lz4") as writer,
         ):
             while held:
                 writer.write_table(pa.concat_tables(held))
