@@ -122,7 +122,8 @@ def training(listener: Callable[[Any], None] | None) -> Iterator[Callable[[Any],
     """
 
     def tell(progress: Any) -> None:
-        _now.at = "training"
+        if not hasattr(progress, "n_components"):  # sizes that are tried leave nothing to keep
+            _now.at = "training"
         if listener is not None:
             listener(progress)
         if _now.came:
