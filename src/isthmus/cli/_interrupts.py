@@ -22,8 +22,11 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from types import FrameType
-from typing import Any
+
+TYPE_CHECKING = False  # typing would take longer to import than all the rest
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
 
 EXIT_STATUS = 130
 LINE = "Interrupted: nothing was written."
