@@ -24,7 +24,7 @@ from command_line import call, done
 from isthmus.cli import _config, _parameters
 from isthmus.cli._answer import as_json, number
 from isthmus.cli._options import names_of, verb
-from isthmus.cli._progress import figures, time_left
+from isthmus.cli._progress import doing, figures, time_left
 from isthmus.cli._words import verdict
 from isthmus.cli.fit import MODELS
 from isthmus.cli.main import VERBS, main
@@ -982,6 +982,16 @@ def test_progress_in_words() -> None:
     )
     assert time_left(progress.seconds_left) == "9 s left at most"
     assert time_left(3675.0) == "1:01:15 left at most"
+
+
+def test_the_bar_tells_which_size_is_tried() -> None:
+    told: list[str] = []
+    model = CLASSES["Autoencoder"]("auto", max_epochs=1, random_state=0)
+    model.fit(numbers(60), callback=lambda progress: told.append(doing(progress)))
+    tried = list(dict.fromkeys(told))
+    assert tried[0] == "Trying 1 component"
+    assert tried[1:-1] == [f"Trying {k} components" for k in range(2, len(tried))]
+    assert tried[-1] == "Training"
 
 
 def test_what_is_not_finite_is_null() -> None:

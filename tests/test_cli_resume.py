@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from isthmus.cli._resume import folder_of
 from isthmus.cli.main import main
+from isthmus.engine.checkpoint import State, Store
 
 COMMAND = [sys.executable, "-c", "import sys; from isthmus.cli.main import main; sys.exit(main())"]
 
@@ -145,3 +147,18 @@ def test_a_folder_of_that_name_that_is_something_else(table, tmp_path, capsys):
     assert main(words(table, tmp_path / "run", "--force")) == 2
     assert (other / "notes.txt").read_text() == "mine"
     shutil.rmtree(other)
+
+
+def test_a_checkpoint_of_other_source_code_is_told_in_flags(stopped, table, whole, capsys):
+    out, *_ = stopped(signal.SIGKILL)
+    with Store(folder_of(str(out))) as store:
+        found = store.read()
+        facts = {name: value for name, value in found.facts.items() if name != "history"}
+        store.write(State(facts, found.tensors))
+    assert main(words(table, out, "--resume")) == 2
+    said = capsys.readouterr().err
+    assert "it lacks 'history'" in said
+    assert "--force" in said
+    assert "checkpoint=" not in said
+    assert main(words(table, out, "--force")) == 0
+    assert_equal(out, whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 
@@ -17,6 +18,7 @@ from isthmus import presets
 from isthmus.cli import main as door
 from isthmus.core.linear_start import linear_start
 from isthmus.errors import CombinationError, DataError, InvalidParameterError
+from isthmus.estimators import _sheet
 from isthmus.estimators._dimensions import Sweep
 from isthmus.estimators._warm_start import grow, take_mean
 from isthmus.estimators.compare import compare
@@ -240,6 +242,77 @@ def test_auto_takes_the_recommendation():
     assert model.transform(X).shape == (400, 3)
 
 
+@functools.cache
+def roll(n: int = 1000) -> np.ndarray:
+    """A Swiss roll in 20 dimensions."""
+    rng = np.random.default_rng(0)
+    axes = np.linalg.qr(rng.normal(size=(20, 3)))[0]
+    return make_swiss_roll(n, random_state=0)[0] @ axes.T + 0.05 * rng.normal(size=(n, 20))
+
+
+@pytest.mark.slow
+def test_auto_reaches_what_the_comparison_reached():
+    X, tried = roll(), {}
+
+    def note(progress):
+        if hasattr(progress, "n_components"):
+            tried[progress.n_components] = progress.squared_error
+
+    model = isthmus.Autoencoder("auto", random_state=0).fit(X, callback=note)
+    assert model.n_components_ == 2
+    assert model.squared_error_ < 1.3 * tried[2]
+    assert model.squared_error_ == pytest.approx(model.held_out_.squared_error.mean())
+    assert model.squared_error_ < 0.1 * model.pca_squared_error_
+    axes = np.linalg.qr(np.random.default_rng(0).normal(size=(20, 3)))[0]
+    noise = 0.05 * np.random.default_rng(1).normal(size=(500, 20))
+    new = make_swiss_roll(500, random_state=1)[0] @ axes.T + noise
+    error = float(np.square(model.reconstruct(new) - new).sum(1).mean())
+    assert error < 1.3 * tried[2]
+    steps = [row["step"] for row in model.history_]
+    assert steps == sorted(steps)
+    assert model.n_steps_ in steps
+
+
+SECOND = {"max_epochs": 20, "hidden_layer_sizes": (64, 64), "random_state": 0}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "n"),  # cross-validated, and with rows held out
+    [("Autoencoder", 320), ("VariationalAutoencoder", 1100), ("DenoisingAutoencoder", 1100)],
+)
+def test_a_second_start_is_kept_only_if_it_is_better(name, n, tmp_path):
+    X = roll(n)
+    first, model, again = (getattr(isthmus, name)(2, **SECOND).fit(X) for _ in range(3))
+    _sheet.retry(model, X, None)
+    _sheet.retry(again, X, None)
+    np.testing.assert_array_equal(model.held_out_.rows, first.held_out_.rows)
+    gain = first.held_out_.loss - model.held_out_.loss
+    assert gain.mean() > gain.std(ddof=1) / np.sqrt(n) or not gain.any()
+    np.testing.assert_array_equal(again.transform(X), model.transform(X))
+    opened = isthmus.load(model.save(tmp_path / "run"))
+    np.testing.assert_array_equal(opened.transform(X), model.transform(X))
+    assert opened.squared_error_ == model.squared_error_
+
+
+def test_what_ends_the_second_start_keeps_the_better_of_the_two():
+    def stop(progress):
+        raise KeyboardInterrupt
+
+    X = roll(320)
+    first, model = (isthmus.Autoencoder(2, **SECOND).fit(X) for _ in range(2))
+    _sheet.retry(model, X, stop)
+    assert model.interrupted_
+    assert model.squared_error_ <= first.squared_error_
+
+
+def test_rows_on_no_sheet_are_fitted_once():
+    X = subspace(320, 2, 6, 0.2)
+    first, model = (isthmus.Autoencoder(2, **SECOND).fit(X) for _ in range(2))
+    _sheet.retry(model, X, None)
+    np.testing.assert_array_equal(model.transform(X), first.transform(X))
+
+
 def test_auto_is_kept_with_the_run(tmp_path):
     X = subspace(300, 2, 6, 0.2)
     model = isthmus.VariationalAutoencoder("auto", random_state=0, **QUICK).fit(X)
@@ -320,6 +393,16 @@ def test_compare_prints_the_table_and_the_reason(place, capsys):
     assert f"{found.log_likelihood[1]:.3f}" in out
     assert out.count("←") == 1
     assert "isthmus fit table.npy --n-components 2" in out
+
+
+def test_pca_has_no_nats_where_entries_are_missing(place, capsys):
+    X = subspace(60, 2, 5, 0.1)
+    X[::7, 1] = np.nan
+    np.save("holes.npy", X)
+    assert door.main(["compare", "holes.npy", "--n-components", "1,2", "--seed", "0"]) == 0
+    said = capsys.readouterr().out
+    assert "nan" not in said
+    assert "PCA has no nats here: its likelihood is that of rows without missing" in said
 
 
 def test_compare_into_a_run_is_kept_for_the_report(place, capsys):

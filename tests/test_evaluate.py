@@ -389,6 +389,73 @@ def test_what_is_gone_or_changed_is_told(place: Path) -> None:
     assert facts["versus_pca"] is None
 
 
+def test_an_evaluation_with_labels_is_not_replaced_by_one_without(place: Path) -> None:
+    done("evaluate", "run", "--label", "kind", "--outlier-label", "flag")
+    for words in (("evaluate", "run"), ("report", "run", "table.csv")):
+        code, _, err = call(*words)
+        assert code == 2
+        assert "--label kind and --outlier-label" in err
+        assert "--force" in err
+    assert attached("run", "evaluation")[0]["label_column"] == "kind"  # type: ignore[index]
+    done("evaluate", "run", "--label", "kind", "--outlier-label", "flag", "--factors", "level")
+    done("evaluate", "run", "--force")
+    assert attached("run", "evaluation")[0]["label_column"] is None  # type: ignore[index]
+    done("evaluate", "run")
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "words", "newer"])
+def test_a_damaged_evaluation_is_no_matter_of_the_model(place: Path, damage: str) -> None:
+    done("evaluate", "run")
+    arrays, words = Path("run/evaluation.safetensors"), Path("run/evaluation.json")
+    if damage == "cut":
+        arrays.write_bytes(arrays.read_bytes()[:100])
+    elif damage == "gone":
+        arrays.unlink()
+    elif damage == "words":
+        words.write_text("{")
+    else:
+        words.write_text(words.read_text().replace('"schema": 1', '"schema": 99'))
+    code, _, err = call("report", "run")
+    assert code == 2
+    assert "evaluate it again" in err
+    assert "evaluate it again" in done("info", "run")
+    done("transform", "run", "new.csv", "--drop", "kind,flag,level", "--out", "codes.csv")
+    done("evaluate", "run")
+    done("report", "run", "--force")
+
+
+def test_info_lists_what_is_attached(place: Path) -> None:
+    assert json.loads(done("info", "run", "--json"))["attached"] == []
+    done("evaluate", "run", "new.csv", "--label", "kind")
+    said = done("info", "run")
+    assert "with the label 'kind', 60 new rows of new.csv, 20" in said
+    drop = ("--drop", "kind,flag,level")
+    done("compare", "table.csv", *drop, "--n-components", "1,2", "--into", "run", "--seed", "0")
+    facts = json.loads(done("info", "run", "--json"))
+    assert facts["attached"] == ["evaluation", "comparison"]
+    assert "150 rows of table.csv" in done("info", "run")
+
+
+def test_the_advice_names_the_verb_that_was_called(place: Path) -> None:
+    Path("table.csv").rename("moved.csv")
+    for verb in ("evaluate", "report"):
+        code, _, err = call(verb, "run")
+        assert code == 2
+        assert f"isthmus {verb} run DATA" in err
+
+
+def test_one_row_and_rows_without_a_value_are_measured(place: Path) -> None:
+    frame = pd.read_csv("new.csv").drop(columns=["kind", "flag", "level"])
+    frame.iloc[:1].to_csv("one.csv", index=False)
+    facts = json.loads(done("evaluate", "run", "one.csv", "--json"))
+    assert facts["versus_pca"] is None
+    two = frame.iloc[:3].copy()
+    two.iloc[1:] = np.nan
+    two.to_csv("three.csv", index=False)
+    facts = json.loads(done("evaluate", "run", "three.csv", "--json"))
+    assert facts["versus_pca"]["high"] < 0.9
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

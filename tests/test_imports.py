@@ -71,3 +71,17 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_the_version_is_the_projects() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert isthmus.__version__ == project["version"]
+
+
+def test_the_door_is_open_before_typing_is_imported():
+    code = (
+        "import sys; before = set(sys.modules); import isthmus.cli.main; "
+        "print(*sorted({'typing', 'enum', 'inspect', 'torch'} & (set(sys.modules) - before)))"
+    )
+    out = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert out.split() == ["enum"]

@@ -268,6 +268,21 @@ def test_p_values_of_new_normal_rows_are_uniform_on_average() -> None:
         assert np.mean(np.array(p) <= alpha) < alpha + 0.07
 
 
+@pytest.mark.slow
+def test_p_values_of_fresh_normal_rows_are_uniform_over_many_small_fits() -> None:
+    # one row a fit, so that they are independent; spread evenly between the steps of 1/(m + 1)
+    rng, p = np.random.default_rng(5), []
+    for seed in range(150):
+        x = rng.normal(size=(41, 3)) @ [[1.0, 0.9, 0.0], [0.0, 0.4, 0.0], [0.0, 0.0, 1.0]]
+        model = Autoencoder(1, max_epochs=1, hidden_layer_sizes=(4,), early_stopping=False)
+        detector = OutlierDetector(model, calibration_fraction=0.5, random_state=seed).fit(x[:40])
+        step = 1 / (len(detector.calibration_scores_) + 1)
+        p.append(float(detector.p_values(x[40:])[0]) - step * rng.random())
+    assert scipy.stats.kstest(p, "uniform").pvalue > 0.01
+    shifted = np.clip(np.array(p) * 0.75, 0, 1)
+    assert scipy.stats.kstest(shifted, "uniform").pvalue < 0.01
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_gives_a_threshold_with_its_interval(rule: str) -> None:
     detector = fitted(rule)
@@ -456,6 +471,64 @@ def test_the_command_judges_new_rows_and_gives_an_object(table: str, capsys: Any
     assert (first["row"], first["features"][0]["feature"]) == (120, "b")
     assert facts["threshold"] == "false_alarms"
     assert 0 <= facts["false_alarm_interval"][0] <= facts["false_alarm_interval"][1] <= 1
+
+
+def test_a_label_in_the_judged_file_is_enough(table: str, tmp_path: Any, capsys: Any) -> None:
+    bare = str(tmp_path / "bare.csv")
+    pd.read_csv(table).drop(columns="odd").to_csv(bare, index=False)
+    assert command(bare, "--new", table, "--label", "odd", *QUICK) == 0
+    assert "AUROC for odd" in capsys.readouterr().out
+    assert command(table, "--new", bare, "--label", "odd", *QUICK) == 0
+    assert "No AUROC: " in capsys.readouterr().out
+    assert command(bare, "--new", bare, "--label", "odd", *QUICK) == 2
+    assert "--label 'odd' must name a column of" in capsys.readouterr().err
+
+
+def test_a_saved_detector_is_opened_and_told(table: str, tmp_path: Any, capsys: Any) -> None:
+    save, out = str(tmp_path / "run"), str(tmp_path / "scores.csv")
+    words = ("--label", "odd", "--seed", "0", "--json")
+    assert command(table, *words, "--save", save, "--out", out, *QUICK) == 0
+    first = json.loads(capsys.readouterr().out)
+    again_out = str(tmp_path / "again.csv")
+    assert command(table, *words[:2], "--json", "--detector", save, "--out", again_out) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["outliers"] == first["outliers"]
+    assert again["auroc"] == first["auroc"]
+    pd.testing.assert_frame_equal(pd.read_csv(out), pd.read_csv(again_out))
+    assert run(["info", save, "--json"], door.VERBS) == 0
+    facts = json.loads(capsys.readouterr().out)
+    kept = OutlierDetector.load(save)
+    assert facts["kind"] == "detector"
+    assert facts["offset"] == kept.offset_ == first["offset"]
+    assert facts["n_rows"] == 121
+    assert facts["feature_names"] == list("abcde")
+    for verb in (["score", save, table], ["transform", save, table, "--out", out, "--force"]):
+        assert run(verb, door.VERBS) == 2
+        assert "isthmus outliers DATA --detector" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("rows", "words", "said"),
+    [
+        (np.ones((30, 4)), (), "Every column of"),
+        (plane(60), ("--n-components", "40"), "40 components are not fewer than the 5 features"),
+    ],
+)
+def test_what_teaches_little_is_told(
+    rows: np.ndarray, words: tuple[str, ...], said: str, tmp_path: Any, capsys: Any
+) -> None:
+    path = str(tmp_path / "x.csv")
+    pd.DataFrame(rows).add_prefix("c").to_csv(path, index=False)
+    assert command(path, *words, *QUICK) == 0
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_a_plain_code_as_wide_as_the_rows_is_refused(table: str, capsys: Any) -> None:
+    words = ("--label", "odd", "--model", "undercomplete", "--n-components", "5")
+    assert command(table, *words) == 2
+    assert "n_components=5 must be between 1 and 4" in capsys.readouterr().err
 
 
 def test_the_command_refuses_two_rules(table: str, capsys: Any) -> None:

@@ -11,11 +11,14 @@ and imports neither torch nor scikit-learn.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from isthmus._version import __version__
 
+# Not typing's: its import takes half the time until the command line heeds Ctrl-C.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from isthmus.data.describe import describe
     from isthmus.data.opening import open_data
     from isthmus.errors import (

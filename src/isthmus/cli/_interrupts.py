@@ -22,8 +22,11 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from types import FrameType
-from typing import Any
+
+TYPE_CHECKING = False  # typing would take longer to import than all the rest
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
 
 EXIT_STATUS = 130
 LINE = "Interrupted: nothing was written."
@@ -122,7 +125,8 @@ def training(listener: Callable[[Any], None] | None) -> Iterator[Callable[[Any],
     """
 
     def tell(progress: Any) -> None:
-        _now.at = "training"
+        if not hasattr(progress, "n_components"):  # sizes that are tried leave nothing to keep
+            _now.at = "training"
         if listener is not None:
             listener(progress)
         if _now.came:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from isthmus.cli import _interrupts
 from isthmus.cli._answer import number
+from isthmus.cli._words import plural
 
 if TYPE_CHECKING:
     from isthmus.estimators import Progress
@@ -46,14 +47,20 @@ def training(quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
         def tell(progress: Progress) -> None:
             bar.update(
                 task,
-                description="Training",
+                description=doing(progress),
                 completed=progress.step,
                 total=progress.steps,
                 left=time_left(progress.seconds_left),
             )
-            below.plain = figures(progress)
+            below.plain = figures(progress) or below.plain
 
         yield tell
+
+
+def doing(progress: Progress) -> str:
+    """What the fit is at: trying sizes has its own word."""
+    tried = getattr(progress, "n_components", None)
+    return "Training" if tried is None else f"Trying {plural(tried, 'component')}"
 
 
 def figures(progress: Progress) -> str:

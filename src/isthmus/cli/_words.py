@@ -11,6 +11,8 @@ from isthmus.cli._answer import number
 if TYPE_CHECKING:
     from isthmus.estimators import Estimator
 
+_APART, _IN_TURN = "held-out rows", "rows held out in turn"
+
 
 def squared_units(scaling: str) -> str:
     """Unit of a squared error over features, for a kind of scaling.
@@ -42,7 +44,11 @@ def plural(count: int, word: str) -> str:
 
 
 def held_out(
-    fit: Any, n_components: int, history: Sequence[Mapping[str, float]], scaling: str
+    fit: Any,
+    n_components: int,
+    history: Sequence[Mapping[str, float]],
+    scaling: str,
+    n_rows: int = 0,
 ) -> dict[str, Any]:
     """What a fit came to, for a program and for :func:`verdict`.
 
@@ -51,6 +57,7 @@ def held_out(
         n_components: K.
         history: its rounds.
         scaling: kind of it.
+        n_rows: of the fit.
     """
     first = history[0] if history else {}
     return {
@@ -62,11 +69,17 @@ def held_out(
         "squared_error": fit.squared_error_,
         "pca_squared_error": fit.pca_squared_error_,
         "unit": squared_units(scaling),
+        "judged_on": _judged_on(getattr(fit, "held_out_", None), n_rows),
         "stayed_linear": fit.stayed_linear_,
         "interrupted": fit.interrupted_,
         "diverged": getattr(fit, "diverged_", False),
         "training_seconds": history[-1]["seconds"] if history else math.nan,
     }
+
+
+def _judged_on(judged: Any, n_rows: int) -> str:
+    """Where every row was held out, it was by cross-validation: each by a model of its own."""
+    return _IN_TURN if judged is not None and len(judged.rows) == n_rows else _APART
 
 
 def _share(fit: Any, n_components: int) -> dict[str, Any]:
@@ -127,7 +140,7 @@ def _squared(figures: Mapping[str, Any], n_components: int, parameters: Mapping[
     per_row = f"{figures.get('unit', squared_units('common'))} per row"
     same = f"PCA with the same {plural(n_components, 'component')}"
     if figures["stayed_linear"]:
-        why = "nothing better was found on held-out rows"
+        why = f"nothing better was found on {figures.get('judged_on', _APART)}"
         if figures.get("diverged"):
             why = "training diverged"
         told = "" if math.isnan(error) else f" Squared error {number(error)} {per_row}."
@@ -135,9 +148,10 @@ def _squared(figures: Mapping[str, Any], n_components: int, parameters: Mapping[
     if math.isnan(error):
         return "No rows were held out, so there is no comparison with PCA."
     if math.isnan(line):
-        return f"Squared error on held-out rows {number(error)} {per_row}."
+        rows = figures.get("judged_on", _APART)
+        return f"Squared error on {rows} {number(error)} {per_row}."
     figure = (
-        f"on held-out rows: {number(error)} against {number(line)} {per_row}"
+        f"on {figures.get('judged_on', _APART)}: {number(error)} against {number(line)} {per_row}"
         f"{_within(figures, n_components)}."
     )
     percent = round(100 * (1 - error / line)) if line > 0 else (0 if error == line else -math.inf)

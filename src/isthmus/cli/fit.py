@@ -227,7 +227,8 @@ def _answer(
 
     n_rows, n_features = estimator.n_samples_, estimator.n_features_in_
     n_components, parameters = estimator.n_components_, estimator.get_params(deep=False)
-    figures = held_out(estimator, n_components, estimator.history_, estimator.scaling_.kind)
+    scaling = estimator.scaling_.kind
+    figures = held_out(estimator, n_components, estimator.history_, scaling, n_rows)
     name, run = type(estimator).__name__, shlex.quote(out)
     leave = f" --drop {shlex.quote(as_list(drop))}" if drop else ""
     lines = [

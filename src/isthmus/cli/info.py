@@ -97,7 +97,8 @@ def _described(run: str, found: directory.Run) -> Answer:
     n_features, n_components = data["n_features"], model["architecture"]["n_components"]
     names = data["feature_names"]
     judged = {"held_out_": held_out_of(found.tensors), "pca_curve_": curve_of(found.tensors)}
-    figures = held_out(SimpleNamespace(**fit, **judged), n_components, history, model["scaling"])
+    kept = SimpleNamespace(**fit, **judged)
+    figures = held_out(kept, n_components, history, model["scaling"], data["n_rows"])
     drifted, codes = _drift(run)
     seconds = figures["training_seconds"]
     files = {file: (Path(run) / file).stat().st_size for file in sorted(FILES)}

@@ -25,18 +25,13 @@ def check(metadata: Any, origin: str) -> None:
     Raises:
         DataError: they do.
     """
-    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
-    in_groups = sum(group.num_rows for group in groups)
-    odd = in_groups != metadata.num_rows or any(
-        not 0 <= group.num_rows <= group.column(j).num_values
-        for group in groups
-        for j in range(group.num_columns)
-    )
-    if odd:
+    # no more than this is asked of it: pyarrow aborts on some columns of a damaged footer
+    counts = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+    if min(counts, default=0) < 0 or sum(counts) != metadata.num_rows:
         raise DataError(
             f"{origin}",
             f"cannot be read as Parquet (it tells of {metadata.num_rows} rows, and its parts of "
-            f"{in_groups})",
+            f"{sum(counts)})",
             "The file is damaged: copy or make it again.",
         )
     needed = _BYTES * metadata.num_rows

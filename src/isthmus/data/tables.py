@@ -183,7 +183,7 @@ def drop_advice(names: Sequence[str]) -> str:
     >>> drop_advice(["name", "city"])
     "Leave out with drop=['name', 'city'] (on the command line --drop name,city)."
     >>> drop_advice(["a,b"])
-    "Leave out with drop=['a,b'] (on the command line --drop '\"a,b\"')."
+    'Leave out with drop=[\'a,b\'] (on the command line --drop \'"a,b"\').'
     """
     if len(names) > 30:
         return f"Leave all {len(names)} out with drop (on the command line --drop)."

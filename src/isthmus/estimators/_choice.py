@@ -18,7 +18,7 @@ from sklearn.utils import check_random_state
 
 from isthmus.core import pca
 from isthmus.errors import CombinationError, InvalidParameterError
-from isthmus.estimators import _input
+from isthmus.estimators import _input, _sheet
 from isthmus.estimators._base import Estimator
 from isthmus.estimators._fitting import Listener
 from isthmus.estimators.compare import compare
@@ -41,9 +41,11 @@ def fit(
         CombinationError: it needs held-out rows and there are none, or it is to be resumed.
     """
     if isinstance(estimator.n_components, str):
-        k = _recommended(estimator, X)
+        k, unrolled = _recommended(estimator, X, callback)
         winner = _with(estimator, k, estimator.random_state)
         winner.fit(X, callback=callback, checkpoint=checkpoint, resume_from=resume_from)
+        if unrolled:
+            _sheet.retry(winner, X, callback)
     else:
         if resume_from is not None:  # a checkpoint is of one fit, so that none is written here
             raise CombinationError(
@@ -62,8 +64,9 @@ def _with(estimator: Estimator, k: int, random_state: Any) -> Estimator:
     return type(estimator)(**{**given, "n_components": k, "random_state": random_state})
 
 
-def _recommended(estimator: Estimator, X: Any) -> int:
-    found = compare(X, model=estimator, random_state=estimator.random_state)
+def _recommended(estimator: Estimator, X: Any, callback: Listener | None) -> tuple[int, bool]:
+    """The number, and whether the comparison's model of that size began at an unrolled sheet."""
+    found = compare(X, model=estimator, random_state=estimator.random_state, callback=callback)
     most = found.n_features - 1
     if not found.compresses:
         warnings.warn(
@@ -73,7 +76,7 @@ def _recommended(estimator: Estimator, X: Any) -> int:
     k = min(found.recommended, most)
     if estimator.verbose:
         print(f"[{type(estimator).__name__}] n_components={k}: {found.reason}")
-    return k
+    return k, found.unrolled == k
 
 
 def _by_share(estimator: Estimator, X: Any, callback: Listener | None) -> Estimator:

@@ -37,7 +37,7 @@ from isthmus.estimators import _input, _parameters
 from isthmus.estimators._defaults import recipe
 from isthmus.estimators._fitting import Listener, Progress
 from isthmus.estimators._short_fits import ROUNDS, Bench, Criterion
-from isthmus.estimators._warm_start import grow, take_mean, unroll
+from isthmus.estimators._warm_start import SHEET_RATE, SHEET_STEPS, grow, take_mean, unroll
 from isthmus.evaluation.dimensions import Evidence, Factors, Local, ppca_log_likelihood
 from isthmus.random import Seeds, fork
 
@@ -55,8 +55,6 @@ _EVERY_SIZE = 8
 # Isomap has nothing to unroll in more dimensions: its rows would have to be too many.
 MOST_UNROLLED = 8
 FEWEST_TO_UNROLL = 20
-# A sheet is curved everywhere, so that no early step is best: few steps need a high rate.
-SHEET_RATE = 7e-3
 KEPT = (
     "hidden_layer_sizes",
     "activation",
@@ -86,6 +84,17 @@ class Size:
     active: float
 
 
+@dataclass(frozen=True)
+class Trial(Progress):
+    """What a listener is told before and after each size is fitted.
+
+    Attributes:
+        n_components: the size that is tried.
+    """
+
+    n_components: int = 1
+
+
 class Sweep:
     """Rows, parts and settings that all sizes share.
 
@@ -98,11 +107,13 @@ class Sweep:
     Attributes:
         source: scaled rows, missing entries filled.
         linear: number of linear factors, 0 to D − 1.
+        unrolled: size whose model began at an unrolled sheet, if any did better there.
         local: two-NN in the linear dimensions, of the rows, and with shuffled columns.
     """
 
     def __init__(self, model: Any, X: Any, random_state: Any = None) -> None:
         self.model = _variational(model)
+        self.unrolled: int | None = None
         data = _input.rows(self.model, X, reset=True, min_rows=FEWEST_ROWS)
         self.n_features = data.shape[1]
         if self.n_features < 2:
@@ -197,20 +208,20 @@ class Sweep:
         plan = self._plan()
         began = time.perf_counter()
         for i, k in enumerate(sizes):
+            if listener is not None:
+                seconds = time.perf_counter() - began
+                listener(_trial(k, i * plan.steps, len(sizes) * plan.steps, seconds))
             size, before = self._size(k, before, plan, unrolled=k == self._unrollable)
             found.append(size)
             if listener is not None:
+                seconds = time.perf_counter() - began
+                told = _trial(k, (i + 1) * plan.steps, len(sizes) * plan.steps, seconds)
                 listener(
-                    Progress(
-                        step=(i + 1) * plan.steps,
-                        steps=len(sizes) * plan.steps,
-                        epoch=0.0,
-                        seconds=time.perf_counter() - began,
-                        terms={},
+                    dataclasses.replace(
+                        told,
                         validation=-float(size.bound.mean()) - self.offset,
                         squared_error=float(size.squared_error.mean()),
                         pca_squared_error=self._pca_error_of(k),
-                        best_step=(i + 1) * plan.steps,
                     )
                 )
         return found
@@ -224,6 +235,7 @@ class Sweep:
                 plan = dataclasses.replace(plan, learning_rate=SHEET_RATE)
             other, too = self.bench.train(self._unrolled(k, plan), plan, "bound")
             if too.loss("bound") < judged.loss("bound"):
+                self.unrolled = k
                 modules, judged = other, too
         half = dataclasses.replace(plan, steps=max(1, plan.steps // 2))
         _, plain = self.bench.train(self._plain(modules), half, "error")
@@ -289,7 +301,9 @@ class Sweep:
 
     def _unrolled(self, k: int, plan: Plan) -> list[Core]:
         starts = self._starts(k, None)
-        plan = dataclasses.replace(plan, steps=STEPS, evaluate_every=STEPS, weight_decay=0.0)
+        plan = dataclasses.replace(
+            plan, steps=SHEET_STEPS, evaluate_every=SHEET_STEPS, weight_decay=0.0
+        )
         for module, (train, _) in zip(starts, self.parts, strict=True):
             unroll(module, self.source.x[train], plan, self.seeds)
         return starts
@@ -315,6 +329,12 @@ class Sweep:
         """Mean nats a held-out row that scaling adds to the density."""
         nats: float = -self.model._nats_of_scaling
         return nats
+
+
+def _trial(k: int, step: int, steps: int, seconds: float) -> Trial:
+    """Before anything is known of it."""
+    nan = math.nan
+    return Trial(step, steps, 0.0, seconds, {}, nan, nan, nan, step, n_components=k)
 
 
 def _variational(model: Any) -> Any:

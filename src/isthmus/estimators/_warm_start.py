@@ -42,6 +42,9 @@ _DRAWS = 8
 # of a roll. The rows are limited because the cost is cubic.
 NEIGHBOURS = (4, 5, 6, 8)
 MOST_ROWS = 1000
+# Of each regression. A sheet is curved everywhere, so that no early step is best: few steps need a
+# high rate.
+SHEET_STEPS, SHEET_RATE = 400, 7e-3
 
 
 @torch.no_grad()

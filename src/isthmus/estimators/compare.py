@@ -49,6 +49,7 @@ class Comparison:
             rows than features.
         n_features, n_held_out: D, and the rows that were judged.
         unit: of the errors.
+        unrolled: size whose model did better from an unrolled sheet than from PCA, if any did.
     """
 
     n_components: Array
@@ -68,6 +69,7 @@ class Comparison:
     n_features: int
     n_held_out: int
     unit: str
+    unrolled: int | None = None
 
     def table(self) -> list[dict[str, float]]:
         """One dict a size: n_components, error, pca_error, log_likelihood, … ."""
@@ -125,7 +127,8 @@ def compare(
             used, by default a :class:`VariationalAutoencoder`. The sweep is variational whatever it
             is, with β = 1 and without corruption: a likelihood is what sizes are compared by.
         random_state: seed or generator, by default the model's.
-        callback: called after every fit with a :class:`~isthmus.estimators.Progress`.
+        callback: called before and after every size with a
+            :class:`~isthmus.estimators.Progress` that has ``n_components`` as well.
 
     Returns:
         A :class:`Comparison`.
@@ -173,6 +176,7 @@ def compare(
         n_features=sweep.n_features,
         n_held_out=evidence.bound.shape[1],
         unit="squared standard deviations" if scaled else "squared data units",
+        unrolled=sweep.unrolled,
     )
 
 
