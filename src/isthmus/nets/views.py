@@ -1,13 +1,16 @@
 """What a network looks at when the raw values are not what it should see.
 
-Counts are seen as log(1 + x), categories as one-hot columns. A viewed network has no
-propagated Jacobian of its own; a contraction falls back to ``torch.func.vjp``.
+Counts are seen as log(1 + x), categories as one-hot columns, and a mixed table column by column
+(:class:`Columns`), with the entries that are missing. A viewed network has no propagated Jacobian
+of its own; a contraction falls back to ``torch.func.vjp``.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from isthmus.nets.mlp import MLP
@@ -31,6 +34,79 @@ class OneHot(nn.Module):
         return nn.functional.one_hot(x.long(), self.n_categories).to(x.dtype).flatten(1)
 
 
+class Columns(nn.Module):
+    """A mixed table (N, D), NaN where an entry is missing → (N, D') finite numbers.
+
+    Real, positive and date columns as they are (scaled); counts as log(1 + x), standardised; binary
+    codes as they are; ordinal ones as a thermometer (C − 1 columns, is the code above k?);
+    categories as one-hot columns. A missing entry is seen as the mean of the training rows in each
+    of them, and, for a column of ``holes``, by an indicator that is 1 and otherwise 0; the
+    indicators come last.
+
+    Args:
+        columns: kind and number of categories of each column.
+        holes: for each column, whether it has an indicator.
+    """
+
+    sees_missing = True
+    centre: Tensor
+    scale: Tensor
+    holed: Tensor
+
+    def __init__(self, columns: Sequence[tuple[str, int]], holes: Sequence[bool]) -> None:
+        super().__init__()
+        self.columns = [(str(kind), int(n)) for kind, n in columns]
+        self.n_indicators = sum(bool(hole) for hole in holes)
+        index = [j for j, hole in enumerate(holes) if hole]
+        self.register_buffer("holed", torch.tensor(index, dtype=torch.long), persistent=False)
+        self.n_values = sum(self._width(kind, n) for kind, n in self.columns)
+        self.register_buffer("centre", torch.zeros(self.n_values))
+        self.register_buffer("scale", torch.ones(self.n_values))
+
+    @staticmethod
+    def _width(kind: str, n: int) -> int:
+        return {"categorical": n, "ordinal": n - 1}.get(kind, 1)
+
+    @property
+    def n_out(self) -> int:
+        """D'."""
+        return self.n_values + self.n_indicators
+
+    def _values(self, x: Tensor) -> Tensor:
+        """(N, D' without indicators), NaN where missing."""
+        parts = []
+        for j, (kind, n) in enumerate(self.columns):
+            column = x[..., j : j + 1]
+            if kind == "count":
+                column = column.clamp(min=0).log1p()
+            elif kind in ("categorical", "ordinal"):
+                codes = torch.arange(self._width(kind, n), device=x.device, dtype=x.dtype)
+                hot = (column == codes) if kind == "categorical" else (column > codes)
+                column = torch.where(column.isnan(), column, hot.to(x.dtype))
+            parts.append(column)
+        return torch.cat(parts, -1)
+
+    @torch.no_grad()
+    def prepare(self, x: Tensor) -> None:
+        """Means that stand in for missing entries, and the scale of counts, from training rows."""
+        values = self._values(x)
+        there = ~values.isnan()
+        n = there.sum(0).clamp(min=1)
+        mean = values.nan_to_num(0.0).sum(0) / n
+        spread = (torch.where(there, values - mean, 0.0).square().sum(0) / n).sqrt()
+        counts = [kind == "count" for kind, n in self.columns for _ in range(self._width(kind, n))]
+        scaled = torch.tensor(counts, device=x.device) & (spread > 0)
+        self.centre.copy_(mean)
+        self.scale.copy_(torch.where(scaled, spread, torch.ones_like(spread)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        values = self._values(x)
+        seen = torch.where(values.isnan(), self.centre.to(x.dtype), values) / self.scale.to(x.dtype)
+        if not self.n_indicators:
+            return seen
+        return torch.cat([seen, x[..., self.holed].isnan().to(x.dtype)], -1)
+
+
 class Viewed(nn.Module):
     """net(view(x)); keeps the network's linear path reachable."""
 
@@ -38,6 +114,7 @@ class Viewed(nn.Module):
         super().__init__()
         self.view = view
         self.net = net
+        self.sees_missing = bool(getattr(view, "sees_missing", False))
 
     @property
     def linear(self) -> nn.Linear | None:
@@ -63,4 +140,6 @@ class Viewed(nn.Module):
 def viewed_size(view: nn.Module | None, shape: tuple[int, ...]) -> int:
     """Number of inputs the network has behind that view."""
     size = math.prod(shape)
+    if isinstance(view, Columns):
+        return view.n_out
     return size * view.n_categories if isinstance(view, OneHot) else size
