@@ -52,6 +52,7 @@ _GROUPS = ("real", "count", "binary", "ordinal", "categorical")
 _LEAST_VARIANCE = 0.1
 _LEAST_GAP = 1e-3
 _NEVER = -1e9
+_MOST_LOGITS = 10_000_000
 _RATE = 1e-3
 
 
@@ -181,6 +182,11 @@ class Joint(Likelihood):
         self._index("_place", torch.tensor(place))
         self._index("_order", torch.tensor(place).argsort())
         widest = max(self.sizes["categorical"], default=0)
+        if widest * len(self.sizes["categorical"]) > _MOST_LOGITS:
+            raise InvalidParameterError(
+                f"{len(self.sizes['categorical'])} columns of up to {widest} categories",
+                f"must have at most {_MOST_LOGITS} logits",
+            )
         starts, at = [], self.n_single
         for size in self.sizes["categorical"]:
             starts.append([at + min(k, size - 1) for k in range(widest)])

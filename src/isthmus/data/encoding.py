@@ -23,10 +23,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from isthmus.data import frames
@@ -127,7 +129,7 @@ class Column(BaseModel):
                     f"Mend it, or fit with kinds={{{self.name!r}: 'real'}}.",
                 )
             values = np.log(values)
-        elif self.kind == "count" and ((values < 0) | (values != np.round(values))).any():
+        elif self.kind == "count":
             off = (values < 0) | ((values != np.round(values)) & ~np.isnan(values))
             if off.any():
                 raise DataError(
@@ -148,6 +150,10 @@ class Column(BaseModel):
         codes = table[places]
         unknown = [here[i] for i in np.unique(places[codes == -1.0])]
         return codes, unknown
+
+    def coded(self, column: Any) -> Any:
+        """Values of the categories → a dictionary array."""
+        return self.decode(self._codes(column)[0])
 
     def _unfit(self, kind: pa.DataType, rule: str) -> DataError:
         return DataError(
@@ -185,6 +191,13 @@ class Column(BaseModel):
             inside = np.clip(np.round(values), size.min, np.nextafter(float(size.max), 0))
             values = np.where(gone, 0, inside).astype(plain.to_pandas_dtype())
         return pa.array(values, mask=gone).cast(plain, safe=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Rows that are encoded already, (N, D) float64: an estimator takes them as they are."""
+
+    values: np.ndarray
 
 
 class Encoding(BaseModel):
@@ -316,6 +329,30 @@ class Encoding(BaseModel):
         logs = np.array([column.kind == "positive" for column in self.columns])
         return np.where(logs, -np.asarray(matrix, dtype=np.float64), 0.0)
 
+    def fill(self, data: Any, matrix: np.ndarray, frame: str = "arrow") -> Any:
+        """The table itself with its missing entries taken from a matrix (N, D), as :meth:`decode`.
+
+        Entries that are there stay as they are, to the last bit; an unknown category is missing.
+        """
+        table = frames.arrow(data)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            gone = np.isnan(self.encode(table))
+        arrays = []
+        for j, column in enumerate(self.columns):
+            given = table.column(j)
+            if not gone[:, j].any():
+                arrays.append(given)
+                continue
+            made = column.decode(np.asarray(matrix[:, j], dtype=np.float64))
+            plain = column.arrow_value_type
+            known = given.cast(plain, safe=False)
+            filled = pc.if_else(pa.array(gone[:, j]), made.cast(plain), known)
+            arrays.append(filled.cast(made.type) if not column.dictionary else column.coded(filled))
+        whole = pa.Table.from_arrays(arrays, names=list(self.names))
+        dtypes = {column.name: column.pandas for column in self.columns if column.pandas}
+        return frames.of(whole, frame, dtypes)
+
     def to_json(self) -> dict[str, Any]:
         """What JSON can hold of it."""
         plain: dict[str, Any] = self.model_dump(mode="json")
@@ -366,7 +403,7 @@ def _column(survey: Survey, kind: Kind, dtype: str | None) -> Column:
         type=name,
         zone=zone,
         dictionary=survey.dictionary,
-        ordered=survey.ordered is not None,
+        ordered=survey.ordered,
         categories=tuple(categories),
         pandas=dtype,
         holes=survey.n_present < survey.n_rows,

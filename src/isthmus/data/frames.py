@@ -145,6 +145,8 @@ def of(table: pa.Table, flavour: str, dtypes: dict[str, str]) -> Any:
     frame = table.to_pandas()
     for name, dtype in dtypes.items():
         column = frame[name]
+        if dtype == "object" and column.dtype.kind == "b":
+            frame[name] = column.astype(object)
         # of the other types (dates, objects, categories) Arrow's own tells all
         castable = dtype.lower().startswith(("int", "uint", "float", "bool", "str"))
         if not castable or str(column.dtype) in (dtype, "category"):

@@ -7,7 +7,8 @@ real        any other number                     Gaussian
 positive    above 0, skewness > 1, ten values at Gaussian of the logarithm
             least, and less skewed as logarithms;
             whole numbers with a mean ≥ 100 too
-count       whole, ≥ 0, variance ≥ mean, and     negative binomial
+count       integers, or whole numbers with      negative binomial
+            holes, ≥ 0, variance ≥ mean, and
             skewness > 1 or a mean below 10
 binary      Boolean, or two distinct values (of  Bernoulli
             numbers: in ten entries at least)
@@ -99,14 +100,15 @@ class Survey:
 
     Attributes:
         type: Arrow's type of the values; that of a dictionary's values for dictionaries.
-        ordered: the categories of an ordered dictionary in their order, else None.
+        listed: the categories of a dictionary in their order, those that no row has among them;
+            None without a dictionary.
         values: the distinct values, None beyond as many as are remembered.
     """
 
     name: str
     type: pa.DataType
-    dictionary: bool = False
-    ordered: list[Value] | None = None
+    listed: list[Value] | None = None
+    ordered: bool = False
     n_rows: int = 0
     n_present: int = 0
     least: float = math.inf
@@ -134,19 +136,15 @@ class Survey:
                 "must hold numbers, text, Booleans, categories or dates",
                 drop_advice([name]),
             )
-        survey = cls(name, inner, dictionary)
-        if dictionary and kind.ordered:
-            survey.ordered = []
-        return survey
+        if not dictionary:
+            return cls(name, inner)
+        return cls(name, inner, listed=[], ordered=bool(kind.ordered))
 
     def add(self, column: Any) -> None:
         """Take in one block of the column."""
         self.n_rows += len(column)
         if pa.types.is_dictionary(column.type):
-            if self.ordered is not None:
-                for chunk in getattr(column, "chunks", [column]):
-                    known = set(self.ordered)
-                    self.ordered += [v for v in chunk.dictionary.to_pylist() if v not in known]
+            self._list(column)
             column = column.cast(column.type.value_type)
         column = without_missing(column).drop_null()
         self.n_present += len(column)
@@ -171,21 +169,35 @@ class Survey:
             if self.least > 0:
                 self.log.add(np.log(numbers))
 
+    @property
+    def dictionary(self) -> bool:
+        """Whether the column keeps codes and a dictionary."""
+        return self.listed is not None
+
+    def _list(self, column: Any) -> None:
+        assert self.listed is not None  # noqa: S101  (the column is a dictionary)
+        for chunk in getattr(column, "chunks", [column]):
+            known = {None, *self.listed}
+            here = without_missing(chunk.dictionary).to_pylist()
+            self.listed += [value for value in here if value not in known]
+
     def categories(self) -> list[Value]:
         """The distinct values in their order.
 
         Raises:
             DataError: too many of them.
         """
-        if self.values is None or len(self.values) > MOST_CATEGORIES:
+        found = self.listed
+        if found is None:
+            some = self.values or ()
+            found = sorted(some, key=lambda v: (isinstance(v, str), v))
+        if self.values is None or len(found) > MOST_CATEGORIES:
             raise DataError(
                 f"column {self.name!r} of X",
                 f"has more than {MOST_CATEGORIES} categories",
                 drop_advice([self.name]),
             )
-        if self.ordered is not None:
-            return list(self.ordered)
-        return sorted(self.values, key=lambda v: (isinstance(v, str), v))
+        return list(found)
 
     def kind(self) -> Kind:
         """The inferred kind.
@@ -200,9 +212,10 @@ class Survey:
         if pa.types.is_boolean(self.type):
             return "binary"
         if is_text(self.type) or self.dictionary:
-            if n_distinct == 2:
+            n_known = n_distinct if self.listed is None else len(self.listed)
+            if n_known == 2:
                 return "binary"
-            if self.ordered is not None:
+            if self.ordered and n_known > 1:
                 return "ordinal"
             many = n_distinct > _IDENTIFIER_SHARE * self.n_present or self.values is None
             if many and self.n_present >= _IDENTIFIER_ENTRIES and not self.dictionary:
@@ -220,7 +233,9 @@ class Survey:
         if self.least > 0 and skewed and fine and n_distinct >= _FEW_ENTRIES:
             if self.log.skewness < self.plain.skewness:
                 return "positive"
-        integers = pa.types.is_integer(self.type)
+        # whole numbers with holes are floats in NumPy and pandas
+        holed = self.whole and self.n_present < self.n_rows
+        integers = pa.types.is_integer(self.type) or holed
         follows = self.plain.variance >= mean and (skewed or mean < 10)
         return "count" if integers and self.least >= 0 and follows else "real"
 
@@ -250,8 +265,10 @@ class Survey:
             rule = "takes dates and timestamps"
         elif kind in CODED and is_date(self.type):
             rule = "takes numbers, text, Booleans or categories"
-        elif kind == "binary" and (self.values is None or len(self.values) > 2):
+        elif kind == "binary" and (self.values is None or len(self.categories()) > 2):
             rule = "takes two distinct values"
+        elif kind == "ordinal" and len(self.categories()) < 2:
+            rule = "takes at least two distinct values"
         if rule:
             raise DataError(
                 f"column {self.name!r} of X as kind {kind!r}",

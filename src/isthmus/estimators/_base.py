@@ -11,6 +11,7 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from isthmus import presets
 from isthmus.core.autoencoder import Autoencoder as Core
+from isthmus.core.joint import Joint
 from isthmus.core.likelihoods import Likelihood, likelihood
 from isthmus.data.batches import TensorBatches
 from isthmus.data.scaling import Scaling
@@ -48,7 +50,9 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     _: KW_ONLY
     hidden_layer_sizes: str | Sequence[int] = "auto"
     activation: str = "silu"
-    likelihood: str = "gaussian"
+    likelihood: str = "auto"
+    kinds: Mapping[str, str] | None = None
+    handle_unknown: str = "missing"
     scaling: str = "auto"
     linear_start: bool = True
     noise: str | None = None
@@ -91,7 +95,8 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         Args:
             X: (N, D) array, DataFrame, torch tensor or sparse matrix, N ≥ 2. NaN is a missing
-                entry: it is left out of the loss.
+                entry: it is left out of the loss. A DataFrame, an Arrow or a polars table may have
+                columns of text, Booleans, categories and dates.
             y: ignored, for pipelines.
             callback: called after every round of steps with a
                 :class:`~isthmus.estimators.Progress`.
@@ -136,6 +141,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             plan, selection = self._plan(len(data))
             parts = selection.parts(len(data), seeds.order)
             source = self._prepare(data, parts[-1][0])
+            offset = self._offset(source) - self._nats_of_logs(data)
             result = fit(
                 self._build,
                 source,
@@ -143,7 +149,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 seeds,
                 parts=parts,
                 unit=self.scaling_.unit.to(self._device),
-                offset=self._offset(source),
+                offset=offset,
                 start=self.linear_start,
                 jitter=_parameters.jitter(self, source.n_rows),
                 listener=self._listeners(callback),
@@ -199,12 +205,14 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """Fit the scaling on the training rows, scale all rows."""
         x = torch.from_numpy(data)
         head = self._likelihood(x)
+        self.likelihood_ = self._likelihood_name()
         head.check(x)
         self._device = _parameters.device(self.device)
-        kind = _parameters.scaling(self.scaling, head, self.likelihood)
-        self.scaling_ = Scaling.fit(x if len(train) == len(x) else x[train], kind)
+        kind = _parameters.scaling(self.scaling, head, self.likelihood_)
+        only = head.continuous if isinstance(head, Joint) else None
+        self.scaling_ = Scaling.fit(x if len(train) == len(x) else x[train], kind, only)
         self._fill = torch.zeros(x.shape[1], dtype=torch.float64)
-        if head.support != "real" and bool(x.isnan().any()):
+        if head.support not in ("real", "mixed") and bool(x.isnan().any()):
             mean = x.double().nanmean(0)
             self._fill = mean if head.support == "unit" else mean.round()
         self.n_components_ = _parameters.n_components(self)
@@ -220,9 +228,25 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self._architecture = self._describe(hidden, head.n_raw if head.support == "category" else 2)
         return TensorBatches(*self._scaled(data, torch.float32)).to(self._device)
 
+    def _likelihood_name(self) -> str:
+        """What "auto" comes to for these rows."""
+        if getattr(self, "encoding_", None) is not None:
+            return "joint"
+        return "gaussian" if self.likelihood == "auto" else self.likelihood
+
+    def _columns(self) -> list[list[Any]] | None:
+        """For each column of a mixed table: kind, number of categories, may it be missing."""
+        encoding = getattr(self, "encoding_", None)
+        if encoding is None:
+            return None
+        hides = _parameters.noise(self) == "masking"
+        return [[c.kind, len(c.categories), c.holes or hides] for c in encoding.columns]
+
     def _likelihood(self, x: Tensor) -> Likelihood:
-        n_categories = 2
-        if self.likelihood == "categorical":
+        n_categories, name = 2, self._likelihood_name()
+        if name == "joint":
+            return Joint([(kind, n) for kind, n, _ in self._columns() or ()])
+        if name == "categorical":
             highest = x.nan_to_num(0).amax(0)
             n_categories = max(2, int(highest.max()) + 1)
             if n_categories > MOST_CATEGORIES:
@@ -231,7 +255,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                     f"has more than {MOST_CATEGORIES} categories, 0 to {MOST_CATEGORIES - 1}",
                     "Number the categories from 0, or use another likelihood.",
                 )
-        return likelihood(self.likelihood, (x.shape[1],), n_categories)
+        return likelihood(name, (x.shape[1],), n_categories)
 
     def _key(self) -> dict[str, Any]:
         """What a fit must share with the one whose checkpoint it goes on from."""
@@ -255,10 +279,11 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             "n_components": self.n_components_,
             "hidden_layer_sizes": list(hidden),
             "activation": self.activation,
-            "likelihood": self.likelihood,
+            "likelihood": self._likelihood_name(),
             "n_categories": n_categories,
+            "columns": self._columns(),
             "linear_path": bool(self.linear_start),
-            "noise": self.noise,
+            "noise": _parameters.noise(self),
             "noise_level": self.noise_level,
             "emphasis": self.emphasis,
             "contraction": self.contraction,
@@ -299,8 +324,9 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         kept = torch.randperm(source.n_rows, generator=torch.Generator().manual_seed(0))[
             :CODES_KEPT
         ]
-        x = source.x.cpu()[kept.sort().values]
-        self._codes = self._encode_scaled(x)
+        kept = kept.sort().values
+        mask = None if source.mask is None else source.mask.cpu()[kept]
+        self._codes = self._encode_scaled(source.x.cpu()[kept], mask)
 
     def _unjudged(self) -> None:
         """The weights have changed: what held-out rows said of the old ones is dropped."""
@@ -328,6 +354,12 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if source.mask is None:
             return float(log_scale.sum())
         return float((source.mask.cpu().double().mean(0) * log_scale).sum())
+
+    def _nats_of_logs(self, data: _input.Floats) -> float:
+        """Mean nats per row that the logarithms of positive columns add to the density."""
+        if self.encoding_ is None:
+            return 0.0
+        return float(np.nansum(self.encoding_.log_jacobian(data), axis=1).mean())
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

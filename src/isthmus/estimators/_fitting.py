@@ -157,8 +157,8 @@ def fit(
 
     KeyboardInterrupt ends training and keeps the best state so far.
     """
-    rows = [source.x[train] for train, _ in parts]
-    modules = [_begin(build, seeds, x, start, jitter) for x in rows]
+    rows = [source.subset(train) for train, _ in parts]
+    modules = [_begin(build, seeds, part, start, jitter) for part in rows]
     # networks of the user's own have no linear path: nothing to start at, nothing to return to
     start = start and has_linear_paths(modules[-1])
     held_out = [source.subset(part) for _, part in parts if part is not None]
@@ -211,7 +211,7 @@ def fit(
     if start and not search.worth_leaving():
         result.stayed_linear, result.best_step = True, 0
         residual, judged = search.start_residual, search.start_judged
-        result.autoencoder = _begin(build, seeds, source.x, start, jitter)
+        result.autoencoder = _begin(build, seeds, source, start, jitter)
     if line is not None and judged is not None and search.start_judged is not None:
         places = torch.cat([part for _, part in parts if part is not None])
         result.held_out = HeldOut(
@@ -229,14 +229,15 @@ def fit(
 
 
 def _begin(
-    build: Callable[[], Autoencoder], seeds: Seeds, x: Tensor, start: bool, jitter: float
+    build: Callable[[], Autoencoder], seeds: Seeds, rows: TensorBatches, start: bool, jitter: float
 ) -> Autoencoder:
     """A new autoencoder at its start for those rows."""
     with fork(seeds.initialisation):
         module = build()
-    module.corruption.prepare(x)
+    x = rows.x
+    module.prepare(x, rows.mask)
     if start:
-        linear_start(module, x)
+        linear_start(module, x, rows.mask)
     head = module.likelihood
     if isinstance(head, LocationScale):
         module.set_jitter(jitter * float(head.log_value.exp().mean()))

@@ -12,8 +12,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, validate_data
 
+from isthmus.data import frames
+from isthmus.data.encoding import Encoded, Encoding
 from isthmus.data.tables import Table, drop_advice, quoted
-from isthmus.errors import DataError
+from isthmus.errors import CombinationError, DataError
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
 
@@ -34,9 +36,18 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
     Raises:
         ValueError: scikit-learn's, for a wrong shape, number or names of features, or infinity.
         DataError: a feature is missing in every row of the fit, a table has other columns than
-            that of the fit, or a DataFrame has a column of text.
+            that of the fit, or a DataFrame has a column of text and the likelihood is of numbers.
+
+    A mixed table comes out as the matrix of its :class:`isthmus.data.encoding.Encoding`, which the
+    fit leaves in ``encoding_``.
     """
     X = as_array(X)
+    if isinstance(X, Encoded):
+        return cast(Floats, X.values)
+    if reset:
+        estimator.encoding_ = _encoding(estimator, X)
+    if getattr(estimator, "encoding_", None) is not None:
+        return _encoded(estimator, X, reset, min_rows)
     _refuse_text(X)
     if isinstance(X, Table):
         X = _table(estimator, X, reset, min_rows)
@@ -64,6 +75,72 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
                 f"column {name} of X", "has no value in any row", "Drop it, or fill it."
             )
     return data
+
+
+def _encoding(estimator: BaseEstimator, X: Any) -> Encoding | None:
+    """The encoding of a mixed table, None for numbers that are taken as they are.
+
+    Raises:
+        CombinationError: kinds are stated for another likelihood than the joint one.
+    """
+    kinds = getattr(estimator, "kinds", None)
+    name = getattr(estimator, "likelihood", "gaussian")
+    if name not in ("auto", "joint"):
+        if kinds:
+            raise CombinationError(
+                f"kinds with likelihood={name!r}",
+                "do not go together: kinds choose a likelihood for each column",
+                "Use likelihood='auto'.",
+            )
+        return None
+    if name == "auto" and not kinds and not frames.is_mixed(X):
+        return None
+    if sparse.issparse(X):
+        X = X.toarray()
+    encoding = Encoding.fit(frames.arrow(X), kinds)
+    return encoding.model_copy(update={"frame": frames.flavour(X)})
+
+
+def _encoded(estimator: BaseEstimator, X: Any, reset: bool, min_rows: int) -> Floats:
+    """The matrix of a mixed table; an array has the columns of the fit, in their order."""
+    encoding: Encoding = estimator.encoding_
+    if sparse.issparse(X):
+        X = X.toarray()
+    table = frames.arrow(X)
+    nameless = not frames.is_frame(X)
+    if nameless and table.num_columns == len(encoding.columns):
+        table = table.rename_columns(list(encoding.names))
+    if table.num_rows < min_rows:
+        raise DataError("X", f"must have at least {min_rows} rows; it has {table.num_rows}")
+    if reset:
+        estimator.n_features_in_ = table.num_columns
+        if hasattr(estimator, "feature_names_in_"):
+            del estimator.feature_names_in_
+        if not nameless:
+            estimator.feature_names_in_ = np.asarray(encoding.names, dtype=object)
+    return cast(Floats, encoding.encode(table, getattr(estimator, "handle_unknown", "missing")))
+
+
+def restored(encoding: Encoding | None, values: NDArray[Any], X: Any) -> Any:
+    """Rows as the fit's encoding gives them back, in the form of X; numbers as they are.
+
+    Args:
+        encoding: of the fit, or None.
+        values: (N, D).
+        X: what was given, or None for the form of the fit.
+    """
+    if encoding is None or isinstance(X, Encoded):
+        return values
+    if X is None:
+        return encoding.decode(values, encoding.frame)
+    return like(encoding.decode(values, frames.flavour(X)), X)
+
+
+def like(frame: Any, X: Any) -> Any:
+    """A DataFrame with the labels of X; anything else as it is."""
+    if frames.flavour(X) == "pandas":
+        frame.index, frame.columns = X.index, X.columns
+    return frame
 
 
 def as_array(X: Any) -> Any:
@@ -99,7 +176,8 @@ def _refuse_text(X: Any) -> None:
             raise DataError(
                 f"column {name!r} of X with the value {text!r}",
                 "must hold numbers",
-                "Drop it, or encode it (scikit-learn's OneHotEncoder or OrdinalEncoder).",
+                "Use likelihood='auto', which takes columns of every kind, or drop it, or encode it "
+                "(scikit-learn's OneHotEncoder or OrdinalEncoder).",
             )
 
 

@@ -80,7 +80,8 @@ def one_pass(estimator: Estimator, X: Any) -> None:
         estimator.autoencoder_.cpu().eval()
         estimator._forget()
         estimator._unjudged()
-    codes = estimator._encode_scaled(source.x[:CODES_KEPT].cpu())
+    mask = None if source.mask is None else source.mask[:CODES_KEPT].cpu()
+    codes = estimator._encode_scaled(source.x[:CODES_KEPT].cpu(), mask)
     known = codes[:0] if first else estimator._codes
     estimator._codes = torch.cat([known, codes])[-CODES_KEPT:]
 
