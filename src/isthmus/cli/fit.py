@@ -112,7 +112,7 @@ def fit(
         from isthmus.data.readers import read
     create = getattr(estimators, MODELS[kind])
     with training(quiet) as listener, warnings.catch_warnings():
-        table = read(data, drop=columns)
+        table = read(data, drop=columns, mixed=True)
         estimator: Estimator = create(random_state=random_state, **values)
         if goes_on and (done := _resume.finished(out, estimator, table)) is not None:
             _resume.clear(out)
@@ -205,8 +205,11 @@ def _empty_tasks(table: Table, n_components: int) -> list[str]:
     """A sentence where whatever comes out says nothing, because there is nothing to learn."""
     from numpy import nanmax, nanmin
 
+    from isthmus.data.frames import is_mixed
+
     n_rows = len(table.values)
-    if n_rows > 1 and bool((nanmin(table.values, axis=0) == nanmax(table.values, axis=0)).all()):
+    text = table.frame is not None and is_mixed(table.frame)
+    if not text and n_rows > 1 and bool((nanmin(table.values, axis=0) == nanmax(table.values, axis=0)).all()):
         return [
             f"Every column of {table.origin} is constant, so there is nothing to learn. "
             "Check how it was made."
@@ -236,7 +239,7 @@ def _too_narrow(estimator: Estimator) -> list[str]:
     Gaussian noise of deviation s in scaled units has the squared error s² Σ_j unit_j² per row.
     """
     level = getattr(estimator.autoencoder_.corruption, "level", 0.0)
-    if estimator.noise != "gaussian" or not level:
+    if estimator._architecture["noise"] != "gaussian" or not level or estimator.encoding_:
         return []
     noise = float(level**2 * estimator.scaling_.unit.square().sum())
     if not estimator.squared_error_ > noise:
@@ -248,22 +251,35 @@ def _too_narrow(estimator: Estimator) -> list[str]:
     ]
 
 
+def _kinds(estimator: Estimator) -> list[str]:
+    """What the columns of a mixed table were taken for."""
+    if estimator.encoding_ is None:
+        return []
+    by_kind: dict[str, list[str]] = {}
+    for name, kind in estimator.encoding_.kinds.items():
+        by_kind.setdefault(kind, []).append(name)
+    told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in by_kind.items())
+    return [f"Columns were taken for {told}. --kinds states others."]
+
+
 def _answer(
     estimator: Estimator, out: str, data: str, told: Sequence[str], seconds: float
 ) -> Answer:
     n_rows, n_features = estimator.n_samples_, estimator.n_features_in_
     n_components, parameters = estimator.n_components_, estimator.get_params(deep=False)
     figures = held_out(estimator, n_components, estimator.history_, estimator.scaling_.kind)
+    parameters["likelihood"] = estimator.likelihood_
     name, run = type(estimator).__name__, shlex.quote(out)
     lines = [
         f"{name}: {plural(n_rows, 'row')} of {plural(n_features, 'feature')} → "
         f"{plural(n_components, 'component')}; training took {figures['training_seconds']:.1f} s.",
+        *_kinds(estimator),
         f"{verdict(figures, n_components, parameters)}",
         f"Saved to {out}.",
         f"Next: isthmus report {run}, "
         f"or isthmus transform {run} {shlex.quote(data)} --out codes.csv.",
     ]
-    lines[2:2] = _too_narrow(estimator)
+    lines[-2:-2] = _too_narrow(estimator)
     if estimator.interrupted_:
         lines.insert(0, "Interrupted: this is the best state until then.")
         lines.append("Or go on: the same command with --resume.")
@@ -274,6 +290,7 @@ def _answer(
         "n_rows": n_rows,
         "n_features": n_features,
         "n_components": n_components,
+        "kinds": None if estimator.encoding_ is None else dict(estimator.encoding_.kinds),
         **figures,
         "warnings": list(told),
         "command_seconds": seconds,

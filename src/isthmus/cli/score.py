@@ -46,9 +46,12 @@ def score(
     if out is not None:
         check_destination(out, force)
     model = open_run(run, data)
-    table = read(data, drop=names_of(drop))
+    table = read(data, drop=names_of(drop), mixed=True)
     nats = model.score_samples(table)
-    errors = squared_errors(model, table.values, model.reconstruct(table))
+    mixed = model.encoding_ is not None
+    errors = squared_errors(
+        model, table if mixed else table.values, None if mixed else model.reconstruct(table)
+    )
     unit = squared_units(model.scaling_.kind)
     score, error = float(np.mean(nats, dtype=np.float64)), float(errors.mean())
     meaning = "at the row's code" if model.beta is None else "a lower bound"

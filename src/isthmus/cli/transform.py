@@ -24,7 +24,7 @@ def transform(
 
     check_destination(out, force)
     model = open_run(run, data)
-    codes = model.transform(read(data, drop=names_of(drop)))
+    codes = model.transform(read(data, drop=names_of(drop), mixed=True))
     names = [str(name) for name in model.get_feature_names_out()]
     write(out, codes, names)
     n_rows, n_components = codes.shape

@@ -20,6 +20,7 @@ from isthmus.core.autoencoder import Autoencoder as Core
 from isthmus.core.corruption import corruption
 from isthmus.core.jacobian import squared_jacobian
 from isthmus.core.joint import Joint
+from isthmus.core.trace import sum_features
 from isthmus.data import frames
 from isthmus.data.encoding import Encoded, Encoding
 from isthmus.data.scaling import Scaling
@@ -124,6 +125,34 @@ class Fitted(TransformerMixin):
         if flavour == "array":
             return self.encoding_.decode(filled, flavour)
         return _input.like(self.encoding_.fill(X, found, flavour), X)
+
+    def squared_errors(self, X: Any, clean: Any = None) -> Array:
+        """Squared error of each row's reconstruction, (N,), over the entries that are there.
+
+        In the squared units of ``Scaling.unit``, of the features that PCA is compared by: of
+        numbers the numbers; of a mixed table the columns in standard deviations, and the
+        probabilities of categories against one-hot columns (:mod:`isthmus.core.joint`).
+
+        Args:
+            X: (N, D) rows that are encoded.
+            clean: (N, D) rows to judge by; X itself where None.
+        """
+        data, module = self._ready(X)
+        wanted = data if clean is None else self._ready(clean)[0]
+        head = module.likelihood
+        unit = self.scaling_.unit
+        errors = []
+        for start in range(0, len(data), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            x, mask = self._scaled(data[part], unit.dtype)
+            target, there = self._scaled(wanted[part], unit.dtype)
+            with torch.no_grad():
+                core = self._module(np.dtype(np.float64))
+                p = core.decode(core.encode(x, mask).mean)
+                residual = core.likelihood.expected_features(p) - core.likelihood.features(target)
+            weight = None if there is None else head.by_feature(there).double()
+            errors.append(sum_features((residual * head.by_feature(unit)).square(), 1, weight))
+        return torch.cat(errors).numpy()
 
     def score_samples(self, X: Any) -> Array:
         """Evidence bound of each row, (N,), nats in the units of the data, higher is better.
