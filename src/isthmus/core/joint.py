@@ -153,6 +153,7 @@ class Joint(Likelihood):
     continuous: Tensor
     log_value: Tensor
     log_r: Tensor
+    log_most: Tensor
     first: Tensor
     gaps: Tensor
     unit: Tensor
@@ -207,6 +208,7 @@ class Joint(Likelihood):
         self.theta = nn.Parameter(torch.zeros(n_real))
         self.register_buffer("log_r", torch.zeros(n_count))
         self.dispersion = nn.Parameter(torch.zeros(n_count))
+        self.register_buffer("log_most", torch.full((n_count,), LOG_MEAN_RANGE[1]))
         self.register_buffer("first", torch.zeros(n_ordinal))
         self.register_buffer("gaps", torch.ones(n_ordinal, max(0, levels - 2)).log())
         self.shift = nn.Parameter(torch.zeros(n_ordinal, levels - 1))
@@ -252,7 +254,8 @@ class Joint(Likelihood):
             return Normal(raw, log_scale.exp(), validate_args=False)
         if name == "count":
             log_r = (self.log_r + GAIN * self.dispersion).clamp(-10.0, 10.0)
-            log_mean = raw.clamp(*LOG_MEAN_RANGE)
+            # no mean above the largest count of the training rows: exp would go far beyond it
+            log_mean = torch.minimum(raw, self.log_most).clamp(*LOG_MEAN_RANGE)
             return NegativeBinomial(
                 log_r.exp().expand_as(log_mean), logits=log_mean - log_r, validate_args=False
             )
@@ -354,6 +357,8 @@ class Joint(Likelihood):
             .clamp(1e-4, 1e4)
             .log()
         )
+        most = t[:, counts].nan_to_num(0.0).amax(0).clamp(min=1.0)
+        self.log_most.copy_(most.log())
         rates = centre.clamp(_RATE, 1 - _RATE)
         binary = slice(n_real + n_count, n_real + n_count + n_binary)
         self.base[binary] = rates[binary].logit()

@@ -52,6 +52,11 @@ class Columns(nn.Module):
     centre: Tensor
     scale: Tensor
     holed: Tensor
+    source: Tensor
+    level: Tensor
+    is_hot: Tensor
+    is_code: Tensor
+    is_count: Tensor
 
     def __init__(self, columns: Sequence[tuple[str, int]], holes: Sequence[bool]) -> None:
         super().__init__()
@@ -59,7 +64,17 @@ class Columns(nn.Module):
         self.n_indicators = sum(bool(hole) for hole in holes)
         index = [j for j, hole in enumerate(holes) if hole]
         self.register_buffer("holed", torch.tensor(index, dtype=torch.long), persistent=False)
-        self.n_values = sum(self._width(kind, n) for kind, n in self.columns)
+        each = [(j, k) for j, (c, n) in enumerate(self.columns) for k in range(self._width(c, n))]
+        self.n_values = len(each)
+        kinds = [self.columns[j][0] for j, _ in each]
+        for name, value in (
+            ("source", torch.tensor([j for j, _ in each])),
+            ("level", torch.tensor([float(k) for _, k in each])),
+            ("is_hot", torch.tensor([kind == "categorical" for kind in kinds])),
+            ("is_code", torch.tensor([kind in ("categorical", "ordinal") for kind in kinds])),
+            ("is_count", torch.tensor([kind == "count" for kind in kinds])),
+        ):
+            self.register_buffer(name, value, persistent=False)
         self.register_buffer("centre", torch.zeros(self.n_values))
         self.register_buffer("scale", torch.ones(self.n_values))
 
@@ -74,17 +89,11 @@ class Columns(nn.Module):
 
     def _values(self, x: Tensor) -> Tensor:
         """(N, D' without indicators), NaN where missing."""
-        parts = []
-        for j, (kind, n) in enumerate(self.columns):
-            column = x[..., j : j + 1]
-            if kind == "count":
-                column = column.clamp(min=0).log1p()
-            elif kind in ("categorical", "ordinal"):
-                codes = torch.arange(self._width(kind, n), device=x.device, dtype=x.dtype)
-                hot = (column == codes) if kind == "categorical" else (column > codes)
-                column = torch.where(column.isnan(), column, hot.to(x.dtype))
-            parts.append(column)
-        return torch.cat(parts, -1)
+        v = x[..., self.source]
+        level = self.level.to(x.dtype)
+        hot = torch.where(self.is_hot, v == level, v > level).to(x.dtype)
+        v = torch.where(self.is_code & ~v.isnan(), hot, v)
+        return torch.where(self.is_count, v.clamp(min=0).log1p(), v)
 
     @torch.no_grad()
     def prepare(self, x: Tensor) -> None:
@@ -94,8 +103,7 @@ class Columns(nn.Module):
         n = there.sum(0).clamp(min=1)
         mean = values.nan_to_num(0.0).sum(0) / n
         spread = (torch.where(there, values - mean, 0.0).square().sum(0) / n).sqrt()
-        counts = [kind == "count" for kind, n in self.columns for _ in range(self._width(kind, n))]
-        scaled = torch.tensor(counts, device=x.device) & (spread > 0)
+        scaled = self.is_count & (spread > 0)
         self.centre.copy_(mean)
         self.scale.copy_(torch.where(scaled, spread, torch.ones_like(spread)))
 
