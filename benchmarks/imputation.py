@@ -9,8 +9,7 @@ file itself stays missing and is judged by nobody. Per column: the root mean squ
 hidden entries in standard deviations of the training column, or the share of hidden categories that
 were filled in wrongly. Each imputer is fitted on the training rows and fills in the test rows.
 
-- ``isthmus``: ``DenoisingAutoencoder(n_components=N_COMPONENTS)`` on the DataFrame, nothing else
-  set.
+- ``isthmus``: ``DenoisingAutoencoder`` with :data:`PARAMETERS` on the DataFrame.
 - ``simple``: ``SimpleImputer``, mean or most frequent.
 - ``knn``: ``KNNImputer(10)`` and ``iterative``: ``IterativeImputer`` with its defaults, both on
   standardised numbers and one-hot columns (missing in all of a column's), of which the largest is
@@ -37,7 +36,7 @@ from benchmarks import _common
 from isthmus import DenoisingAutoencoder
 
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)
-N_COMPONENTS = 16
+PARAMETERS = {"n_components": 8, "noise": "masking", "noise_level": 0.35, "emphasis": 10.0}
 Imputer = Callable[[pd.DataFrame, pd.DataFrame, int], pd.DataFrame]
 
 
@@ -52,7 +51,7 @@ def ours(**parameters: Any) -> Imputer:
     """The denoising autoencoder with those parameters."""
 
     def fill(train: pd.DataFrame, test: pd.DataFrame, seed: int) -> pd.DataFrame:
-        given = {"n_components": N_COMPONENTS, "random_state": seed, **parameters}
+        given = {**PARAMETERS, "random_state": seed, **parameters}
         return DenoisingAutoencoder(**given).fit(train).impute(test)
 
     return fill

@@ -99,7 +99,9 @@ def test_samples_and_modes_lie_in_the_support() -> None:
     head.check(p.sample()[0])
     assert p.batch_shape == p.mean.shape == p.sample().shape == (S, N, 9)
     mode = head.expectation(p)[0]
-    codes = [j for j, (kind, _) in enumerate(COLUMNS) if kind in ("categorical", "ordinal", "binary")]
+    codes = [
+        j for j, (kind, _) in enumerate(COLUMNS) if kind in ("categorical", "ordinal", "binary")
+    ]
     assert torch.equal(mode[:, codes], mode[:, codes].round())
 
 

@@ -184,7 +184,10 @@ PARAMETERS = (
         "date.",
     ),
     Parameter(
-        "handle_unknown", TEXT, _SHAPE, "What a category that the fit did not see is: missing, error."
+        "handle_unknown",
+        TEXT,
+        _SHAPE,
+        "What an unseen category is: missing or error.",
     ),
     Parameter("scaling", TEXT, _SHAPE, "auto, standard, common or none."),
     Parameter("linear_start", SWITCH, _SWITCHES, "Whether training starts at PCA."),

@@ -209,7 +209,11 @@ def _empty_tasks(table: Table, n_components: int) -> list[str]:
 
     n_rows = len(table.values)
     text = table.frame is not None and is_mixed(table.frame)
-    if not text and n_rows > 1 and bool((nanmin(table.values, axis=0) == nanmax(table.values, axis=0)).all()):
+    if (
+        not text
+        and n_rows > 1
+        and bool((nanmin(table.values, axis=0) == nanmax(table.values, axis=0)).all())
+    ):
         return [
             f"Every column of {table.origin} is constant, so there is nothing to learn. "
             "Check how it was made."

@@ -89,8 +89,8 @@ def reconstruct(
     with _interrupts.starting():
         import numpy as np
 
-        from isthmus.data.readers import read
         from isthmus.data.frames import arrow
+        from isthmus.data.readers import read
         from isthmus.data.writers import check_destination, write, write_frame
 
     check_destination(out, force)

@@ -125,8 +125,9 @@ class Autoencoder(nn.Module):
         holed = x if mask is None else x.masked_fill(~mask, math.nan)
         self.likelihood.prepare(holed)
         look = getattr(self.encoder.net, "view", None)
-        if hasattr(look, "prepare"):
-            look.prepare(holed)
+        learn = getattr(look, "prepare", None)
+        if learn is not None:
+            learn(holed)
 
     def _given(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """What the encoder is given of clean rows: NaN where an entry is missing, if it sees it."""

@@ -63,7 +63,7 @@ class JointDistribution(Distribution):
         self.groups = groups
         self._order = order
         first = next(iter(groups.values()))
-        super().__init__(first.batch_shape[:-1] + (size,), validate_args=False)
+        super().__init__((*first.batch_shape[:-1], size), validate_args=False)
 
     @property
     def arg_constraints(self) -> dict[str, Constraint]:
@@ -376,6 +376,18 @@ class Joint(Likelihood):
         scaled = torch.where(scaled > 0, scaled, torch.ones_like(scaled))
         self.unit[counts] = scaled[:n_count]
         self.unit[ordinals] = scaled[n_count:]
+
+    def log_variance(self) -> Tensor:
+        """σ² of each positive column, of its scaled logarithm, 0 elsewhere: (D,).
+
+        A log-normal x has E[x] = exp(E[log x] + Var[log x] / 2).
+        """
+        found = self.log_value.new_zeros(len(self.columns))
+        scale = (self.log_value + GAIN * self.theta).clamp(math.log(MIN_SCALE), 10.0).exp()
+        for i, j in enumerate(self.members["real"]):
+            if self.columns[j][0] == "positive":
+                found[j] = scale[i].square()
+        return found
 
     @torch.no_grad()
     def calibrate(self, mean_residual: Tensor) -> None:

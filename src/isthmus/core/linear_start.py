@@ -190,7 +190,9 @@ def _mean_residual(
     for rows, codes in zip(torch.split(x, _CHUNK), torch.split(m, _CHUNK), strict=True):
         centre = head.expectation(autoencoder.decode(codes.to(rows.dtype)))
         residual = (rows - centre).abs().double().pow(head.power)
-        total = total + (residual.nan_to_num(0.0) if rows.isnan().any() else residual).sum(0) / there
+        total = (
+            total + (residual.nan_to_num(0.0) if rows.isnan().any() else residual).sum(0) / there
+        )
     assert isinstance(total, Tensor)  # noqa: S101
     if head.power == 2 and head.support == "real":
         spread = (weight.square() @ variance)[: total.numel()]
@@ -202,7 +204,8 @@ def _gain(head: Likelihood, residual: Tensor) -> float:
     """Root mean residual of what the linear path leaves over; 1 beside raw outputs of codes."""
     if head.support == "mixed":
         return 1.0
-    return float(residual.clamp(min=0).mean()) ** (1 / head.power)
+    mean = float(residual.clamp(min=0).mean())
+    return math.pow(mean, 1 / head.power)
 
 
 def _set(linear: nn.Linear, weight: Tensor, bias: Tensor) -> None:

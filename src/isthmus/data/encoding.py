@@ -151,9 +151,14 @@ class Column(BaseModel):
         unknown = [here[i] for i in np.unique(places[codes == -1.0])]
         return codes, unknown
 
-    def coded(self, column: Any) -> Any:
-        """Values of the categories → a dictionary array."""
-        return self.decode(self._codes(column)[0])
+    def coded(self, column: Any, kind: pa.DataType) -> Any:
+        """Values of the categories → a dictionary array of that type."""
+        found = self.decode(self._codes(column)[0])
+        return pa.DictionaryArray.from_arrays(
+            found.indices.cast(kind.index_type),
+            found.dictionary.cast(kind.value_type),
+            ordered=kind.ordered,
+        )
 
     def _unfit(self, kind: pa.DataType, rule: str) -> DataError:
         return DataError(
@@ -348,7 +353,9 @@ class Encoding(BaseModel):
             plain = column.arrow_value_type
             known = given.cast(plain, safe=False)
             filled = pc.if_else(pa.array(gone[:, j]), made.cast(plain), known)
-            arrays.append(filled.cast(made.type) if not column.dictionary else column.coded(filled))
+            arrays.append(
+                column.coded(filled, given.type) if column.dictionary else filled.cast(made.type)
+            )
         whole = pa.Table.from_arrays(arrays, names=list(self.names))
         dtypes = {column.name: column.pandas for column in self.columns if column.pandas}
         return frames.of(whole, frame, dtypes)
@@ -384,7 +391,8 @@ class Encoding(BaseModel):
             raise DataError("X", f"must have the columns of the fit; it lacks {quoted(missing)}")
         if extra:
             raise DataError(
-                "X", f"must have no other columns than the fit; not so {quoted(extra)}",
+                "X",
+                f"must have no other columns than the fit; not so {quoted(extra)}",
                 drop_advice(extra),
             )
         raise DataError(

@@ -52,7 +52,8 @@ def arrow(X: Any) -> pa.Table:
             return pa.Table.from_pandas(X.set_axis(names, axis=1), preserve_index=False)
         except (pa.ArrowException, TypeError, ValueError) as error:
             raise DataError(
-                "X", f"must have columns of one type each ({_first_line(error)})",
+                "X",
+                f"must have columns of one type each ({_first_line(error)})",
                 "Convert the column, with astype(str) for example.",
             ) from error
     values = np.asarray(X)
@@ -66,7 +67,9 @@ def _named(values: np.ndarray, names: tuple[str, ...] | None) -> pa.Table:
     try:
         arrays = [pa.array(column, from_pandas=True) for column in np.asarray(values).T]
     except (pa.ArrowException, TypeError, ValueError) as error:
-        raise DataError("X", f"must have columns of one type each ({_first_line(error)})") from error
+        raise DataError(
+            "X", f"must have columns of one type each ({_first_line(error)})"
+        ) from error
     return pa.Table.from_arrays(arrays, names=labels)
 
 
@@ -89,8 +92,12 @@ def is_mixed(X: Any) -> bool:
 def _other(table: pa.Table) -> bool:
     types = pa.types
     return any(
-        not (types.is_integer(f.type) or types.is_floating(f.type) or types.is_decimal(f.type)
-             or types.is_null(f.type))
+        not (
+            types.is_integer(f.type)
+            or types.is_floating(f.type)
+            or types.is_decimal(f.type)
+            or types.is_null(f.type)
+        )
         for f in table.schema
     )
 
@@ -151,9 +158,9 @@ def of(table: pa.Table, flavour: str, dtypes: dict[str, str]) -> Any:
         castable = dtype.lower().startswith(("int", "uint", "float", "bool", "str"))
         if not castable or str(column.dtype) in (dtype, "category"):
             continue
-        if dtype.startswith(("int", "uint", "bool")) and dtype != "boolean":
-            if column.isna().any():
-                continue  # NumPy has no missing whole number
+        whole = dtype.startswith(("int", "uint", "bool")) and dtype != "boolean"
+        if whole and column.isna().any():
+            continue  # NumPy has no missing whole number
         frame[name] = column.astype(dtype)
     return frame
 
@@ -167,8 +174,6 @@ def numbers(column: Any) -> np.ndarray:
         cast = cast.combine_chunks()
     found: np.ndarray = cast.to_numpy(zero_copy_only=False)
     return found.copy()
-
-
 
 
 def _first_line(error: Exception) -> str:

@@ -30,7 +30,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -69,8 +69,9 @@ class Moments:
             self.origin = float(values.mean())
         self.count += len(values)
         d = values - self.origin
-        for i, power in enumerate((d, d * d, d * d * d)):
-            self.powers[i] += float(power.sum())
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond 1e102 nothing is told apart
+            for i, power in enumerate((d, d * d, d * d * d)):
+                self.powers[i] += float(power.sum())
 
     @property
     def mean(self) -> float:
@@ -81,7 +82,8 @@ class Moments:
     def variance(self) -> float:
         """Their variance, divided by their number."""
         n = max(1, self.count)
-        return max(0.0, self.powers[1] / n - (self.powers[0] / n) ** 2)
+        mean = self.powers[0] / n
+        return max(0.0, self.powers[1] / n - mean * mean)
 
     @property
     def skewness(self) -> float:
@@ -91,7 +93,8 @@ class Moments:
         spread = math.sqrt(self.variance)
         if spread <= 1e-12 * max(1.0, abs(self.mean)):
             return 0.0
-        return float((c - 3 * a * b + 2 * a**3) / spread**3)
+        found = (c - 3 * a * b + 2 * a * a * a) / spread / spread / spread
+        return found if math.isfinite(found) else 0.0
 
 
 @dataclass
@@ -127,9 +130,7 @@ class Survey:
         """
         dictionary = pa.types.is_dictionary(kind)
         inner = kind.value_type if dictionary else kind
-        usable = (
-            is_text(inner) or is_number(inner) or pa.types.is_boolean(inner) or is_date(inner)
-        )
+        usable = is_text(inner) or is_number(inner) or pa.types.is_boolean(inner) or is_date(inner)
         if not usable or (dictionary and is_date(inner)):
             raise DataError(
                 f"column {name!r} of X of the type {kind}",
@@ -230,9 +231,10 @@ class Survey:
             return "binary"
         mean, skewed = self.plain.mean, self.plain.skewness > 1
         fine = not self.whole or mean >= 100
-        if self.least > 0 and skewed and fine and n_distinct >= _FEW_ENTRIES:
-            if self.log.skewness < self.plain.skewness:
-                return "positive"
+        many = n_distinct >= _FEW_ENTRIES
+        straighter = self.log.skewness < self.plain.skewness
+        if self.least > 0 and skewed and fine and many and straighter:
+            return "positive"
         # whole numbers with holes are floats in NumPy and pandas
         holed = self.whole and self.n_present < self.n_rows
         integers = pa.types.is_integer(self.type) or holed
@@ -316,7 +318,7 @@ def stated(kinds: Mapping[str, str] | None, names: Iterable[str]) -> dict[str, K
             raise InvalidParameterError(
                 f"kinds={{{name!r}: {kind!r}}}", f"must be one of {', '.join(KINDS)}"
             )
-        found[str(name)] = cast(Kind, kind)
+        found[str(name)] = kind
     return found
 
 

@@ -143,9 +143,7 @@ def _parquet(path: Path, origin: str, drop: tuple[str, ...]) -> Read:
     return matrix(columns), tuple(names)
 
 
-def _parquet_columns(
-    path: Path, origin: str, drop: tuple[str, ...]
-) -> tuple[list[str], list[Any]]:
+def _parquet_columns(path: Path, origin: str, drop: tuple[str, ...]) -> tuple[list[str], list[Any]]:
     """Names and columns of any kind; what pandas marked as its index is not a column."""
     try:
         with parquet.ParquetFile(path) as file:

@@ -20,6 +20,7 @@ from isthmus.core import pca
 from isthmus.errors import CombinationError, InvalidParameterError
 from isthmus.estimators import _input
 from isthmus.estimators._base import Estimator
+from isthmus.estimators._dimensions import refuse_mixed
 from isthmus.estimators._fitting import Listener
 from isthmus.estimators.compare import compare
 
@@ -40,6 +41,7 @@ def fit(
         InvalidParameterError: the share of variance cannot be reached.
         CombinationError: it needs held-out rows and there are none, or it is to be resumed.
     """
+    refuse_mixed(estimator, f"n_components={estimator.n_components!r}")
     if isinstance(estimator.n_components, str):
         k = _recommended(estimator, X)
         winner = _with(estimator, k, estimator.random_state)

@@ -15,6 +15,7 @@ from sklearn.base import TransformerMixin
 from sklearn.mixture import GaussianMixture
 from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor
+from torch.distributions import Distribution
 
 from isthmus.core.autoencoder import Autoencoder as Core
 from isthmus.core.corruption import corruption
@@ -101,8 +102,7 @@ class Fitted(TransformerMixin):
     def reconstruct(self, X: Any) -> Any:
         """E[x|z] at z = E[z|x], (N, D), in the units of the data; missing entries are imputed.
 
-        Of a mixed table: a table of the same form and types, with the most probable categories,
-        and in positive columns e to the power of the expected logarithm (the median).
+        Of a mixed table: a table of the same form and types, with the most probable categories.
         """
         data, module = self._ready(X)
         return _input.restored(self.encoding_, self._reconstructed(data, module), X)
@@ -222,8 +222,8 @@ class Fitted(TransformerMixin):
                 mixture.random_state = rng
                 z = torch.from_numpy(rng.permutation(mixture.sample(n_samples)[0])).float()
             p = module.decode(z)
-            x = p.sample() if noise else module.likelihood.expectation(p)
-        return _input.restored(self.encoding_, self.scaling_.invert(x).numpy(), None)
+            x = self.scaling_.invert(p.sample()) if noise else self._mean(module, p)
+        return _input.restored(self.encoding_, x.numpy(), None)
 
     def corrupt(
         self,
@@ -328,7 +328,15 @@ class Fitted(TransformerMixin):
 
     def _decode(self, module: Core, z: Tensor) -> Tensor:
         with torch.no_grad():
-            return self.scaling_.invert(module.likelihood.expectation(module.decode(z)))
+            return self._mean(module, module.decode(z))
+
+    def _mean(self, module: Core, p: Distribution) -> Tensor:
+        """E[x|z] unscaled; of positive columns its logarithm, log E[x|z]."""
+        head = module.likelihood
+        found = self.scaling_.invert(head.expectation(p))
+        if isinstance(head, Joint):
+            found = found + 0.5 * head.log_variance() * self.scaling_.scale.square()
+        return found
 
     @torch.no_grad()
     def _map(

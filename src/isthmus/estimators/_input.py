@@ -48,7 +48,7 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
         estimator.encoding_ = _encoding(estimator, X)
     if getattr(estimator, "encoding_", None) is not None:
         return _encoded(estimator, X, reset, min_rows)
-    _refuse_text(X)
+    _refuse_text(estimator, X)
     if isinstance(X, Table):
         X = _table(estimator, X, reset, min_rows)
     else:
@@ -164,7 +164,12 @@ def random_state_of(random_state: Any) -> np.random.RandomState:
     return state
 
 
-def _refuse_text(X: Any) -> None:
+def _also(estimator: BaseEstimator) -> str:
+    kinds = hasattr(estimator, "kinds")
+    return "Use likelihood='auto', which takes columns of every kind. " if kinds else ""
+
+
+def _refuse_text(estimator: BaseEstimator, X: Any) -> None:
     """scikit-learn's sentence on text names the value, and neither its column nor a remedy."""
     if not hasattr(X, "dtypes") or not hasattr(X, "columns"):
         return
@@ -176,8 +181,8 @@ def _refuse_text(X: Any) -> None:
             raise DataError(
                 f"column {name!r} of X with the value {text!r}",
                 "must hold numbers",
-                "Use likelihood='auto', which takes columns of every kind, or drop it, or encode it "
-                "(scikit-learn's OneHotEncoder or OrdinalEncoder).",
+                f"{_also(estimator)}Drop it, or encode it (scikit-learn's OneHotEncoder or "
+                "OrdinalEncoder).",
             )
 
 

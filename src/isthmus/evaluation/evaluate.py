@@ -239,9 +239,7 @@ def _encoder(encoding: Encoding) -> Callable[[Any], tuple[Array, tuple[str, ...]
     return lambda X: (encoding.encode(X), encoding.names)
 
 
-def _reference(
-    x: Array, positions: Array, kind: Kind, reference: Array | None
-) -> Array | None:
+def _reference(x: Array, positions: Array, kind: Kind, reference: Array | None) -> Array | None:
     if kind == "new":
         return reference
     if kind == "training":
