@@ -40,6 +40,7 @@ def head_and_raw(scale: float = 1.0) -> tuple[Joint, Tensor]:
     torch.manual_seed(1)
     head = Joint(COLUMNS)
     head.prepare(rows())
+    assert float(head.log_most[0].exp()) == pytest.approx(float(rows()[:, 3].max()))
     return head, scale * torch.randn(S, N, head.n_outputs((len(COLUMNS),)))
 
 
@@ -53,7 +54,8 @@ def test_log_density_equals_that_of_torch_entry_by_entry() -> None:
         wanted = dist.Normal(raw[..., i], sigma[i]).log_prob(x[:, j])
         torch.testing.assert_close(found[..., j], wanted)
     r = head.log_r[0].exp()
-    wanted = dist.NegativeBinomial(r, logits=raw[..., 3] - head.log_r[0]).log_prob(x[:, 3])
+    log_mean = torch.minimum(raw[..., 3], head.log_most[0])
+    wanted = dist.NegativeBinomial(r, logits=log_mean - head.log_r[0]).log_prob(x[:, 3])
     torch.testing.assert_close(found[..., 3], wanted)
     wanted = dist.Bernoulli(logits=raw[..., 4]).log_prob(x[:, 4])
     torch.testing.assert_close(found[..., 4], wanted)

@@ -63,7 +63,8 @@ class JointDistribution(Distribution):
         self.groups = groups
         self._order = order
         first = next(iter(groups.values()))
-        super().__init__((*first.batch_shape[:-1], size), validate_args=False)
+        shape = torch.Size((*first.batch_shape[:-1], size))
+        super().__init__(shape, validate_args=False)
 
     @property
     def arg_constraints(self) -> dict[str, Constraint]:
