@@ -29,9 +29,9 @@ class Autoencoder(Estimator):
         likelihood: p(x|z): "auto" is "gaussian" for numbers and "joint" for a table with columns of
             text, Booleans, categories or dates, or with ``kinds``; "gaussian" (one σ for all
             features, at its optimum), "gaussian_fixed" (σ = 1 in scaled units),
-            "gaussian_feature" (σ per feature), "gaussian_sample" (σ from the network), "laplace", "bernoulli",
-            "continuous_bernoulli", "categorical", "poisson", "negative_binomial", or "joint" (each
-            column by its kind, see :mod:`isthmus.core.joint`).
+            "gaussian_feature" (σ per feature), "gaussian_sample" (σ from the network), "laplace",
+            "bernoulli", "continuous_bernoulli", "categorical", "poisson", "negative_binomial", or
+            "joint" (each column by its kind, see :mod:`isthmus.core.joint`).
         kinds: kinds of columns by name, in place of those that :func:`isthmus.data.kinds.infer`
             finds: "real", "positive", "count", "binary", "categorical", "ordinal" or "date".
         handle_unknown: what a category that the fit did not see is: "missing" or an "error".
