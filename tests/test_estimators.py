@@ -505,7 +505,7 @@ def test_the_norm_of_the_jacobian_is_that_of_finite_differences(cls: type) -> No
 def test_a_column_of_text_is_named():
     X = pd.DataFrame({"a": [1.0, 2.0, 3.0], "city": ["x", "y", "z"], "c": [1, 2, 3]})
     with pytest.raises(DataError, match="column 'city' of X with the value 'x' must hold numbers"):
-        Autoencoder(1).fit(X)
+        Autoencoder(1, likelihood="gaussian").fit(X)
 
 
 def test_a_generator_is_a_seed():

@@ -18,7 +18,7 @@ from isthmus.data.batches import Batch, RawBatches, TensorBatches
 from isthmus.data.stream import StreamBatches
 from isthmus.data.tables import Table
 from isthmus.errors import DataError
-from isthmus.estimators import _input
+from isthmus.estimators import _sources
 from isthmus.estimators._base import Estimator
 
 N = 1000
@@ -120,7 +120,7 @@ def table(n: int = 3000, holes: bool = False) -> np.ndarray:
 @pytest.fixture
 def always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is large."""
-    monkeypatch.setattr(_input, "LARGE", 0)
+    monkeypatch.setattr(_sources, "LARGE", 0)
 
 
 def source_of(x: np.ndarray, **more: Any) -> Pieces:
@@ -136,7 +136,7 @@ def test_the_start_is_that_of_rows_in_memory(
     x = table(holes=holes)
     settings = {"early_stopping": False, "max_epochs": 1, "learning_rate": 1e-12}
     here = model(2, random_state=0, **settings).fit(x)
-    monkeypatch.setattr(_input, "LARGE", 0)
+    monkeypatch.setattr(_sources, "LARGE", 0)
     streamed = model(2, random_state=0, **settings).fit(source_of(x))
     torch.testing.assert_close(here.scaling_.shift, streamed.scaling_.shift, rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(here.scaling_.scale, streamed.scaling_.scale, rtol=1e-9, atol=1e-9)

@@ -16,6 +16,7 @@ from isthmus.core.autoencoder import Autoencoder
 from isthmus.core.conditional import Conditional, Head
 from isthmus.core.corruption import corruption
 from isthmus.core.jacobian import Method
+from isthmus.core.joint import Joint
 from isthmus.core.likelihoods import Likelihood
 from isthmus.core.likelihoods import likelihood as find_likelihood
 from isthmus.core.objectives import EvidenceBound, ImportanceBound
@@ -24,7 +25,7 @@ from isthmus.core.posteriors import Delta, DiagonalGaussian
 from isthmus.core.priors import StandardNormal
 from isthmus.errors import CombinationError, InvalidParameterError
 from isthmus.nets.mlp import MLP
-from isthmus.nets.views import Log1p, OneHot, Viewed, viewed_size
+from isthmus.nets.views import Columns, Log1p, OneHot, Viewed, viewed_size
 
 
 def build(
@@ -35,6 +36,7 @@ def build(
     activation: str = "silu",
     likelihood: str | Likelihood = "gaussian",
     n_categories: int = 2,
+    columns: Sequence[tuple[str, int, bool]] | None = None,
     linear_path: bool = True,
     noise: str | None = None,
     noise_level: float | None = None,
@@ -59,6 +61,8 @@ def build(
         activation: name of the activation.
         likelihood: p(x|z), a name of :data:`isthmus.core.likelihoods.LIKELIHOODS` or a head.
         n_categories: C of a categorical likelihood.
+        columns: for the likelihood "joint", each column's kind, number of categories, and whether
+            the encoder is told where it is missing.
         linear_path: whether a linear path stands beside the perceptrons (see ``linear_start``).
         noise: corruption, None or a name of :data:`isthmus.core.corruption.CORRUPTIONS`.
         noise_level: its level, in units of the scaled data or a probability; None for the default.
@@ -86,16 +90,22 @@ def build(
     if n_components < 1:
         raise InvalidParameterError(f"n_components={n_components}", "must be at least 1")
     head = likelihood
+    if head == "joint":
+        if columns is None or shape != (len(columns),):
+            raise InvalidParameterError(
+                f"likelihood='joint' with columns={columns!r}", f"needs {math.prod(shape)} columns"
+            )
+        head = Joint([(kind, n) for kind, n, _ in columns])
     if not isinstance(head, Likelihood):
         head = find_likelihood(head, shape, n_categories)
     posterior: Head = Delta() if beta is None else DiagonalGaussian()
     if encoder is None:
-        look = _view(head)
+        look = _view(head, [hole for _, _, hole in columns or ()])
         n_out = posterior.n_raw * n_components
         net = MLP((viewed_size(look, shape),), hidden_layer_sizes, n_out, activation, linear_path)
         encoder = net if look is None else Viewed(look, net)
     if decoder is None:
-        size = head.n_raw * math.prod(shape)
+        size = head.n_outputs(shape)
         mirrored = tuple(reversed(hidden_layer_sizes))
         decoder = MLP((n_components,), mirrored, size, activation, linear_path)
     if objective == "importance" and (beta not in (None, 1.0) or kl_warmup or free_bits):
@@ -114,7 +124,13 @@ def build(
     return Autoencoder(
         Conditional(encoder, posterior, (n_components,)),
         Conditional(decoder, head, shape),
-        corruption=corruption(noise, noise_level, shape),
+        corruption=corruption(
+            noise,
+            noise_level,
+            shape,
+            masked=math.nan if getattr(encoder, "sees_missing", False) else 0.0,
+            where=head.continuous if isinstance(head, Joint) else None,
+        ),
         prior=None if beta is None else StandardNormal(n_components),
         penalties=penalties,
         objective=_objective(objective, n_draws),
@@ -130,7 +146,9 @@ def _objective(name: str, n_draws: int) -> EvidenceBound | ImportanceBound:
     raise InvalidParameterError(f"objective={name!r}", "must be 'evidence' or 'importance'")
 
 
-def _view(head: Likelihood) -> nn.Module | None:
+def _view(head: Likelihood, holes: Sequence[bool]) -> nn.Module | None:
+    if isinstance(head, Joint):
+        return Columns(head.columns, holes or [False] * len(head.columns))
     if head.support == "count":
         return Log1p()
     return OneHot(head.n_raw) if head.support == "category" else None

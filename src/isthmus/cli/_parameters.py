@@ -97,6 +97,24 @@ class _Count(Kind):
 COUNT = _Count("N", "a whole number, 'auto', or a share of variance such as 0.9", int, _AUTO)
 
 
+class _Pairs(Kind):
+    """Names with a word each: a=b,c=d in a flag, a table in TOML."""
+
+    def from_text(self, text: str) -> Any:
+        pairs = [entry.split("=") for entry in text.split(",") if entry.strip()]
+        if any(len(pair) != 2 for pair in pairs):
+            raise ValueError
+        return {name.strip(): word.strip() for name, word in pairs}
+
+    def from_toml(self, value: Any) -> Any:
+        if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+            raise ValueError
+        return dict(value)
+
+
+KINDS = _Pairs("A=KIND", "names and kinds, such as age=count,sex=binary", str, {})
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One row: the estimator's name of it, its kind, its panel in the help, what it is."""
@@ -155,8 +173,21 @@ PARAMETERS = (
         "likelihood",
         TEXT,
         _SHAPE,
-        "gaussian, gaussian_fixed, gaussian_feature, gaussian_sample, laplace, bernoulli, "
-        "continuous_bernoulli, categorical, poisson or negative_binomial.",
+        "auto, joint, gaussian, gaussian_fixed, gaussian_feature, gaussian_sample, laplace, "
+        "bernoulli, continuous_bernoulli, categorical, poisson or negative_binomial.",
+    ),
+    Parameter(
+        "kinds",
+        KINDS,
+        _SHAPE,
+        "Kinds of columns: age=count,education=ordinal. Or real, positive, binary, categorical, "
+        "date.",
+    ),
+    Parameter(
+        "handle_unknown",
+        TEXT,
+        _SHAPE,
+        "What an unseen category is: missing or error.",
     ),
     Parameter("scaling", TEXT, _SHAPE, "auto, standard, common or none."),
     Parameter("linear_start", SWITCH, _SWITCHES, "Whether training starts at PCA."),

@@ -16,7 +16,7 @@ _DROP = "drop="
 
 
 def rows(data: str | os.PathLike[str], drop: Sequence[str] = (), *, new: bool = False) -> Table:
-    """The table in a file, or a bundled one.
+    """The table in a file, or a bundled one; its columns may be of any kind.
 
     Args:
         data: as for :func:`isthmus.data.readers.read`.
@@ -30,7 +30,7 @@ def rows(data: str | os.PathLike[str], drop: Sequence[str] = (), *, new: bool = 
         from isthmus.data.readers import read
 
     try:
-        return read(data, drop=drop, allow_empty=new)
+        return read(data, drop=drop, allow_empty=new, mixed=True)
     except DataError as error:
         if not error.given.startswith(_DROP):
             raise

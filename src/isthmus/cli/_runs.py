@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 import tempfile
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from isthmus.cli import _interrupts
 from isthmus.errors import InvalidParameterError, RunError
@@ -86,7 +87,16 @@ def is_seen(model: Estimator, table: Table) -> bool:
     from isthmus.data.tables import fingerprint
 
     known = getattr(model, "_fingerprint", "")
-    return bool(known) and fingerprint(table.values) == known
+    return bool(known) and fingerprint(numbers_of(model, table)) == known
+
+
+def numbers_of(model: Estimator, table: Table) -> Any:
+    """The rows as numbers (N, D), a mixed table's as the model encodes them."""
+    if model.encoding_ is None:
+        return table.values
+    with warnings.catch_warnings():  # of unknown categories: the verb's own work tells of them
+        warnings.simplefilter("ignore", UserWarning)
+        return model.encoding_.encode(table)
 
 
 def feature_names(estimator: Estimator) -> list[str] | None:

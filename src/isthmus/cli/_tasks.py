@@ -32,8 +32,14 @@ def empty_tasks(table: Table, n_components: int) -> list[str]:
     """A sentence where whatever comes out says nothing, because there is nothing to learn."""
     from numpy import nanmax, nanmin
 
+    from isthmus.data.frames import is_mixed
+
     n_rows = len(table.values)
-    if n_rows > 1 and bool((nanmin(table.values, axis=0) == nanmax(table.values, axis=0)).all()):
+    if (
+        not (table.frame is not None and is_mixed(table.frame))
+        and n_rows > 1
+        and bool((nanmin(table.values, axis=0) == nanmax(table.values, axis=0)).all())
+    ):
         return [
             f"Every column of {table.origin} is constant, so there is nothing to learn. "
             "Check how it was made."

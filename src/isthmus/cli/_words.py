@@ -26,7 +26,12 @@ def squared_units(scaling: str) -> str:
 
 
 def squared_errors(model: Estimator, x: Any, result: Any) -> Any:
-    """Squared error of each row, (N,), in the unit of :func:`squared_units`; over known entries."""
+    """Squared error of each row, (N,), in the unit of :func:`squared_units`; over known entries.
+
+    Of a mixed table x is the table, and the error that of the estimator's ``squared_errors``.
+    """
+    if model.encoding_ is not None:
+        return model.squared_errors(x)
     from isthmus.evaluation.reconstruction import squared_error
 
     scaling = model.scaling_

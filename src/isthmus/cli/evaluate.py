@@ -12,7 +12,7 @@ from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer, columns, number, wrapped
 from isthmus.cli._options import Drop, Force, RunFolder, names_of
 from isthmus.cli._rows import column, rows
-from isthmus.cli._runs import open_run
+from isthmus.cli._runs import numbers_of, open_run
 from isthmus.errors import DataError, InvalidParameterError, RunError
 
 if TYPE_CHECKING:
@@ -210,19 +210,19 @@ def _rows(
         for flag, name in asked:
             column(data, name, flag)
         table = _read(data, [*drop, *(name for _, name in asked)], recorded)
-        if print_of_fit and fingerprint(table.values) == print_of_fit:
+        if print_of_fit and fingerprint(numbers_of(model, table)) == print_of_fit:
             return data, _kind(model, table), table, None
-        return data, "new", table, _rows_of_fit(recorded)
+        return data, "new", table, _rows_of_fit(model, recorded)
     origin = recorded.get("origin")
     if not origin:
         raise RunError(run, "does not say which rows it was fitted to", again)
     try:
-        table = read(origin, drop=list(recorded.get("drop") or []))
+        table = read(origin, drop=list(recorded.get("drop") or []), mixed=True)
     except DataError as error:
         raise DataError(
             f"{origin}, the rows of the fit,", f"cannot be read: {error}", again
         ) from error
-    if print_of_fit and fingerprint(table.values) != print_of_fit:
+    if print_of_fit and fingerprint(numbers_of(model, table)) != print_of_fit:
         raise DataError(f"{origin}", "has changed since the fit", again)
     inside = [(flag, name) for flag, name in asked if name in (table.names or ())]
     if inside:
@@ -254,7 +254,7 @@ def _read(data: str, leave: Sequence[str], recorded: Mapping[str, Any]) -> Table
         return rows(data, asked, new=True)
 
 
-def _rows_of_fit(recorded: Mapping[str, Any]) -> Any:
+def _rows_of_fit(model: Estimator, recorded: Mapping[str, Any]) -> Any:
     """The rows of the fit, if they are still there unchanged."""
     from isthmus.data.readers import read
     from isthmus.data.tables import fingerprint
@@ -263,10 +263,10 @@ def _rows_of_fit(recorded: Mapping[str, Any]) -> Any:
     if not origin:
         return None
     try:
-        table = read(origin, drop=list(recorded.get("drop") or []))
+        table = read(origin, drop=list(recorded.get("drop") or []), mixed=True)
     except DataError:
         return None
-    return table if fingerprint(table.values) == recorded.get("fingerprint") else None
+    return table if fingerprint(numbers_of(model, table)) == recorded.get("fingerprint") else None
 
 
 def _matrix(found: list[Any]) -> Any:
@@ -307,6 +307,8 @@ def _lines(facts: Mapping[str, Any]) -> list[str]:
         lines += ["", *wrapped(facts["versus_pca"]["sentence"])]
     if facts.get("not_probed"):
         lines += ["", *wrapped(f"No probe: {facts['not_probed']}")]
+    for what, why in (facts.get("left_out") or {}).items():
+        lines += wrapped(f"Left out: {what}: {why}.")
     lines += ["", "Health"]
     for one in facts["health"]:
         remedy = f" {one['remedy']}" if one["remedy"] else ""

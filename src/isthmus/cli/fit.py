@@ -203,7 +203,7 @@ def _too_narrow(estimator: Estimator) -> list[str]:
     Gaussian noise of deviation s in scaled units has the squared error s² Σ_j unit_j² per row.
     """
     level = getattr(estimator.autoencoder_.corruption, "level", 0.0)
-    if estimator.noise != "gaussian" or not level:
+    if estimator._architecture["noise"] != "gaussian" or not level or estimator.encoding_:
         return []
     noise = float(level**2 * estimator.scaling_.unit.square().sum())
     if not estimator.squared_error_ > noise:
@@ -213,6 +213,17 @@ def _too_narrow(estimator: Estimator) -> list[str]:
         f"{plural(estimator.n_components_, 'component')} makes rows with so little noise worse, "
         "not better. To clean them, ask for more components."
     ]
+
+
+def _kinds(estimator: Estimator) -> list[str]:
+    """What the columns of a mixed table were taken for."""
+    if estimator.encoding_ is None:
+        return []
+    by_kind: dict[str, list[str]] = {}
+    for name, kind in estimator.encoding_.kinds.items():
+        by_kind.setdefault(kind, []).append(name)
+    told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in by_kind.items())
+    return [f"Columns were taken for {told}. --kinds states others."]
 
 
 def _answer(
@@ -229,17 +240,19 @@ def _answer(
     n_components, parameters = estimator.n_components_, estimator.get_params(deep=False)
     scaling = estimator.scaling_.kind
     figures = held_out(estimator, n_components, estimator.history_, scaling, n_rows)
+    parameters["likelihood"] = estimator.likelihood_
     name, run = type(estimator).__name__, shlex.quote(out)
     leave = f" --drop {shlex.quote(as_list(drop))}" if drop else ""
     lines = [
         f"{name}: {plural(n_rows, 'row')} of {plural(n_features, 'feature')} → "
         f"{plural(n_components, 'component')}; training took {figures['training_seconds']:.1f} s.",
+        *_kinds(estimator),
         f"{verdict(figures, n_components, parameters)}",
         f"Saved to {out}.",
         f"Next: isthmus report {run}, "
         f"or isthmus transform {run} {shlex.quote(data)}{leave} --out codes.csv.",
     ]
-    lines[2:2] = _too_narrow(estimator)
+    lines[-2:-2] = _too_narrow(estimator)
     if estimator.interrupted_:
         lines.insert(0, "Interrupted: this is the best state until then.")
         lines.append("Or go on: the same command with --resume.")
@@ -250,6 +263,7 @@ def _answer(
         "n_rows": n_rows,
         "n_features": n_features,
         "n_components": n_components,
+        "kinds": None if estimator.encoding_ is None else dict(estimator.encoding_.kinds),
         **figures,
         "warnings": list(told),
         "command_seconds": seconds,

@@ -97,6 +97,7 @@ def _described(run: str, found: directory.Run) -> Answer:
     n_features, n_components = data["n_features"], model["architecture"]["n_components"]
     names = data["feature_names"]
     judged = {"held_out_": held_out_of(found.tensors), "pca_curve_": curve_of(found.tensors)}
+    resolved = {**parameters, "likelihood": model["architecture"]["likelihood"]}
     kept = SimpleNamespace(**fit, **judged)
     figures = held_out(kept, n_components, history, model["scaling"], data["n_rows"])
     drifted, codes = _drift(run)
@@ -119,7 +120,7 @@ def _described(run: str, found: directory.Run) -> Answer:
             f"kept after {number(fit['n_epochs_'])} epochs ({fit['n_steps_']} steps); "
             f"it took {seconds:.1f} s{ended}",
         ),
-        ("held out", verdict(figures, n_components, parameters)),
+        ("held out", verdict(figures, n_components, resolved)),
         ("codes here", codes),
         *[(name, _attachment(run, name)) for name in there],
         ("versions", ", ".join(f"{k} {v}" for k, v in config["versions"].items())),

@@ -21,7 +21,7 @@ from isthmus.cli._options import (
 )
 from isthmus.cli._parameters import NUMBER
 from isthmus.cli._rows import rows
-from isthmus.cli._runs import SEEN, feature_names, is_seen, open_run
+from isthmus.cli._runs import SEEN, feature_names, is_seen, numbers_of, open_run
 from isthmus.cli._words import plural, squared_errors, squared_units
 from isthmus.errors import InvalidParameterError
 
@@ -90,20 +90,27 @@ def reconstruct(
     with _interrupts.starting():
         import numpy as np
 
-        from isthmus.data.writers import check_destination, write
+        from isthmus.data.frames import arrow
+        from isthmus.data.writers import check_destination, write, write_frame
 
     check_destination(out, force)
     model = open_run(run, data)
     table = rows(data, names_of(drop), new=True)
+    mixed = model.encoding_ is not None
     clean, given = table.values, table
     if noise is not None:
         noisy = model.corrupt(table, noise, level, random_state=random_state)
-        given = replace(table, values=noisy)
-    result = model.reconstruct(given)
-    missing = np.isnan(clean)
-    written = np.where(missing, result, clean) if fill else result
-    write(out, written, feature_names(model) or table.names)
-    error = float(squared_errors(model, clean, result).mean())
+        given = replace(table, frame=noisy) if mixed else replace(table, values=noisy)
+    missing = np.isnan(numbers_of(model, table))
+    if mixed:
+        result = model.impute(given) if fill else model.reconstruct(given)
+        write_frame(out, arrow(result))
+        error = float(model.squared_errors(given, table).mean())
+    else:
+        result = model.reconstruct(given)
+        written = np.where(missing, result, clean) if fill else result
+        write(out, written, feature_names(model) or table.names)
+        error = float(squared_errors(model, clean, result).mean())
     unit = squared_units(model.scaling_.kind)
     many, n_missing, seen = plural(len(result), "row"), int(missing.sum()), is_seen(model, table)
     facts: dict[str, object] = {
@@ -127,6 +134,12 @@ def reconstruct(
             f"Reconstruction of {many} written to {out}.",
             f"Against the data: {number(error)} ({unit} per row, lower is better).",
         ]
+    elif mixed:
+        lines = [
+            f"Reconstruction of {rows} written to {out}.",
+            f"Against the clean rows: {number(error)} ({unit} per row, lower is better).",
+        ]
+        facts |= {"noise": noise, "noise_level": level}
     else:
         before = float(squared_errors(model, clean, given.values).mean())
         lines = [

@@ -39,11 +39,15 @@ def sample(
     random_state = seed_of(seed)
 
     with _interrupts.starting():
-        from isthmus.data.writers import check_destination, write
+        from isthmus.data.frames import arrow
+        from isthmus.data.writers import check_destination, write, write_frame
 
     check_destination(out, force)
     model = open_run(run)
     rows = model.sample(int(n_samples), noise=noise, random_state=random_state)
-    write(out, rows, feature_names(model))
+    if model.encoding_ is None:
+        write(out, rows, feature_names(model))
+    else:
+        write_frame(out, arrow(rows))
     facts = {"run": run, "out": out, "n_rows": len(rows), "noise": noise, "seed": random_state}
     return Answer(f"{plural(len(rows), 'new row')} written to {out}.", facts)

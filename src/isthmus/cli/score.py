@@ -48,7 +48,10 @@ def score(
     model = open_run(run, data)
     table = rows(data, names_of(drop), new=True)
     nats = model.score_samples(table)
-    errors = squared_errors(model, table.values, model.reconstruct(table))
+    mixed = model.encoding_ is not None
+    errors = squared_errors(
+        model, table if mixed else table.values, None if mixed else model.reconstruct(table)
+    )
     unit = squared_units(model.scaling_.kind)
     score, error = float(np.mean(nats, dtype=np.float64)), float(errors.mean())
     meaning = "at the row's code" if model.beta is None else "a lower bound"

@@ -9,6 +9,7 @@ with a KL penalty variational; every mixture is the same class. See :mod:`isthmu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -100,10 +101,39 @@ class Autoencoder(nn.Module):
         """R_j."""
         return [penalty for penalty in self.penalties if isinstance(penalty, Penalty)]
 
-    def encode(self, x: Tensor) -> Distribution:
-        """q(z|x), batch shape (N, K), for clean inputs (N, *F)."""
-        q: Distribution = self.encoder(x)
+    @property
+    def sees_missing(self) -> bool:
+        """Whether the encoder's network takes NaN for a missing entry, as it then is given."""
+        return bool(getattr(self.encoder.net, "sees_missing", False))
+
+    def encode(self, x: Tensor, mask: Tensor | None = None) -> Distribution:
+        """q(z|x), batch shape (N, K), for clean inputs (N, *F).
+
+        ``mask`` (N, *F), True where an entry is there, is told to an encoder that sees it.
+        """
+        q: Distribution = self.encoder(self._given(x, mask))
         return q
+
+    def prepare(self, x: Tensor, mask: Tensor | None = None) -> None:
+        """Let corruption, likelihood and the encoder's view learn constants from training rows.
+
+        Args:
+            x: (N, *F), a missing entry at its stand-in.
+            mask: (N, *F) bool, where entries are there; None for everywhere.
+        """
+        self.corruption.prepare(x)
+        holed = x if mask is None else x.masked_fill(~mask, math.nan)
+        self.likelihood.prepare(holed)
+        look = getattr(self.encoder.net, "view", None)
+        learn = getattr(look, "prepare", None)
+        if learn is not None:
+            learn(holed)
+
+    def _given(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """What the encoder is given of clean rows: NaN where an entry is missing, if it sees it."""
+        if mask is None or not self.sees_missing:
+            return x
+        return x.masked_fill(~mask, math.nan)
 
     def decode(self, z: Tensor) -> Distribution:
         """p(x|z), batch shape (N, *F), for codes (N, K)."""
@@ -129,8 +159,10 @@ class Autoencoder(nn.Module):
                 results that depend on nothing but the sample; by default z is drawn.
             corrupt: whether x is corrupted, by default in training mode only.
         """
-        corrupted = self.corruption(x) if (self.training if corrupt is None else corrupt) else None
-        x_tilde = x if corrupted is None else corrupted.x_tilde
+        given = self._given(x, mask)
+        corrupts = self.training if corrupt is None else corrupt
+        corrupted = self.corruption(given) if corrupts else None
+        x_tilde = given if corrupted is None else corrupted.x_tilde
         touched = None if corrupted is None else corrupted.touched
         if self.training and self.has_jitter:
             x_tilde = x_tilde + self.jitter * torch.randn_like(x_tilde)
@@ -239,9 +271,9 @@ class Autoencoder(nn.Module):
                     "is not defined: each code depends on the other samples of its batch",
                     "Use LayerNorm or GroupNorm.",
                 )
-            if isinstance(part, Contraction) and self.likelihood.support == "category":
+            if isinstance(part, Contraction) and self.likelihood.support in ("category", "mixed"):
                 raise CombinationError(
-                    "Contraction with a Categorical likelihood",
+                    f"Contraction with a {type(self.likelihood).__name__} likelihood",
                     "is not defined: a category has no derivative",
                     "Leave the contraction out, or use likelihood='gaussian' on encoded columns.",
                 )

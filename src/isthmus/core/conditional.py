@@ -2,9 +2,11 @@
 
 ``Conditional(net, head)`` is used twice, as encoder q(z|x̃) and as decoder p(x|z); its forward
 returns a ``torch.distributions.Distribution`` (the idea is zuko's). A *head* says how many raw
-outputs one feature takes (``n_raw``) and turns raw outputs into the distribution. A network
-gives (M, n_raw · prod(F)), all features of the first raw output, then all of the second; the
-head sees (..., *F, n_raw) in at least float32, whatever precision the network ran in.
+outputs it takes (``n_outputs``) and turns them into the distribution. Most heads take the same
+number of each feature (``n_raw``): their network gives (M, n_raw · prod(F)), all features of the
+first raw output, then all of the second, and the head sees (..., *F, n_raw). A head whose features
+differ (:class:`isthmus.core.joint.Joint`) says how its raw outputs lie. Raw outputs are in at least
+float32, whatever precision the network ran in.
 """
 
 from __future__ import annotations
@@ -23,6 +25,10 @@ class Head(nn.Module):
 
     def forward(self, raw: Tensor) -> Distribution:
         raise NotImplementedError
+
+    def n_outputs(self, shape: tuple[int, ...]) -> int:
+        """Number of raw outputs for features of that shape."""
+        return self.n_raw * math.prod(shape)
 
     def distribution(self, raw: Tensor, shape: tuple[int, ...]) -> Distribution:
         """The same from flat raw outputs (..., n_raw · prod(shape))."""
@@ -51,7 +57,7 @@ class Conditional(nn.Module):
     @property
     def n_outputs(self) -> int:
         """Number of raw outputs the network must have."""
-        return self.head.n_raw * math.prod(self.shape)
+        return self.head.n_outputs(self.shape)
 
     def raw(self, given: Tensor, n_lead: int = 1) -> Tensor:
         """Raw outputs for (lead, in) with ``n_lead`` leading dimensions, flat at the end."""

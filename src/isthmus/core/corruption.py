@@ -51,21 +51,32 @@ class Identity(Corruption):
 
 
 class GaussianNoise(Corruption):
-    """x̃ = x + ε, ε ~ N(0, level²) on every entry; ``level`` ≥ 0 in units of the scaled data."""
+    """x̃ = x + ε, ε ~ N(0, level²) on every entry; ``level`` ≥ 0 in units of the scaled data.
 
-    def __init__(self, level: float) -> None:
+    With ``where``, (*F,) bool, on the entries of those features alone: a category has no noise.
+    """
+
+    def __init__(self, level: float, where: Tensor | None = None) -> None:
         super().__init__()
         self.level = _at_least_zero(level)
         self.reach = self.level
+        self.register_buffer("where", where, persistent=False)
 
     def forward(self, x: Tensor) -> Corrupted:
         if self.level == 0.0:
             return Corrupted(x, torch.zeros_like(x, dtype=torch.bool))
+        where = self._buffers["where"]
+        if where is not None:
+            noise = self.level * torch.randn_like(x)
+            return Corrupted(torch.where(where, x + noise, x), where.expand_as(x))
         return Corrupted(x + self.level * torch.randn_like(x), torch.ones_like(x, dtype=torch.bool))
 
 
 class MaskingNoise(Corruption):
-    """Each entry becomes ``value`` with probability ``level`` (0 is the mean of scaled data)."""
+    """Each entry becomes ``value`` with probability ``level`` (0 is the mean of scaled data).
+
+    NaN is for encoders that see which entries are missing: to them a masked entry is one.
+    """
 
     def __init__(self, level: float, value: float = 0.0) -> None:
         super().__init__()
@@ -143,7 +154,12 @@ DEFAULT_LEVELS = {"gaussian": 0.5, "masking": 0.25, "salt_and_pepper": 0.1, "swa
 
 
 def corruption(
-    name: str | None, level: float | None = None, shape: tuple[int, ...] = ()
+    name: str | None,
+    level: float | None = None,
+    shape: tuple[int, ...] = (),
+    *,
+    masked: float = 0.0,
+    where: Tensor | None = None,
 ) -> Corruption:
     """The corruption of that name: "gaussian", "masking", "salt_and_pepper", "swap", or None.
 
@@ -152,6 +168,8 @@ def corruption(
         level: standard deviation in scaled units, or probability; None for the kind's default
             (:data:`DEFAULT_LEVELS`).
         shape: feature shape, for the constants that a corruption learns from the data.
+        masked: what masking puts in.
+        where: (*F,) bool, the features that Gaussian noise touches; None for all.
 
     Raises:
         InvalidParameterError: unknown name, or level outside its range.
@@ -166,7 +184,11 @@ def corruption(
             f"noise={name!r}", f"must be None or one of {', '.join(CORRUPTIONS)}"
         )
     level = DEFAULT_LEVELS[name] if level is None else level
-    return SaltAndPepper(level, shape) if name == "salt_and_pepper" else CORRUPTIONS[name](level)
+    if name == "salt_and_pepper":
+        return SaltAndPepper(level, shape)
+    if name == "masking":
+        return MaskingNoise(level, masked)
+    return GaussianNoise(level, where) if name == "gaussian" else CORRUPTIONS[name](level)
 
 
 def _at_least_zero(level: float) -> float:

@@ -54,7 +54,8 @@ class Likelihood(Head):
     """A head of p(x|z).
 
     Attributes:
-        support: "real", "unit" or "count"/"category"; only "real" data may be rescaled.
+        support: "real", "unit", "count", "category" or "mixed"; of mixed data the real columns
+            may be rescaled, else "real" data only.
         power: the power of the residual whose mean sets a free scale, 0 without one.
     """
 
@@ -81,6 +82,25 @@ class Likelihood(Head):
         The link function of slightly smoothed data; for the Gaussian the data themselves.
         """
         return x.unsqueeze(-1)
+
+    def flat_target(self, x: Tensor) -> Tensor:
+        """:meth:`raw_target` as a network gives its raw outputs, (N, n_outputs)."""
+        return self.raw_target(x).movedim(-1, 1).flatten(1)
+
+    def prepare(self, x: Tensor) -> None:
+        """Learn constants from training rows (N, *F), NaN where missing; most heads need none."""
+
+    def features(self, x: Tensor) -> Tensor:
+        """T(x), what squared errors are of and PCA is done on; the data themselves for numbers."""
+        return x
+
+    def expected_features(self, p: Distribution) -> Tensor:
+        """E[T(x)|z]."""
+        return self.expectation(p)
+
+    def by_feature(self, entries: Tensor) -> Tensor:
+        """What belongs to entries, (..., *F), such as a mask, for each of T(x)."""
+        return entries
 
     def check(self, x: Tensor) -> None:
         """Raise DataError unless every entry of (N, *F) lies in the support; NaN is absent."""

@@ -62,20 +62,30 @@ def has_view(net: nn.Module) -> bool:
 
 
 def view(net: nn.Module, x: Tensor) -> Tensor:
-    """What the linear path of that network sees of (N, *F), flat: (N, D')."""
+    """What the linear path of that network sees of (N, *F), flat: (N, D').
+
+    Indicators of missing entries are 0 here: which entries are missing is no part of the data whose
+    principal axes are wanted.
+    """
     look = getattr(net, "view", None)
-    return (x if look is None else look(x)).flatten(1)
+    seen: Tensor = (x if look is None else look(x)).flatten(1)
+    n = getattr(look, "n_indicators", 0)
+    return torch.cat([seen[:, :-n], torch.zeros_like(seen[:, -n:])], 1) if n else seen
 
 
 @torch.no_grad()
 def linear_start(
-    autoencoder: Autoencoder, x: Tensor, known: pca.Spectrum | None = None
+    autoencoder: Autoencoder,
+    x: Tensor,
+    mask: Tensor | None = None,
+    known: pca.Spectrum | None = None,
 ) -> pca.Spectrum | None:
-    """Set the linear paths from the rows x (N, *F), all entries present.
+    """Set the linear paths from the rows x (N, *F), a missing entry at its stand-in.
 
     Args:
-        autoencoder: built, not yet trained.
+        autoencoder: built and prepared, not yet trained.
         x: training rows, or a sample of them.
+        mask: (N, *F) bool, where entries are there; only for an encoder that sees which are.
         known: spectrum of all training rows, of at least K axes, where x is a sample; it is used
             where the encoder sees the rows as they are.
 
@@ -87,6 +97,8 @@ def linear_start(
         return None
     if net.linear is None or out.linear is None:
         return None
+    if mask is not None and autoencoder.sees_missing:
+        x = x.masked_fill(~mask, math.nan)
     seen = view(net, x)
     n_components = autoencoder.n_components
     spectrum = (
@@ -116,7 +128,7 @@ def linear_start(
     head.calibrate(residual)
     set_box(autoencoder, x)
     if head.power:
-        rms = float(residual.clamp(min=0).mean()) ** (1 / head.power)
+        rms = _gain(head, residual)
         out.set_constants(gain=max(rms, MIN_SCALE))
     return spectrum
 
@@ -150,6 +162,9 @@ def set_box(
     low, high = seen.amin(0), seen.amax(0)
     if known is not None and not has_view(net):
         low, high = torch.minimum(low, known[0]), torch.maximum(high, known[1])
+    n = getattr(getattr(net, "view", None), "n_indicators", 0)
+    if n:
+        high[-n:] = 1.0
     # Values often lie on the border (black pixels): neither rounding nor noise may be cut there.
     noise = math.hypot(autoencoder.corruption.reach, float(autoencoder.jitter))
     margin = _MARGIN * (1 + high - low) + _DEVIATIONS * noise
@@ -180,7 +195,7 @@ def _regress(head: Likelihood, x: Tensor, m: Tensor, variance: Tensor) -> tuple[
     cross: Tensor | float = 0.0
     mean: Tensor | float = 0.0
     for rows, codes in zip(torch.split(x, _CHUNK), torch.split(m, _CHUNK), strict=True):
-        target = head.raw_target(rows).movedim(-1, 1).flatten(1).double()
+        target = head.flat_target(rows).double()
         cross = cross + target.T @ codes / n
         mean = mean + target.sum(0) / n
     assert isinstance(cross, Tensor)  # noqa: S101
@@ -211,14 +226,26 @@ def _mean_residual(
     if head.power == 0:
         return torch.zeros(())
     total: Tensor | float = 0.0
+    there = (~x.isnan()).sum(0).clamp(min=1) if autoencoder.sees_missing else x.shape[0]
     for rows, codes in zip(torch.split(x, _CHUNK), torch.split(m, _CHUNK), strict=True):
         centre = head.expectation(autoencoder.decode(codes.to(rows.dtype)))
-        total = total + (rows - centre).abs().double().pow(head.power).sum(0) / x.shape[0]
+        residual = (rows - centre).abs().double().pow(head.power)
+        total = (
+            total + (residual.nan_to_num(0.0) if rows.isnan().any() else residual).sum(0) / there
+        )
     assert isinstance(total, Tensor)  # noqa: S101
-    if head.power == 2:
+    if head.power == 2 and head.support == "real":
         spread = (weight.square() @ variance)[: total.numel()]
         total = total + spread.view_as(total)
     return total
+
+
+def _gain(head: Likelihood, residual: Tensor) -> float:
+    """Root mean residual of what the linear path leaves over; 1 beside raw outputs of codes."""
+    if head.support == "mixed":
+        return 1.0
+    mean = float(residual.clamp(min=0).mean())
+    return math.pow(mean, 1 / head.power)
 
 
 def _set(linear: nn.Linear, weight: Tensor, bias: Tensor) -> None:

@@ -22,7 +22,8 @@ class Trace:
 
     Attributes:
         x: (N, *F) clean input, the target; 0 where an entry is missing.
-        x_tilde: (N, *F) corrupted input, what the encoder saw.
+        x_tilde: (N, *F) corrupted input, what the encoder saw; NaN where an entry is missing or
+            masked if its network sees that (``sees_missing``).
         weight: (N, *F) non-negative weight of each entry in the likelihood: 0 where it is
             missing, above 1 where it is emphasised; None means 1 everywhere.
         touched: (N, *F) bool, the entries the corruption chose; None for the identity.

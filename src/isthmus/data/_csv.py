@@ -42,6 +42,20 @@ def read_csv(
     Raises:
         DataError: empty, only a header, ragged, not UTF-8, or with a column that is not numbers.
     """
+    names, columns, named = columns_of_csv(path, origin, drop)
+    refuse_others(names, columns, origin)
+    values = matrix(columns).astype(np.float64, copy=False)
+    return values, tuple(names) if named else None
+
+
+def columns_of_csv(
+    path: Path, origin: str, drop: tuple[str, ...]
+) -> tuple[list[str], list[Any], bool]:
+    """Names and Arrow columns of any kind, and whether the file has the names.
+
+    Raises:
+        DataError: empty, only a header, ragged, not UTF-8, or a column of numbers with a few words.
+    """
     layout = layout_of(path, origin)
     given = layout.names or ("",) * layout.n_columns
     labels = [name or stand_in(j) for j, name in enumerate(given)]
@@ -52,13 +66,11 @@ def read_csv(
     if not table.num_rows:
         raise DataError(f"{origin}", "has a header but no rows", "Check how it was made.")
     _refuse_stray(names, columns, path, layout, origin)
-    refuse_others(names, columns, origin)
     if layout.names and not layout.names[keep[0]]:
         index = RowNumbers(names[0])
         index.add(columns[0].combine_chunks())
         index.refuse(origin)
-    values = matrix(columns).astype(np.float64, copy=False)
-    return values, tuple(names) if layout.names else None
+    return names, columns, bool(layout.names)
 
 
 def _parse(path: Path, layout: Layout, keep: list[int], origin: str) -> Any:

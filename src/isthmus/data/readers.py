@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import parquet
 
 from isthmus.data import _footer, bundled
 from isthmus.data._arrays import read_npy, read_npz
-from isthmus.data._columns import matrix, refuse_others
-from isthmus.data._csv import read_csv
+from isthmus.data._columns import is_numeric, matrix, refuse_others
+from isthmus.data._csv import columns_of_csv, read_csv
 from isthmus.data._files import damaged, named
 from isthmus.data.tables import Table, checked, kept, quoted, refuse_duplicates, stand_in
 from isthmus.errors import DataError
@@ -33,6 +36,7 @@ def read(
     allow_missing: bool = True,
     allow_empty: bool = False,
     drop: Sequence[str] = (),
+    mixed: bool = False,
 ) -> Table:
     """The table in a file, or a bundled one.
 
@@ -42,6 +46,8 @@ def read(
         allow_missing: whether entries may be missing (NaN).
         allow_empty: whether a column may have no value at all, as in new rows for a fitted model.
         drop: names of columns to leave out. Columns without names are called x0, x1, ...
+        mixed: whether columns may be of any kind: the table of a .csv, .tsv or .parquet file then
+            has a ``frame``.
 
     Returns:
         A table of N ≥ 1 rows and D ≥ 1 columns: float64 from text; else float32 where that holds
@@ -66,8 +72,35 @@ def read(
             raise _not_a_file(path, origin)
         if not path.stat().st_size:
             raise DataError(f"{origin}", "is empty", "Check how it was made.")
-        values, names = reader(path, origin, tuple(drop))
-    return checked(values, names, origin, allow_missing=allow_missing, allow_empty=allow_empty)
+        frame = None
+        if mixed and reader in (read_csv, _parquet):
+            values, names, frame = _mixed(reader, path, origin, tuple(drop))
+        else:
+            values, names = reader(path, origin, tuple(drop))
+    table = checked(values, names, origin, allow_missing=allow_missing, allow_empty=allow_empty)
+    return table if frame is None else replace(table, frame=frame)
+
+
+def _mixed(
+    reader: Callable[[Path, str, tuple[str, ...]], Read],
+    path: Path,
+    origin: str,
+    drop: tuple[str, ...],
+) -> tuple[np.ndarray, tuple[str, ...] | None, pa.Table]:
+    """Values, names, and the columns as they are; 0 stands for what is no number."""
+    if reader is read_csv:
+        names, columns, named = columns_of_csv(path, origin, drop)
+    else:
+        names, columns = _parquet_columns(path, origin, drop)
+        named = True
+    plain = [
+        column if is_numeric(column.type) else pc.if_else(pc.is_null(column), None, 0.0)
+        for column in columns
+    ]
+    values = matrix(plain)
+    if reader is read_csv:
+        values = values.astype(np.float64, copy=False)
+    return values, tuple(names) if named else None, pa.Table.from_arrays(columns, names=names)
 
 
 def _without(
@@ -98,7 +131,14 @@ def _npz(path: Path, origin: str, drop: tuple[str, ...]) -> Read:
 
 
 def _parquet(path: Path, origin: str, drop: tuple[str, ...]) -> Read:
-    """Columns of numbers; what pandas marked as its index is not a column."""
+    """Columns of numbers."""
+    names, columns = _parquet_columns(path, origin, drop)
+    refuse_others(names, columns, origin)
+    return matrix(columns), tuple(names)
+
+
+def _parquet_columns(path: Path, origin: str, drop: tuple[str, ...]) -> tuple[list[str], list[Any]]:
+    """Names and columns of any kind; what pandas marked as its index is not a column."""
     try:
         with parquet.ParquetFile(path) as file:
             _footer.check(file.metadata, origin)
@@ -108,9 +148,7 @@ def _parquet(path: Path, origin: str, drop: tuple[str, ...]) -> Read:
             refuse_duplicates(names, origin)
             names = [names[j] for j in kept(names, drop, origin)]
             table = file.read(columns=names)
-        columns = [table.column(name) for name in names]
-        refuse_others(names, columns, origin)
-        return matrix(columns), tuple(names)
+        return names, [table.column(name) for name in names]
     except DataError:
         raise
     except (pa.ArrowException, OSError, ValueError, LookupError) as error:

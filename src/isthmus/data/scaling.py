@@ -39,8 +39,10 @@ class Scaling:
     scale: Tensor
 
     @classmethod
-    def fit(cls, x: Tensor, kind: Kind = "auto") -> Scaling:
+    def fit(cls, x: Tensor, kind: Kind = "auto", only: Tensor | None = None) -> Scaling:
         """From training rows (N, D); NaN entries are left out.
+
+        With ``only``, (D,) bool, the other features stay as they are: codes and counts.
 
         A feature that varies no more than rounding does is constant. Its scale is 1 (or the
         common one), but never below that rounding, so that rounding stays small when scaled.
@@ -48,10 +50,17 @@ class Scaling:
         Raises:
             InvalidParameterError: unknown kind.
         """
-        return cls.of(*_moments(x), kind)
+        return cls.of(*_moments(x), kind, only)
 
     @classmethod
-    def of(cls, mean: Tensor, deviation: Tensor, rounding: Tensor, kind: Kind = "auto") -> Scaling:
+    def of(
+        cls,
+        mean: Tensor,
+        deviation: Tensor,
+        rounding: Tensor,
+        kind: Kind = "auto",
+        only: Tensor | None = None,
+    ) -> Scaling:
         """From mean, standard deviation and rounding error of each feature, float64 (D,).
 
         Raises:
@@ -70,7 +79,11 @@ class Scaling:
         if chosen == "common":
             common = some.square().mean().sqrt() if some.numel() else mean.new_ones(())
             return cls(chosen, mean, torch.where(varies, common, rounding.clamp(min=common)))
-        return cls(chosen, mean, torch.where(varies, deviation, rounding.clamp(min=1.0)))
+        scale = torch.where(varies, deviation, rounding.clamp(min=1.0))
+        if only is not None:
+            mean = torch.where(only, mean, torch.zeros_like(mean))
+            scale = torch.where(only, scale, torch.ones_like(scale))
+        return cls(chosen, mean, scale)
 
     @property
     def log_jacobian(self) -> Tensor:

@@ -15,6 +15,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -33,11 +34,15 @@ class Table:
         values: (N, D), float32 or float64, NaN where missing.
         names: the D column names, or None where the source has none.
         origin: what the table was read from, as the user named it.
+        frame: the same rows as an Arrow table with columns of any kind, or None where they were
+            read as numbers alone. A column of ``values`` that is not of numbers then holds 0 for
+            an entry that is there: it counts entries and says no more.
     """
 
     values: np.ndarray
     names: tuple[str, ...] | None
     origin: str
+    frame: Any = None
 
 
 def stand_in(column: int) -> str:

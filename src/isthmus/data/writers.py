@@ -127,6 +127,29 @@ def write_blocks(
     return count
 
 
+def write_frame(path: str | os.PathLike[str], table: pa.Table) -> None:
+    """Write a table with columns of any kind; a file that is there is replaced.
+
+    Args:
+        path: ends in .csv or .parquet; a .npy file holds numbers alone.
+        table: what to write. Text has no dictionaries: there they are written as their values.
+
+    Raises:
+        InvalidParameterError: another ending.
+        RunError: the file cannot be written.
+    """
+    check_destination(path, force=True, endings=(".csv", ".parquet"))
+    with replacing(path) as file:
+        if Path(path).suffix.lower() == ".parquet":
+            parquet.write_table(table, file)
+            return
+        plain = [
+            column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+            for column in table.columns
+        ]
+        csv.write_csv(pa.Table.from_arrays(plain, names=table.column_names), file)
+
+
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """A file to write bytes to, which takes the place of ``path`` when the block ends well.

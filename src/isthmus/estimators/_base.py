@@ -21,14 +21,15 @@ from torch import Tensor, nn
 
 from isthmus import presets
 from isthmus.core.autoencoder import Autoencoder as Core
+from isthmus.core.joint import Joint
 from isthmus.core.likelihoods import Likelihood, likelihood
 from isthmus.data.batches import TensorBatches
-from isthmus.data.scaling import Scaling
+from isthmus.data.scaling import Kind, Scaling
 from isthmus.data.source import Source
 from isthmus.data.tables import fingerprint
 from isthmus.engine.plan import Plan
 from isthmus.errors import DataError
-from isthmus.estimators import _input, _parameters, _partial, _streaming
+from isthmus.estimators import _input, _parameters, _partial, _sources, _streaming
 from isthmus.estimators._atomic import unchanged_on_error
 from isthmus.estimators._defaults import recipe
 from isthmus.estimators._fitted import CODES_KEPT, Fitted
@@ -50,7 +51,9 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     _: KW_ONLY
     hidden_layer_sizes: str | Sequence[int] = "auto"
     activation: str = "silu"
-    likelihood: str = "gaussian"
+    likelihood: str = "auto"
+    kinds: Mapping[str, str] | None = None
+    handle_unknown: str = "missing"
     scaling: str = "auto"
     linear_start: bool = True
     noise: str | None = None
@@ -93,7 +96,8 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         Args:
             X: (N, D) array, DataFrame, torch tensor or sparse matrix, N ≥ 2. NaN is a missing
-                entry: it is left out of the loss.
+                entry: it is left out of the loss. A DataFrame, an Arrow or a polars table may have
+                columns of text, Booleans, categories and dates.
             y: ignored, for pipelines.
             callback: called after every round of steps with a
                 :class:`~isthmus.estimators.Progress`.
@@ -124,7 +128,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         checkpoint: str | Path | None,
         resume_from: str | Path | None,
     ) -> None:
-        given = _input.given(self, X, min_rows=2)
+        given = _sources.given(self, X, min_rows=2)
         _parameters.check(self, self.n_features_in_)
         if _parameters.is_chosen(self.n_components):
             from isthmus.estimators import _choice  # it fits estimators itself
@@ -149,7 +153,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 listener=self._listeners(callback),
                 keeper=kept,
             )
-        self._keep(result, material.n_rows, material.whole.x)
+        self._keep(result, material.n_rows, material.whole.rows)
         if result.interrupted:
             warnings.warn("Training was interrupted; the best state so far is kept.", stacklevel=3)
         if result.diverged:
@@ -210,19 +214,26 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         x = torch.from_numpy(data)
         head = self._likelihood(x.nan_to_num(0).amax(0))
         head.check(x)
-        kind = _parameters.scaling(self.scaling, head, self.likelihood)
-        self._settle(head, Scaling.fit(x if len(train) == len(x) else x[train], kind), len(x))
+        kind, only = self._scaling_of(head)
+        scaling = Scaling.fit(x if len(train) == len(x) else x[train], kind, only)
+        self._settle(head, scaling, len(x))
         if bool(x.isnan().any()):
             self._set_fill(head, x.double().nanmean(0))
         rows = TensorBatches(*self._scaled(data, torch.float32)).to(self._device)
         there = None if rows.mask is None else rows.mask.cpu().double().mean(0)
-        self._set_offset(there)
+        self._set_offset(there, data)
         return rows
+
+    def _scaling_of(self, head: Likelihood) -> tuple[Kind, Tensor | None]:
+        """The kind of scaling, and (D,) bool, the features that are scaled; None for all."""
+        kind = _parameters.scaling(self.scaling, head, self._likelihood_name())
+        return kind, head.continuous if isinstance(head, Joint) else None
 
     def _settle(self, head: Likelihood, scaling: Scaling, n_rows: int) -> None:
         """Fix what follows from the scaling and the number of rows."""
         n_features = self.n_features_in_
         self._device = _parameters.device(self.device)
+        self.likelihood_ = self._likelihood_name()
         self.scaling_ = scaling
         self._fill = torch.zeros(n_features, dtype=torch.float64)
         self.n_components_ = _parameters.n_components(self)
@@ -242,15 +253,39 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if self.scaling_.kind == "none":
             self._fill = mean.round() if head.support in ("count", "category") else mean
 
-    def _set_offset(self, there: Tensor | None) -> None:
-        """Mean nats per row by which scaling lowers the density, from the share that is there."""
+    def _set_offset(self, there: Tensor | None, data: _input.Rows) -> None:
+        """Mean nats per row by which scaling, and logarithms, lower the density.
+
+        Args:
+            there: (D,) share of the rows in which a feature is there; None for all of them.
+            data: rows of the fit, all or a sample, for the logarithms of positive columns.
+        """
         log_scale = self.scaling_.scale.log()
-        self._nats_of_scaling = float((log_scale if there is None else there * log_scale).sum())
+        nats = float((log_scale if there is None else there * log_scale).sum())
+        if self.encoding_ is not None:
+            nats -= float(np.nansum(self.encoding_.log_jacobian(data), axis=1).mean())
+        self._nats_of_scaling = nats
+
+    def _likelihood_name(self) -> str:
+        """What "auto" comes to for these rows."""
+        if getattr(self, "encoding_", None) is not None:
+            return "joint"
+        return "gaussian" if self.likelihood == "auto" else self.likelihood
+
+    def _columns(self) -> list[list[Any]] | None:
+        """For each column of a mixed table: kind, number of categories, may it be missing."""
+        encoding = getattr(self, "encoding_", None)
+        if encoding is None:
+            return None
+        hides = _parameters.noise(self) == "masking"
+        return [[c.kind, len(c.categories), c.holes or hides] for c in encoding.columns]
 
     def _likelihood(self, highest: Tensor) -> Likelihood:
         """The head, for features whose highest values, (D,), matter where they are categories."""
-        n_categories = 2
-        if self.likelihood == "categorical":
+        n_categories, name = 2, self._likelihood_name()
+        if name == "joint":
+            return Joint([(kind, n) for kind, n, _ in self._columns() or ()])
+        if name == "categorical":
             n_categories = max(2, int(highest.max()) + 1)
             most = _parameters.MOST_CATEGORIES
             if n_categories > most:
@@ -259,7 +294,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                     f"has more than {most} categories, 0 to {most - 1}",
                     "Number the categories from 0, or use another likelihood.",
                 )
-        return likelihood(self.likelihood, (self.n_features_in_,), n_categories)
+        return likelihood(name, (self.n_features_in_,), n_categories)
 
     def _key(self) -> dict[str, Any]:
         """What a fit must share with the one whose checkpoint it goes on from."""
@@ -283,10 +318,11 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             "n_components": self.n_components_,
             "hidden_layer_sizes": list(hidden),
             "activation": self.activation,
-            "likelihood": self.likelihood,
+            "likelihood": self._likelihood_name(),
             "n_categories": n_categories,
+            "columns": self._columns(),
             "linear_path": bool(self.linear_start),
-            "noise": self.noise,
+            "noise": _parameters.noise(self),
             "noise_level": self.noise_level,
             "emphasis": self.emphasis,
             "contraction": self.contraction,
@@ -308,8 +344,8 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         _parameters.check_networks(core, self.n_features_in_)
         return core.to(self._device)
 
-    def _keep(self, result: Fit, n_rows: int, x: Tensor) -> None:
-        """Take over what was trained on N rows; x (n, D) are scaled ones, all or a sample."""
+    def _keep(self, result: Fit, n_rows: int, some: TensorBatches) -> None:
+        """Take over what was trained on N rows, of which ``some`` are all or a sample."""
         self.autoencoder_ = result.autoencoder.cpu().eval()
         self.n_samples_ = n_rows
         self.history_ = result.history
@@ -325,8 +361,10 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.held_out_ = result.held_out
         self.pca_curve_ = None if result.pca_curve is None else result.pca_curve.numpy()
         self._forget()
-        kept = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:CODES_KEPT]
-        self._codes = self._encode_scaled(x.cpu()[kept.sort().values])
+        kept = torch.randperm(some.n_rows, generator=torch.Generator().manual_seed(0))
+        kept = kept[:CODES_KEPT].sort().values
+        mask = None if some.mask is None else some.mask.cpu()[kept]
+        self._codes = self._encode_scaled(some.x.cpu()[kept], mask)
 
     def _unjudged(self) -> None:
         """The weights have changed: what held-out rows said of the old ones is dropped."""

@@ -17,13 +17,17 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from isthmus.core import pca
+from isthmus.data.source import Source, n_rows
 from isthmus.errors import CombinationError, InvalidParameterError
-from isthmus.estimators import _input, _sheet
+from isthmus.estimators import _input, _sheet, _sources
 from isthmus.estimators._base import Estimator
+from isthmus.estimators._dimensions import refuse_mixed
 from isthmus.estimators._fitting import Listener
 from isthmus.estimators.compare import compare
 
 Array = NDArray[Any]
+# Rows of a source that does not fit into memory by which "auto" chooses.
+MOST_COMPARED = 20_000
 Make = Callable[[int], Estimator]
 
 
@@ -40,12 +44,21 @@ def fit(
         InvalidParameterError: the share of variance cannot be reached.
         CombinationError: it needs held-out rows and there are none, or it is to be resumed.
     """
+    refuse_mixed(estimator, f"n_components={estimator.n_components!r}")
+    streamed = isinstance(X, Source) and 4 * n_rows(X) * estimator.n_features_in_ > _sources.LARGE
     if isinstance(estimator.n_components, str):
-        k, unrolled = _recommended(estimator, X, callback)
+        few = _sources.sample(X, MOST_COMPARED) if streamed else X
+        k, unrolled = _recommended(estimator, few, callback)
         winner = _with(estimator, k, estimator.random_state)
         winner.fit(X, callback=callback, checkpoint=checkpoint, resume_from=resume_from)
-        if unrolled:
+        if unrolled and not streamed:
             _sheet.retry(winner, X, callback)
+    elif streamed:
+        raise CombinationError(
+            f"n_components={estimator.n_components!r} with rows that are read from {X.origin}",
+            "would read all of them for several fits",
+            "Give a whole number, or 'auto', which chooses by a sample.",
+        )
     else:
         if resume_from is not None:  # a checkpoint is of one fit, so that none is written here
             raise CombinationError(

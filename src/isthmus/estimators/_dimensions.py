@@ -95,6 +95,20 @@ class Trial(Progress):
     n_components: int = 1
 
 
+def refuse_mixed(model: Any, what: str) -> None:
+    """Numbers of components are compared by densities and PCA of numbers.
+
+    Raises:
+        CombinationError: the rows are a mixed table.
+    """
+    if model.encoding_ is not None:
+        raise CombinationError(
+            f"{what} with a mixed table",
+            "is not defined: the sizes are compared by the density and the PCA of numbers",
+            "Give n_components as a whole number.",
+        )
+
+
 class Sweep:
     """Rows, parts and settings that all sizes share.
 
@@ -115,6 +129,7 @@ class Sweep:
         self.model = _variational(model)
         self.unrolled: int | None = None
         data = _input.rows(self.model, X, reset=True, min_rows=FEWEST_ROWS)
+        refuse_mixed(self.model, "compare")
         self.n_features = data.shape[1]
         if self.n_features < 2:
             raise DataError("X with 1 feature", "has no number of components to choose")

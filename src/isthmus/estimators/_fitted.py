@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,14 +15,19 @@ from sklearn.base import TransformerMixin
 from sklearn.mixture import GaussianMixture
 from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor
+from torch.distributions import Distribution
 
 from isthmus.core.autoencoder import Autoencoder as Core
 from isthmus.core.corruption import corruption
 from isthmus.core.jacobian import squared_jacobian
+from isthmus.core.joint import Joint
+from isthmus.core.trace import sum_features
+from isthmus.data import frames
+from isthmus.data.encoding import Encoded, Encoding
 from isthmus.data.scaling import Scaling
 from isthmus.engine.loop import Training
 from isthmus.errors import CombinationError, InvalidParameterError
-from isthmus.estimators import _input, _parameters
+from isthmus.estimators import _input, _parameters, _sources
 from isthmus.evaluation.record import HeldOut
 from isthmus.random import Seeds, fork
 
@@ -52,6 +58,8 @@ class Fitted(TransformerMixin):
     n_components_: int
     n_features_in_: int
     scaling_: Scaling
+    encoding_: Encoding | None
+    likelihood_: str
     autoencoder_: Core
     held_out_: HeldOut | None
     pca_curve_: Array | None
@@ -66,17 +74,21 @@ class Fitted(TransformerMixin):
     # rows and codes of the machine that saved the model
     _probed: tuple[Tensor, Tensor] | None = None
 
-    @_input.by_blocks
+    @_sources.by_blocks
     def transform(self, X: Any) -> Array:
         """Codes E[z|x], (N, K), in the floating type of X; deterministic, row by row.
 
         A missing entry is seen as its feature's mean. float64 rows are computed in float64.
         """
         data, module = self._ready(X)
-        return self._map(data, lambda x, _: module.encode(x).mean)
+        return self._map(data, lambda x, mask: module.encode(x, mask).mean)
 
-    def inverse_transform(self, Z: Any) -> Array:
-        """Decode codes (N, K) to E[x|z], (N, D), in the units of the data."""
+    def inverse_transform(self, Z: Any) -> Any:
+        """Decode codes (N, K) to E[x|z], (N, D), in the units of the data.
+
+        Of a mixed table: a table like that of the fit, with its types and the most probable
+        categories.
+        """
         check_is_fitted(self)
         codes = _input.writable(check_array(_input.as_array(Z), dtype=[np.float64, np.float32]))
         if codes.shape[1] != self.n_components_:
@@ -86,15 +98,65 @@ class Fitted(TransformerMixin):
             )
         module = self._module(codes.dtype)
         parts = [self._decode(module, z) for z in torch.split(torch.from_numpy(codes), _CHUNK)]
-        return torch.cat(parts).numpy().astype(codes.dtype)
+        return _input.restored(self.encoding_, torch.cat(parts).numpy().astype(codes.dtype), None)
 
-    @_input.by_blocks
-    def reconstruct(self, X: Any) -> Array:
-        """E[x|z] at z = E[z|x], (N, D), in the units of the data; missing entries are imputed."""
+    @_sources.by_blocks
+    def reconstruct(self, X: Any) -> Any:
+        """E[x|z] at z = E[z|x], (N, D), in the units of the data; missing entries are imputed.
+
+        Of a mixed table: a table of the same form and types, with the most probable categories.
+        """
         data, module = self._ready(X)
-        return self._map(data, lambda x, _: self._decode(module, module.encode(x).mean))
+        return _input.restored(self.encoding_, self._reconstructed(data, module), X)
 
-    @_input.by_blocks
+    def _reconstructed(self, data: _input.Floats, module: Core) -> Array:
+        return self._map(data, lambda x, mask: self._decode(module, module.encode(x, mask).mean))
+
+    def impute(self, X: Any) -> Any:
+        """X with its missing entries, and those alone, taken from :meth:`reconstruct`.
+
+        Returns:
+            An array (N, D) for numbers, a table of the form and types of X for a mixed one.
+        """
+        data, module = self._ready(X)
+        found = self._reconstructed(data, module)
+        filled = np.where(np.isnan(data), found, data)
+        if self.encoding_ is None or isinstance(X, Encoded):
+            return filled
+        flavour = frames.flavour(X)
+        if flavour == "array":
+            return self.encoding_.decode(filled, flavour)
+        return _input.like(self.encoding_.fill(X, found, flavour), X)
+
+    def squared_errors(self, X: Any, clean: Any = None) -> Array:
+        """Squared error of each row's reconstruction, (N,), over the entries that are there.
+
+        In the squared units of ``Scaling.unit``, of the features that PCA is compared by: of
+        numbers the numbers; of a mixed table the columns in standard deviations, and the
+        probabilities of categories against one-hot columns (:mod:`isthmus.core.joint`).
+
+        Args:
+            X: (N, D) rows that are encoded.
+            clean: (N, D) rows to judge by; X itself where None.
+        """
+        data, module = self._ready(X)
+        wanted = data if clean is None else self._ready(clean)[0]
+        head = module.likelihood
+        unit = self.scaling_.unit
+        errors = []
+        for start in range(0, len(data), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            x, mask = self._scaled(data[part], unit.dtype)
+            target, there = self._scaled(wanted[part], unit.dtype)
+            with torch.no_grad():
+                core = self._module(np.dtype(np.float64))
+                p = core.decode(core.encode(x, mask).mean)
+                residual = core.likelihood.expected_features(p) - core.likelihood.features(target)
+            weight = None if there is None else head.by_feature(there).double()
+            errors.append(sum_features((residual * head.by_feature(unit)).square(), 1, weight))
+        return torch.cat(errors).numpy()
+
+    @_sources.by_blocks
     def score_samples(self, X: Any) -> Array:
         """Evidence bound of each row, (N,), nats in the units of the data, higher is better.
 
@@ -110,7 +172,10 @@ class Fitted(TransformerMixin):
             bound = module.evidence(module.trace(x, mask, noise=noise.to(x), corrupt=False))
             return bound.double() + (mask * jacobian).sum(1)
 
-        return self._map(data, evidence, rows=max(256, _CHUNK // len(noise)))
+        nats = self._map(data, evidence, rows=max(256, _CHUNK // len(noise)))
+        if self.encoding_ is not None:
+            nats = nats + np.nansum(self.encoding_.log_jacobian(data), axis=1)
+        return nats
 
     def _deviates(self, module: Core) -> Tensor:
         """(S, K) standard deviates for all rows: a cubature for the mean over q.
@@ -136,8 +201,8 @@ class Fitted(TransformerMixin):
         """Mean of :meth:`score_samples`: nats per row, higher is better."""
         return float(np.mean(self.score_samples(X), dtype=np.float64))
 
-    def sample(self, n_samples: int = 1, *, noise: bool = False, random_state: Any = None) -> Array:
-        """New rows, (n_samples, D), in the units of the data.
+    def sample(self, n_samples: int = 1, *, noise: bool = False, random_state: Any = None) -> Any:
+        """New rows, (n_samples, D), in the units of the data; of a mixed table a table like it.
 
         Codes come from the prior of a variational autoencoder, otherwise from a Gaussian
         mixture fitted on the codes of training rows (Ghosh et al. 2020, *From Variational to
@@ -160,8 +225,8 @@ class Fitted(TransformerMixin):
                 mixture.random_state = rng
                 z = torch.from_numpy(rng.permutation(mixture.sample(n_samples)[0])).float()
             p = module.decode(z)
-            x = p.sample() if noise else module.likelihood.expectation(p)
-        return self.scaling_.invert(x).numpy()
+            x = self.scaling_.invert(p.sample()) if noise else self._mean(module, p)
+        return _input.restored(self.encoding_, x.numpy(), None)
 
     def corrupt(
         self,
@@ -170,8 +235,9 @@ class Fitted(TransformerMixin):
         noise_level: float | None = None,
         *,
         random_state: Any = None,
-    ) -> Array:
-        """X as a corruption leaves it, (N, D), in the units of the data.
+    ) -> Any:
+        """X as a corruption leaves it, (N, D), in the units of the data; masked entries of a mixed
+        table are missing.
 
         Args:
             X: (N, D) rows.
@@ -181,12 +247,21 @@ class Fitted(TransformerMixin):
             random_state: seed or generator of the draw.
         """
         data, _ = self._ready(X)
-        kind = noise or self.noise or "gaussian"
-        if noise_level is None and kind == self.noise:
+        own = self._architecture["noise"]
+        mixed = self.encoding_ is not None
+        kind = noise or own or ("masking" if mixed else "gaussian")
+        if noise_level is None and kind == own:
             noise_level = self.noise_level
-        given = corruption(kind, noise_level, (self.n_features_in_,))
+        head = self.autoencoder_.likelihood
+        given = corruption(
+            kind,
+            noise_level,
+            (self.n_features_in_,),
+            masked=math.nan if mixed else 0.0,
+            where=head.continuous if isinstance(head, Joint) else None,
+        )
         x, mask = self._scaled(data, torch.float64)
-        if kind == self._architecture["noise"]:  # what it learned, it learned from training rows
+        if kind == own:  # what it learned, it learned from training rows
             given.load_state_dict(self.autoencoder_.corruption.state_dict())
         else:
             given.prepare(x)
@@ -194,15 +269,15 @@ class Fitted(TransformerMixin):
             noisy = self.scaling_.invert(given(x).x_tilde)
         if mask is not None:
             noisy[~mask] = torch.nan
-        return noisy.numpy().astype(data.dtype)
+        return _input.restored(self.encoding_, noisy.numpy().astype(data.dtype), X)
 
-    @_input.by_blocks
+    @_sources.by_blocks
     def jacobian_norm(self, X: Any) -> Array:
         """‖∂E[z|x]/∂x‖_F of each row, (N,), units of code per unit of the scaled data; exact."""
         data, module = self._ready(X)
-        if module.likelihood.support == "category":
+        if module.likelihood.support in ("category", "mixed"):
             raise CombinationError(
-                "jacobian_norm with likelihood='categorical'",
+                f"jacobian_norm with likelihood={self._architecture['likelihood']!r}",
                 "is not defined: a category has no derivative",
             )
 
@@ -244,13 +319,28 @@ class Fitted(TransformerMixin):
             self._derived.double = copy.deepcopy(self.autoencoder_).double()
         return self._derived.double
 
-    def _encode_scaled(self, x: Tensor) -> Tensor:
+    def _encode_scaled(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        starts = range(0, len(x), _CHUNK)
+        parts = [slice(start, start + _CHUNK) for start in starts]
         with torch.no_grad():
-            return torch.cat([self.autoencoder_.encode(c).mean for c in torch.split(x, _CHUNK)])
+            return torch.cat(
+                [
+                    self.autoencoder_.encode(x[part], None if mask is None else mask[part]).mean
+                    for part in parts
+                ]
+            )
 
     def _decode(self, module: Core, z: Tensor) -> Tensor:
         with torch.no_grad():
-            return self.scaling_.invert(module.likelihood.expectation(module.decode(z)))
+            return self._mean(module, module.decode(z))
+
+    def _mean(self, module: Core, p: Distribution) -> Tensor:
+        """E[x|z] unscaled; of positive columns its logarithm, log E[x|z]."""
+        head = module.likelihood
+        found = self.scaling_.invert(head.expectation(p))
+        if isinstance(head, Joint):
+            found = found + 0.5 * head.log_variance() * self.scaling_.scale.square()
+        return found
 
     @torch.no_grad()
     def _map(

@@ -210,13 +210,14 @@ def _begin(
     """A new autoencoder at its start for those rows."""
     with fork(seeds.initialisation):
         module = build()
-    module.corruption.prepare(rows.x)
+    x, mask = rows.rows.x, rows.rows.mask
+    module.prepare(x, mask)
     if start:
-        linear_start(module, rows.x, rows.spectrum)
+        linear_start(module, x, mask, rows.spectrum)
     head = module.likelihood
     if isinstance(head, LocationScale):
         module.set_jitter(jitter * float(head.log_value.exp().mean()))
-    set_box(module, rows.x, known=rows.box)
+    set_box(module, x, known=rows.box)
     return module
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable
 from typing import Any, cast
 
 import numpy as np
@@ -13,36 +11,15 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, validate_data
 
-from isthmus.data.arrays import Arrays, InMemory
-from isthmus.data.source import Source, blocks, in_memory, n_rows
+from isthmus.data import frames
+from isthmus.data.encoding import Encoded, Encoding
 from isthmus.data.tables import Table, drop_advice, quoted
-from isthmus.errors import DataError
+from isthmus.errors import CombinationError, DataError
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
 Rows = NDArray[Any]
-# Scaled rows of more than this are not kept beside those that were given.
-LARGE = 1 << 29
-
-
-def given(estimator: BaseEstimator, X: Any, min_rows: int = 1) -> Floats | Source:
-    """What a fit is given: rows as one array where their scaled copy is small, else a source.
-
-    Raises:
-        ValueError, DataError: as :func:`rows`.
-    """
-    if not isinstance(X, Source):
-        data = rows(estimator, X, reset=True, min_rows=min_rows)
-        return Arrays([InMemory(data, "X")], "X") if 4 * data.size > LARGE else data
-    count = n_rows(X)
-    if count < min_rows:
-        raise DataError(X.origin, f"must have at least {min_rows} rows; it has {count}")
-    n_features = math.prod(X.feature_shape)
-    if 4 * count * n_features > LARGE:
-        _remember(estimator, n_features, X.names)
-        return X
-    return rows(estimator, X, reset=True, min_rows=min_rows)
 
 
 def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) -> Floats:
@@ -61,13 +38,19 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
     Raises:
         ValueError: scikit-learn's, for a wrong shape, number or names of features, or infinity.
         DataError: a feature is missing in every row of the fit, a table has other columns than
-            that of the fit, or a DataFrame has a column of text.
+            that of the fit, or a DataFrame has a column of text and the likelihood is of numbers.
+
+    A mixed table comes out as the matrix of its :class:`isthmus.data.encoding.Encoding`, which the
+    fit leaves in ``encoding_``.
     """
-    if isinstance(X, Source):
-        flat = in_memory(X)
-        X = Table(flat.reshape(len(flat), -1), X.names, X.origin)
     X = as_array(X)
-    _refuse_text(X)
+    if isinstance(X, Encoded):
+        return cast(Floats, X.values)
+    if reset:
+        estimator.encoding_ = encoding_of(estimator, X)
+    if getattr(estimator, "encoding_", None) is not None:
+        return _encoded(estimator, X, reset, min_rows)
+    _refuse_text(estimator, X)
     if isinstance(X, Table):
         X = _table(estimator, X, reset, min_rows)
     else:
@@ -96,23 +79,77 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
     return data
 
 
-def by_blocks(method: Callable[..., NDArray[Any]]) -> Callable[..., NDArray[Any]]:
-    """Let a method of rows, one result a row, take a source: block by block, in its order."""
+def encoding_of(
+    estimator: BaseEstimator, X: Any, rows: Iterable[Any] | None = None
+) -> Encoding | None:
+    """The encoding of a mixed table, None for numbers that are taken as they are.
 
-    @functools.wraps(method)
-    def taken(self: BaseEstimator, X: Any) -> NDArray[Any]:
-        if not isinstance(X, Source):
-            return method(self, X)
-        check_is_fitted(self)
-        return np.concatenate([method(self, table) for table in tables(X)])
+    Args:
+        estimator: which may state kinds, or a likelihood.
+        X: the table, or one of its columns' types.
+        rows: its rows, as Arrow tables one after the other; X itself by default.
 
-    return taken
+    Raises:
+        CombinationError: kinds are stated for another likelihood than the joint one.
+    """
+    kinds = getattr(estimator, "kinds", None)
+    name = getattr(estimator, "likelihood", "gaussian")
+    if name not in ("auto", "joint"):
+        if kinds:
+            raise CombinationError(
+                f"kinds with likelihood={name!r}",
+                "do not go together: kinds choose a likelihood for each column",
+                "Use likelihood='auto'.",
+            )
+        return None
+    if name == "auto" and not kinds and not frames.is_mixed(X):
+        return None
+    if sparse.issparse(X):
+        X = X.toarray()
+    encoding = Encoding.fit(frames.arrow(X) if rows is None else rows, kinds)
+    return encoding.model_copy(update={"frame": frames.flavour(X)})
 
 
-def tables(source: Source) -> Iterator[Table]:
-    """The rows of a source in order, flat, in tables that know their names."""
-    for block in blocks(source):
-        yield Table(block.reshape(len(block), -1), source.names, source.origin)
+def _encoded(estimator: BaseEstimator, X: Any, reset: bool, min_rows: int) -> Floats:
+    """The matrix of a mixed table; an array has the columns of the fit, in their order."""
+    encoding: Encoding = estimator.encoding_
+    if sparse.issparse(X):
+        X = X.toarray()
+    table = frames.arrow(X)
+    nameless = not frames.is_frame(X)
+    if nameless and table.num_columns == len(encoding.columns):
+        table = table.rename_columns(list(encoding.names))
+    if table.num_rows < min_rows:
+        raise DataError("X", f"must have at least {min_rows} rows; it has {table.num_rows}")
+    if reset:
+        estimator.n_features_in_ = table.num_columns
+        if hasattr(estimator, "feature_names_in_"):
+            del estimator.feature_names_in_
+        if not nameless:
+            estimator.feature_names_in_ = np.asarray(encoding.names, dtype=object)
+    return cast(Floats, encoding.encode(table, getattr(estimator, "handle_unknown", "missing")))
+
+
+def restored(encoding: Encoding | None, values: NDArray[Any], X: Any) -> Any:
+    """Rows as the fit's encoding gives them back, in the form of X; numbers as they are.
+
+    Args:
+        encoding: of the fit, or None.
+        values: (N, D).
+        X: what was given, or None for the form of the fit.
+    """
+    if encoding is None or isinstance(X, Encoded):
+        return values
+    if X is None:
+        return encoding.decode(values, encoding.frame)
+    return like(encoding.decode(values, frames.flavour(X)), X)
+
+
+def like(frame: Any, X: Any) -> Any:
+    """A DataFrame with the labels of X; anything else as it is."""
+    if frames.flavour(X) == "pandas":
+        frame.index, frame.columns = X.index, X.columns
+    return frame
 
 
 def as_array(X: Any) -> Any:
@@ -136,7 +173,12 @@ def random_state_of(random_state: Any) -> np.random.RandomState:
     return state
 
 
-def _refuse_text(X: Any) -> None:
+def _also(estimator: BaseEstimator) -> str:
+    kinds = hasattr(estimator, "kinds")
+    return "Use likelihood='auto', which takes columns of every kind. " if kinds else ""
+
+
+def _refuse_text(estimator: BaseEstimator, X: Any) -> None:
     """scikit-learn's sentence on text names the value, and neither its column nor a remedy."""
     if not hasattr(X, "dtypes") or not hasattr(X, "columns"):
         return
@@ -148,7 +190,8 @@ def _refuse_text(X: Any) -> None:
             raise DataError(
                 f"column {name!r} of X with the value {text!r}",
                 "must hold numbers",
-                "Drop it, or encode it (scikit-learn's OneHotEncoder or OrdinalEncoder).",
+                f"{_also(estimator)}Drop it, or encode it (scikit-learn's OneHotEncoder or "
+                "OrdinalEncoder).",
             )
 
 
@@ -177,13 +220,13 @@ def _table(estimator: BaseEstimator, table: Table, reset: bool, min_rows: int) -
     if count < min_rows:
         raise DataError(table.origin, f"must have at least {min_rows} rows; it has {count}")
     if reset:
-        _remember(estimator, columns, table.names)
+        remember(estimator, columns, table.names)
     else:
         _compare(table, estimator.n_features_in_, getattr(estimator, "feature_names_in_", None))
     return cast(Floats, check_array(table.values, ensure_all_finite="allow-nan"))
 
 
-def _remember(estimator: BaseEstimator, n_features: int, names: tuple[str, ...] | None) -> None:
+def remember(estimator: BaseEstimator, n_features: int, names: tuple[str, ...] | None) -> None:
     estimator.n_features_in_ = n_features
     if names is not None:
         estimator.feature_names_in_ = np.asarray(names, dtype=object)

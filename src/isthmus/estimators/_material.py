@@ -42,15 +42,15 @@ class Selection:
 
 @dataclass(frozen=True)
 class Start:
-    """Rows that an autoencoder starts from.
+    """What an autoencoder starts from.
 
     Attributes:
-        x: (n, D) scaled training rows, all or a sample.
-        spectrum: of all of them where x is a sample.
-        box: their extremes, each (D,), where x is a sample.
+        rows: scaled training rows, all or a sample.
+        spectrum: of all of them where these are a sample.
+        box: their extremes, each (D,), where these are a sample.
     """
 
-    x: Tensor
+    rows: TensorBatches
     spectrum: Spectrum | None = None
     box: tuple[Tensor, Tensor] | None = None
 
@@ -99,8 +99,8 @@ class Material:
             trained = [rows if len(train) == rows.n_rows else rows.subset(train)]
             batches = trained[0] if raw is None else RawBatches(*raw, train)
         return cls(
-            starts=[Start(each.x) for each in trained],
-            whole=Start(rows.x),
+            starts=[Start(each) for each in trained],
+            whole=Start(rows),
             batches=batches,
             held_out=[rows.subset(part) for part in held_out],
             places=torch.cat(held_out) if held_out else torch.arange(0),

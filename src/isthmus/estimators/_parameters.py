@@ -47,6 +47,7 @@ def check(estimator: Estimator, n_features: int) -> None:
     for name in ("beta", "noise_level"):
         if getattr(estimator, name) is not None:
             _number(name, getattr(estimator, name))
+    _one_of("handle_unknown", estimator.handle_unknown, ("missing", "error"))
     _one_of("contraction_method", estimator.contraction_method, METHODS)
     _one_of("objective", estimator.objective, ("evidence", "importance"))
     if estimator.objective == "importance" and estimator.beta is None:
@@ -160,6 +161,13 @@ def jitter(estimator: Estimator, n_rows: int) -> float:
     return auto_jitter(n_rows)
 
 
+def noise(estimator: Estimator) -> str | None:
+    """The corruption; "auto" is Gaussian noise for numbers and masking for mixed tables."""
+    if estimator.noise != "auto":
+        return estimator.noise
+    return "gaussian" if getattr(estimator, "encoding_", None) is None else "masking"
+
+
 def _is_whole(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
@@ -209,6 +217,8 @@ def scaling(kind: str, head: Likelihood, name: str) -> Kind:
     """The kind of scaling for that likelihood: only real data may be rescaled."""
     if head.support == "real":
         return cast(Kind, kind)
+    if head.support == "mixed" and kind in ("auto", "standard"):
+        return "standard"
     if kind in ("auto", "none"):
         return "none"
     raise CombinationError(

@@ -49,7 +49,7 @@ def one_pass(estimator: Estimator, X: Any) -> None:
             start=estimator.linear_start,
         )
         estimator._fingerprint = fingerprint(data)
-        estimator._keep(result, source.n_rows, source.x)
+        estimator._keep(result, source.n_rows, source)
         estimator._partial_seed = seeds
     source = TensorBatches(*estimator._scaled(data, torch.float32)).to(estimator._device)
     training = _continue(estimator, source.n_rows)
@@ -80,7 +80,8 @@ def one_pass(estimator: Estimator, X: Any) -> None:
         estimator.autoencoder_.cpu().eval()
         estimator._forget()
         estimator._unjudged()
-    codes = estimator._encode_scaled(source.x[:CODES_KEPT].cpu())
+    mask = None if source.mask is None else source.mask[:CODES_KEPT].cpu()
+    codes = estimator._encode_scaled(source.x[:CODES_KEPT].cpu(), mask)
     known = codes[:0] if first else estimator._codes
     estimator._codes = torch.cat([known, codes])[-CODES_KEPT:]
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from isthmus import presets
+from isthmus.data.encoding import Encoding
 from isthmus.data.scaling import Scaling
 from isthmus.errors import RunError
 from isthmus.estimators._schema import check_size, most_bytes, validated
@@ -54,6 +55,7 @@ def save(
             "parameters": parameters,
             "architecture": estimator._architecture,
             "scaling": estimator.scaling_.kind,
+            "encoding": None if estimator.encoding_ is None else estimator.encoding_.to_json(),
         },
         "data": {
             "n_features": int(estimator.n_features_in_),
@@ -181,6 +183,9 @@ def _restore(estimator: Estimator, model: dict[str, Any], run: directory.Run) ->
     estimator.scaling_ = Scaling(
         model["scaling"], run.tensors["scaling.shift"], run.tensors["scaling.scale"]
     )
+    encoding = model.get("encoding")
+    estimator.encoding_ = None if encoding is None else Encoding.from_json(encoding)
+    estimator.likelihood_ = architecture["likelihood"]
     estimator._fill = run.tensors["fill"]
     estimator._codes = run.tensors["codes"]
     estimator._device = torch.device("cpu")
@@ -215,6 +220,7 @@ def _probe(estimator: Estimator) -> dict[str, torch.Tensor]:
         rows = module.likelihood.expectation(module.decode(estimator._codes[:_PROBES]))
         if module.likelihood.support in ("count", "category"):
             rows = rows.round()
+        # of a mixed table expected counts may stay: log(1 + x) takes them
         return {_PROBE + "rows": rows, _PROBE + "codes": module.encode(rows).mean}
 
 
@@ -307,6 +313,8 @@ def as_json(value: Any) -> Any:
         return value
     if isinstance(value, (list, tuple, np.ndarray)):
         return [as_json(v) for v in value]
+    if isinstance(value, Mapping):
+        return {str(key): as_json(v) for key, v in value.items()}
     if isinstance(value, torch.device):
         return str(value)
     return None  # a random generator: its state is not a parameter of the model

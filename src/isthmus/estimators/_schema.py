@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 from torch import nn
 
 from isthmus import presets
+from isthmus.data.encoding import Encoding
+from isthmus.data.kinds import MOST_CATEGORIES, Kind
 from isthmus.errors import RunError
 
 _DEEPEST, _WIDEST = 64, 10_000_000
@@ -32,6 +34,11 @@ class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+_Spec = Annotated[
+    tuple[Kind, Annotated[int, Field(ge=0, le=MOST_CATEGORIES)], bool], Field(strict=False)
+]
+
+
 class Architecture(_Closed):
     """Arguments of :func:`isthmus.presets.build`."""
 
@@ -41,6 +48,8 @@ class Architecture(_Closed):
     activation: str
     likelihood: str
     n_categories: Annotated[int, Field(ge=2, le=100_000)]
+    # runs of schema 1 have neither columns of kinds nor an encoding
+    columns: list[_Spec] | None = None
     linear_path: bool
     noise: str | None
     noise_level: Number | None
@@ -62,6 +71,17 @@ class Model(_Closed):
     parameters: dict[str, JsonValue]
     architecture: Architecture
     scaling: Literal["standard", "common", "none"]
+    encoding: Encoding | None = None
+
+    @model_validator(mode="after")
+    def _one_table(self) -> Model:
+        found = None if self.encoding is None else self.encoding.columns
+        wanted = self.architecture.columns
+        if [(c.kind, len(c.categories)) for c in found or ()] != [
+            (kind, n) for kind, n, _ in wanted or ()
+        ]:
+            raise ValueError("encoding and architecture have other columns")
+        return self
 
 
 class Data(_Closed):

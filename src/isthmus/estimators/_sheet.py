@@ -24,7 +24,8 @@ from isthmus.data.batches import TensorBatches
 from isthmus.engine.plan import Plan
 from isthmus.estimators import _input, _parameters
 from isthmus.estimators._base import Estimator
-from isthmus.estimators._fitting import Fit, Listener, Part, Progress, Selection, fit
+from isthmus.estimators._fitting import Fit, Listener, Progress, fit
+from isthmus.estimators._material import Material, Part, Selection
 from isthmus.estimators._warm_start import SHEET_RATE, SHEET_STEPS, take_mean, unroll
 from isthmus.random import Seeds, fork
 
@@ -85,12 +86,11 @@ def retry(estimator: Estimator, X: Any, callback: Listener | None) -> None:
         done += time.perf_counter() - began
         result = fit(
             lambda: next(starts),
-            source,
+            Material.of(source, parts),
             plan,
             seeds,
-            parts=parts,
             unit=estimator.scaling_.unit.to(estimator._device),
-            offset=estimator._offset(source),
+            offset=estimator._nats_of_scaling,
             start=False,
             jitter=_parameters.jitter(estimator, source.n_rows),
             listener=tell,
@@ -109,7 +109,7 @@ def retry(estimator: Estimator, X: Any, callback: Listener | None) -> None:
     result.best_step += steps
     result.history = [*history, *result.history]
     result.held_out = dataclasses.replace(result.held_out, start_loss=before.start_loss)
-    estimator._keep(result, source)
+    estimator._keep(result, source.n_rows, source)
 
 
 def _better(result: Fit, loss: Any) -> bool:

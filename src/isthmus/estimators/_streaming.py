@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.core.likelihoods import Likelihood, likelihood
+from isthmus.core.likelihoods import Likelihood
 from isthmus.core.pca import Spectrum, spectrum_of
 from isthmus.data.arrays import Arrays
 from isthmus.data.batches import Batch, Batches, RawBatches, TensorBatches
@@ -22,8 +22,9 @@ from isthmus.data.source import Source, n_rows
 from isthmus.data.stream import StreamBatches
 from isthmus.data.survey import Survey, survey
 from isthmus.engine.plan import Plan
-from isthmus.estimators import _input, _parameters
+from isthmus.estimators import _input
 from isthmus.estimators._material import Material, Start
+from isthmus.estimators._parameters import MOST_CATEGORIES
 from isthmus.random import Seeds
 
 if TYPE_CHECKING:
@@ -39,8 +40,7 @@ def material(estimator: Estimator, source: Source, seeds: Seeds) -> tuple[Materi
     n = n_rows(source)
     plan, selection = estimator._plan(n)
     n_held_out = selection.n_held_out or (n // selection.n_folds if selection.n_folds else 0)
-    shape = (estimator.n_features_in_,)
-    probe = likelihood(estimator.likelihood, shape, _parameters.MOST_CATEGORIES)
+    probe = estimator._likelihood(torch.tensor([MOST_CATEGORIES - 1.0]))
     found = survey(
         source,
         n_held_out,
@@ -56,7 +56,7 @@ def material(estimator: Estimator, source: Source, seeds: Seeds) -> tuple[Materi
         return tuple(t.to(estimator._device) for t in batch)
 
     sample = TensorBatches(*ready(found.sample))
-    start = Start(sample.x, _spectrum(estimator, found), _box(estimator, found))
+    start = Start(sample, _spectrum(estimator, found), _box(estimator, found))
     held_out = [TensorBatches(*ready(found.held_out))] if n_held_out else []
     made = Material(
         starts=[start],
@@ -71,14 +71,14 @@ def material(estimator: Estimator, source: Source, seeds: Seeds) -> tuple[Materi
 
 def _settle(estimator: Estimator, head: Likelihood, found: Survey) -> None:
     mean, deviation = torch.from_numpy(found.mean), torch.from_numpy(found.variance).sqrt()
-    kind = _parameters.scaling(estimator.scaling, head, estimator.likelihood)
-    scaling = Scaling.of(mean, deviation, rounding_of(mean, found.rounding), kind)
+    kind, only = estimator._scaling_of(head)
+    scaling = Scaling.of(mean, deviation, rounding_of(mean, found.rounding), kind, only)
     estimator._fingerprint = found.fingerprint
     estimator._settle(head, scaling, found.n_rows)
     if not found.complete:
         estimator._set_fill(head, mean)
     there = None if found.complete else torch.from_numpy(found.there / found.n_train)
-    estimator._set_offset(there)
+    estimator._set_offset(there, _input.writable(found.sample))
 
 
 def _batches(source: Source, ready: Callable[[_input.Rows], Batch], found: Survey) -> Batches:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -72,9 +74,12 @@ class Validation:
                 trace = module.trace(x, *mask, corrupt=True)
                 losses.append(torch.stack(list(module.terms(trace).values())).sum(0))
                 p = trace.p if module.deterministic else module.decoder(trace.q.mean[None], 2)
-                residual = (module.likelihood.expectation(p)[0] - x).double()
-                error = (residual * self.unit).square()  # float64: units may be 1e30
-                errors.append(sum_features(error, x.ndim - 1, mask[0].double() if mask else None))
+                head = module.likelihood
+                residual = (head.expected_features(p)[0] - head.features(x)).double()
+                # float64: units may be 1e30
+                error = (residual * head.by_feature(self.unit)).square()
+                there = head.by_feature(mask[0]).double() if mask else None
+                errors.append(sum_features(error, x.ndim - 1, there))
         return {"loss": torch.cat(losses), "squared_error": torch.cat(errors)}
 
     def _mean_residual(self, module: Autoencoder, part: TensorBatches) -> Tensor:
@@ -100,7 +105,9 @@ def pca_errors(
 ) -> tuple[Tensor, Tensor] | None:
     """Held-out squared errors of PCA on the same task, each part's by its own training rows.
 
-    PCA is given the same corrupted rows as the autoencoder and judged against the clean ones.
+    PCA is given the same corrupted rows as the autoencoder and judged against the clean ones. It is
+    PCA of the likelihood's features: of numbers the numbers, of a mixed table one-hot columns and
+    the like (:meth:`isthmus.core.likelihoods.Likelihood.features`), a missing one at its mean.
 
     Returns:
         (n,) of each row with as many components as the autoencoder, and (R,) of the mean row
@@ -109,22 +116,46 @@ def pca_errors(
     if validation is None:
         return None
     sizes, errors = [], []
-    for module, rows, part in zip(modules, starts, validation.parts, strict=False):
-        n, n_features = len(rows.x), rows.x[0].numel()
+    for module, start, part in zip(modules, starts, validation.parts, strict=False):
+        head = module.likelihood
+        seen = _features(module, start.rows.x, start.rows.mask)
+        mean = seen.nanmean(0) if module.sees_missing else None
+        seen = _filled(seen, mean)
+        n, n_features = len(seen), seen[0].numel()
         every = min(n, n_features) <= pca.EXACT_SIZE
-        s = rows.spectrum or pca.spectrum(rows.x, n_features if every else module.n_components)
+        known = None if head.support == "mixed" else start.spectrum
+        s = known or pca.spectrum(seen, n_features if every else module.n_components)
         most = len(s.axes) if part.mask is None else max(_MOST_SIZES, module.n_components)
         with fork(validation.noise_seed):
             for x, *mask in part.batches(_CHUNK):
-                given = module.corruption(x).x_tilde
+                whole = x if not module.sees_missing else _holed(x, *mask)
+                given = _filled(head.features(module.corruption(whole).x_tilde), mean)
                 by_size = pca.errors_by_size(
-                    s, given, x, validation.unit, mask[0] if mask else None, most
+                    s,
+                    given,
+                    head.features(x),
+                    head.by_feature(validation.unit),
+                    head.by_feature(mask[0]) if mask else None,
+                    most,
                 )
                 errors.append(by_size[:, min(module.n_components, by_size.shape[1]) - 1])
                 sizes.append(by_size)
     least = min(each.shape[1] for each in sizes)
     curve = torch.cat([each[:, :least] for each in sizes]).mean(0)
     return torch.cat(errors), curve
+
+
+def _holed(x: Tensor, mask: Tensor | None = None) -> Tensor:
+    return x if mask is None else x.masked_fill(~mask, math.nan)
+
+
+def _features(module: Autoencoder, x: Tensor, mask: Tensor | None) -> Tensor:
+    """T(x) of rows; NaN where an entry is missing, for an encoder that sees it."""
+    return module.likelihood.features(_holed(x, mask) if module.sees_missing else x)
+
+
+def _filled(seen: Tensor, mean: Tensor | None) -> Tensor:
+    return seen if mean is None else torch.where(seen.isnan(), mean, seen)
 
 
 def members_of(module: nn.Module) -> list[Autoencoder]:

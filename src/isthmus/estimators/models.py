@@ -26,10 +26,15 @@ class Autoencoder(Estimator):
         hidden_layer_sizes: widths of the encoder's hidden layers, mirrored in the decoder;
             "auto" from the size of the data.
         activation: "silu", "gelu", "relu", "tanh", "sigmoid", "softplus" or "identity".
-        likelihood: p(x|z): "gaussian" (one σ for all features, at its optimum),
-            "gaussian_fixed" (σ = 1 in scaled units), "gaussian_feature" (σ per feature),
-            "gaussian_sample" (σ from the network), "laplace", "bernoulli",
-            "continuous_bernoulli", "categorical", "poisson", "negative_binomial".
+        likelihood: p(x|z): "auto" is "gaussian" for numbers and "joint" for a table with columns of
+            text, Booleans, categories or dates, or with ``kinds``; "gaussian" (one σ for all
+            features, at its optimum), "gaussian_fixed" (σ = 1 in scaled units),
+            "gaussian_feature" (σ per feature), "gaussian_sample" (σ from the network), "laplace",
+            "bernoulli", "continuous_bernoulli", "categorical", "poisson", "negative_binomial", or
+            "joint" (each column by its kind, see :mod:`isthmus.core.joint`).
+        kinds: kinds of columns by name, in place of those that :func:`isthmus.data.kinds.infer`
+            finds: "real", "positive", "count", "binary", "categorical", "ordinal" or "date".
+        handle_unknown: what a category that the fit did not see is: "missing" or an "error".
         scaling: "auto", "standard" (each feature by its own deviation), "common" (all by one),
             "none"; fitted on the training rows and undone in every result.
         linear_start: whether training starts at PCA (at probabilistic PCA with ``beta``; for
@@ -73,6 +78,8 @@ class Autoencoder(Estimator):
     Attributes:
         autoencoder_: the trained :class:`isthmus.core.autoencoder.Autoencoder`.
         scaling_: the fitted :class:`isthmus.data.scaling.Scaling`.
+        encoding_: of a mixed table, an :class:`isthmus.data.encoding.Encoding`; None for numbers.
+        likelihood_: what ``likelihood`` came to.
         n_components_, n_features_in_, n_samples_, feature_names_in_: sizes and names.
         history_: one dict a round: step, epoch, seconds, loss terms and held-out loss in nats
             per row, held-out squared error of the model and of PCA per row: both from the same
@@ -104,7 +111,8 @@ class DenoisingAutoencoder(Estimator):
     """Denoising autoencoder: corrupt the input, keep the clean target (Vincent et al. 2008).
 
     L(x) = E_{x̃ ~ C(x̃|x)}[−log p(x | z = m(x̃))]. Parameters are those of :class:`Autoencoder`;
-    by default Gaussian noise of half a standard deviation.
+    by default Gaussian noise of half a standard deviation, and on a mixed table masking: a quarter
+    of the entries are hidden as missing, so that the model learns to impute.
 
     Examples:
         >>> from sklearn.datasets import load_iris
@@ -116,7 +124,7 @@ class DenoisingAutoencoder(Estimator):
     """
 
     _: KW_ONLY
-    noise: str | None = "gaussian"
+    noise: str | None = "auto"
 
 
 @dataclass(eq=False, repr=False)

@@ -142,7 +142,7 @@ def codes(g: Ground, out: Sheet) -> None:
 
 def slopes(g: Ground, out: Sheet) -> None:
     """Mean norm of the encoder's derivative, as it is and with the code's scale taken out."""
-    if g.core.likelihood.support == "category":
+    if g.core.likelihood.support in ("category", "mixed"):
         return
     chosen = subset(g.n, JACOBIANS, g.seed)
     x = g.x[chosen]

@@ -7,6 +7,7 @@ probe. Costly figures rest on a part of the rows, drawn with the seed; each says
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -14,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.corruption import Identity
+from isthmus.data.encoding import Encoding
 from isthmus.data.tables import Table
 from isthmus.errors import DataError, InvalidParameterError
-from isthmus.evaluation import _sections, _supervised, detection
+from isthmus.evaluation import _sections, _supervised, detection, mixed
 from isthmus.evaluation._ground import Ground, Sheet, values_of
 from isthmus.evaluation.health import health
+from isthmus.evaluation.mixed import MixedGround
 from isthmus.evaluation.record import Evaluation, HeldOut, Model
 from isthmus.evaluation.versus_pca import Verdict, verdict
 from isthmus.runs.directory import versions
@@ -86,11 +89,14 @@ def evaluate(
             f"n_importance={n_importance}, n_rows_importance={n_rows_importance}",
             "must be at least 0 and at least 1",
         )
-    x, given_names = values_of(X)
+    encoding = model.encoding_
+    numbers = values_of if encoding is None else _encoder(encoding)
+    x, given_names = numbers(X)
     known = getattr(model, "feature_names_in_", None)
     names = None if known is None else tuple(str(name) for name in known)
     # the model compares names and number of the columns, and says what does not fit
-    model.transform(x[:2] if names is None else Table(x[:2], given_names or names, "X"))
+    if encoding is None:
+        model.transform(x[:2] if names is None else Table(x[:2], given_names or names, "X"))
     positions = _positions(model, len(x), rows, kind)
     chosen = {
         "labels": _column(labels, len(x), "labels"),
@@ -100,11 +106,11 @@ def evaluate(
     chosen = {name: None if v is None else v[positions] for name, v in chosen.items()}
     if chosen["outliers"] is not None:
         chosen["outliers"] = detection.flags(chosen["outliers"])
-    ground = Ground(
+    ground = (Ground if encoding is None else MixedGround)(
         model,
         np.ascontiguousarray(x[positions]),
         positions,
-        _reference(x, positions, kind, reference),
+        _reference(x, positions, kind, None if reference is None else numbers(reference)[0]),
         names,
         seed,
     )
@@ -112,7 +118,11 @@ def evaluate(
     sheet.facts = _facts(ground, names or given_names, kind, len(x), origin, label_column)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-        _fill(ground, sheet, chosen, n_importance, n_rows_importance)
+        warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
+        if isinstance(ground, MixedGround):
+            mixed.fill(ground, sheet, chosen["labels"])
+        else:
+            _fill(ground, sheet, chosen, n_importance, n_rows_importance)
     found = _verdict(ground, kind)
     sheet.facts["versus_pca"] = None if found is None else found.as_facts()
     facts = {
@@ -165,7 +175,8 @@ def _facts(
         "n_components": ground.k,
         "n_features": ground.d,
         "feature_names": None if names is None else list(names),
-        "likelihood": model.likelihood,
+        "likelihood": model.likelihood_,
+        "left_out": None,
         "beta": model.beta,
         "scaling": model.scaling_.kind,
         "unit": ground.unit,
@@ -224,9 +235,13 @@ def _positions(model: Model, n: int, rows: Any, kind: Kind) -> NDArray[np.int64]
     return positions.astype(np.int64)
 
 
-def _reference(x: Array, positions: Array, kind: Kind, reference: Any) -> Array | None:
+def _encoder(encoding: Encoding) -> Callable[[Any], tuple[Array, tuple[str, ...] | None]]:
+    return lambda X: (encoding.encode(X), encoding.names)
+
+
+def _reference(x: Array, positions: Array, kind: Kind, reference: Array | None) -> Array | None:
     if kind == "new":
-        return None if reference is None else values_of(reference)[0]
+        return reference
     if kind == "training":
         return x
     others = np.ones(len(x), dtype=bool)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isthmus.core.autoencoder import Autoencoder
+from isthmus.data.encoding import Encoding
 from isthmus.data.scaling import Scaling
 
 Array = NDArray[Any]
@@ -20,7 +21,8 @@ class Model(Protocol):
     """What is asked of a fitted estimator here: all shapes (N, D) of rows, (N, K) of codes."""
 
     beta: float | None
-    likelihood: str
+    likelihood_: str
+    encoding_: Encoding | None
     n_components_: int
     n_features_in_: int
     scaling_: Scaling

@@ -36,7 +36,7 @@ from isthmus.engine.checkpoint import sync_folder
 from isthmus.errors import RunError
 
 FORMAT = "isthmus-run"
-SCHEMA = 1
+SCHEMA = 2
 CONFIG, TENSORS, HISTORY = "config.json", "model.safetensors", "history.json"
 # A million rows of history, or a million names.
 _MOST_JSON = 1 << 28

@@ -1,0 +1,384 @@
+"""Mixed tables: kinds, encoding and back, and what an estimator makes of them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from isthmus import (
+    Autoencoder,
+    ContractiveAutoencoder,
+    DenoisingAutoencoder,
+    VariationalAutoencoder,
+    compare,
+    load,
+)
+from isthmus.data.encoding import Encoding
+from isthmus.data.kinds import infer
+from isthmus.data.readers import read
+from isthmus.errors import CombinationError, DataError, InvalidParameterError, RunError
+from isthmus.evaluation.evaluate import evaluate
+
+SMALL = {"max_epochs": 4, "hidden_layer_sizes": (16,), "random_state": 0}
+
+
+def frame(n: int = 240, holes: float = 0.15, seed: int = 0) -> pd.DataFrame:
+    """Three groups seen through seven kinds of columns."""
+    rng = np.random.default_rng(seed)
+    g = rng.integers(0, 3, n)
+    when = pd.Timestamp("2020-01-01", tz="Europe/Rome") + pd.to_timedelta(
+        100 * g + rng.integers(0, 9, n), unit="D"
+    )
+    table = pd.DataFrame(
+        {
+            "city": pd.Categorical(np.array(["rome", "bonn", "oslo"])[g]),
+            "size": 2.0 * g + rng.normal(size=n),
+            "income": np.exp(2.0 * g + rng.normal(size=n)),
+            "member": pd.array(rng.random(n) < 0.1 + 0.4 * g, dtype="boolean"),
+            "visits": pd.array(rng.poisson(0.5 + 2 * g**2), dtype="Int64"),
+            "grade": pd.Categorical.from_codes(
+                np.clip(g + rng.integers(0, 2, n), 0, 3), list("dcba"), ordered=True
+            ),
+            "since": when,
+        }
+    )
+    return table.mask(rng.random(table.shape) < holes)
+
+
+KINDS = {
+    "city": "categorical",
+    "size": "real",
+    "income": "positive",
+    "member": "binary",
+    "visits": "count",
+    "grade": "ordinal",
+    "since": "date",
+}
+
+# ------------------------------------------------------------------------------------- kinds
+
+RNG = np.random.default_rng(1)
+COLUMNS = {
+    "text": (["a", "b", "c"] * 10, "categorical"),
+    "two words": (["a", "b"] * 15, "binary"),
+    "constant text": (["a"] * 30, "categorical"),
+    "boolean": ([True, False, None] * 10, "binary"),
+    "two numbers": ([1.5, 2.5] * 15, "binary"),
+    "normal": (RNG.normal(size=30), "real"),
+    "skewed": (np.exp(RNG.normal(size=30)), "positive"),
+    "skewed with zero": (np.append(np.exp(RNG.normal(size=29)), 0.0), "real"),
+    "counts": (np.append(RNG.poisson(2, size=29), 40), "count"),
+    "negative": (np.append(RNG.poisson(2, size=29), -1), "real"),
+    "rating": ([3, 4, 5] * 10, "real"),
+    "constant": ([7.0] * 30, "real"),
+    "days": (pa.array(range(30), pa.date32()), "date"),
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_kind_is_inferred(name):
+    values, kind = COLUMNS[name]
+    assert infer(pa.table({"x": values})) == {"x": kind}
+
+
+def test_all_kinds_of_a_frame_and_those_that_are_stated():
+    assert Encoding.fit(frame()).kinds == KINDS
+    assert Encoding.fit(frame(), {"visits": "real"}).kinds == {**KINDS, "visits": "real"}
+
+
+REFUSED = {
+    "identifier": ({"x": [f"id{i}" for i in range(30)]}, None, "drop="),
+    "empty": ({"x": pa.array([None, None], pa.string())}, None, "no value"),
+    "time of day": ({"x": pa.array([1, 2], pa.time32("s"))}, None, "drop="),
+    "infinite": ({"x": [1.0, np.inf]}, None, "infinite"),
+    "positive": ({"x": [0.0, 1.0]}, {"x": "positive"}, "above 0"),
+    "count": ({"x": [0.5, 1.0]}, {"x": "count"}, "whole numbers"),
+    "real": ({"x": ["a", "b"]}, {"x": "real"}, "numbers"),
+    "binary": ({"x": ["a", "b", "c"]}, {"x": "binary"}, "two distinct"),
+    "date": ({"x": [1, 2]}, {"x": "date"}, "dates"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_no_kind_takes_is_refused_with_the_rule(name):
+    columns, kinds, words = REFUSED[name]
+    with pytest.raises(DataError, match=words):
+        Encoding.fit(pa.table(columns), kinds)
+
+
+@pytest.mark.parametrize("kinds", [{"x": "word"}, {"y": "real"}])
+def test_unknown_kind_or_column_is_refused(kinds):
+    with pytest.raises(InvalidParameterError, match="must"):
+        Encoding.fit(pa.table({"x": [1.0, 2.0]}), kinds)
+
+
+def test_one_pass_over_parts_equals_the_whole():
+    whole = pa.Table.from_pandas(frame(300), preserve_index=False)
+    parts = (whole.slice(start, 100) for start in range(0, 300, 100))
+    assert Encoding.fit(parts) == Encoding.fit(whole)
+
+
+# ---------------------------------------------------------------------------------- encoding
+
+
+def cells(inner):
+    return st.lists(st.one_of(st.none(), inner), min_size=12, max_size=12)
+
+
+TYPES = {
+    "int8": (pa.int8(), st.integers(-128, 127)),
+    "int64": (pa.int64(), st.integers(-(2**50), 2**50)),
+    "uint16": (pa.uint16(), st.integers(0, 2**16 - 1)),
+    "float32": (pa.float32(), st.floats(-1e6, 1e6, width=32)),
+    "float64": (pa.float64(), st.floats(-1e300, 1e300)),
+    "bool": (pa.bool_(), st.booleans()),
+    "text": (pa.string(), st.sampled_from(["a", "b", "a b", "ü"])),
+    "date": (pa.date32(), st.dates()),
+    "moment": (pa.timestamp("ms", "UTC"), st.integers(-(10**12), 4 * 10**12)),
+    "category": (pa.dictionary(pa.int8(), pa.string()), st.sampled_from(["x", "y", "z"])),
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(TYPES)), st.data())
+def test_round_trip_keeps_values_and_types(name, data):
+    kind, inner = TYPES[name]
+    values = data.draw(cells(inner).filter(lambda v: any(x is not None for x in v)))
+    table = pa.table({"x": pa.array(values, kind)})
+    encoding = Encoding.fit(table)
+    again = Encoding.from_json(json.loads(json.dumps(encoding.to_json())))
+    assert again == encoding
+    matrix = again.encode(table)
+    assert matrix.dtype == np.float64
+    assert [v is None for v in values] == np.isnan(matrix[:, 0]).tolist()
+    back = again.decode(matrix)
+    if again.kinds["x"] == "positive":
+        np.testing.assert_allclose(*(t["x"].to_pandas() for t in (back, table)), rtol=1e-12)
+    else:
+        assert back["x"].to_pylist() == table["x"].to_pylist()
+    assert pa.types.is_dictionary(back["x"].type) == pa.types.is_dictionary(kind)
+
+
+def test_round_trip_of_a_dataframe():
+    X = frame()
+    encoding = Encoding.fit(X)
+    pd.testing.assert_frame_equal(encoding.decode(encoding.encode(X), "pandas"), X)
+
+
+def test_polars_and_arrow_come_back_as_themselves():
+    pl = pytest.importorskip("polars")
+    X = pl.from_pandas(frame().drop(columns="grade"))
+    encoding = Encoding.fit(X)
+    back = encoding.decode(encoding.encode(X), "polars")
+    assert back.schema == X.schema
+    assert encoding.decode(encoding.encode(X)).num_rows == len(X)
+
+
+def test_unknown_categories_are_missing_or_an_error():
+    encoding = Encoding.fit(pa.table({"x": ["a", "b", "c"]}))
+    other = pa.table({"x": ["a", "d", "d", None, "?"]})
+    with pytest.warns(UserWarning, match=r"2 entries .*'x' \('d'\)"):
+        found = encoding.encode(other)
+    np.testing.assert_array_equal(found[:, 0], [0, np.nan, np.nan, np.nan, np.nan])
+    with pytest.raises(DataError, match="'d'"):
+        encoding.encode(other, "error")
+
+
+def test_density_of_logarithms_in_the_units_of_the_data():
+    from scipy.stats import lognorm, norm
+
+    encoding = Encoding.fit(pa.table({"x": [1.0, 2.0]}), {"x": "positive"})
+    x = np.array([0.5, 3.0])
+    z = encoding.encode(pa.table({"x": x}))
+    found = norm.logpdf(z) + encoding.log_jacobian(z)
+    np.testing.assert_allclose(found[:, 0], lognorm(1.0).logpdf(x))
+
+
+TAMPERED = [
+    {},
+    {"columns": []},
+    {"columns": [{"name": "x", "kind": "word", "type": "double", "categories": []}]},
+    {"columns": [{"name": "x", "kind": "binary", "type": "double", "categories": []}]},
+    {"columns": [{"name": "x", "kind": "real", "type": "string", "categories": []}]},
+    {"columns": [{"name": "x", "kind": "real", "type": "pickle", "categories": []}]},
+    {"columns": [{"name": "x", "kind": "binary", "type": "int64", "categories": [1, 1]}]},
+]
+
+
+@pytest.mark.parametrize("given", TAMPERED)
+def test_a_tampered_encoding_is_refused(given):
+    with pytest.raises(DataError, match="is not one"):
+        Encoding.from_json(given)
+
+
+# --------------------------------------------------------------------------------- estimator
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return DenoisingAutoencoder(3, **SMALL).fit(frame(600))
+
+
+def test_a_mixed_frame_gets_the_joint_likelihood(fitted):
+    assert fitted.likelihood_ == "joint"
+    assert fitted.encoding_.kinds == KINDS
+    assert fitted.autoencoder_.corruption.__class__.__name__ == "MaskingNoise"
+    assert list(fitted.feature_names_in_) == list(KINDS)
+
+
+def test_tables_come_back_with_their_types_and_labels(fitted):
+    X = frame(20, seed=3).set_index(np.arange(20) + 100)
+    for Y in (fitted.reconstruct(X), fitted.impute(X)):
+        assert not Y.isna().any().any()
+        assert list(Y.index) == list(X.index)
+        assert Y.dtypes.equals(X.dtypes)
+    assert fitted.sample(4, random_state=0).dtypes.equals(X.dtypes)
+    assert fitted.inverse_transform(fitted.transform(X)).dtypes.equals(X.dtypes)
+    hidden = fitted.corrupt(X, "masking", 0.5, random_state=0)
+    assert 0.4 < hidden.isna().mean().mean() < 0.8
+
+
+def test_imputing_leaves_what_is_there_to_the_last_bit(fitted):
+    X = frame(50, seed=4)
+    filled = fitted.impute(X)
+    pd.testing.assert_frame_equal(filled.where(X.notna()), X, check_dtype=False)
+    arrow = pa.Table.from_pandas(X, preserve_index=False)
+    assert fitted.impute(arrow).schema.types == arrow.schema.types
+
+
+def test_it_imputes_better_than_the_most_frequent(fitted):
+    whole = frame(400, holes=0.0, seed=5)
+    holed = whole.mask(np.random.default_rng(0).random(whole.shape) < 0.3)
+    filled = fitted.impute(holed)
+    gone = holed["city"].isna()
+    right = (filled["city"].astype(str) == whole["city"].astype(str))[gone].mean()
+    assert right > 0.6  # a third by chance
+
+
+def test_order_batches_and_holes_do_not_change_a_row(fitted):
+    X = frame(30, seed=6)
+    z = fitted.transform(X)
+    np.testing.assert_allclose(fitted.transform(X[::-1])[::-1], z, atol=1e-9)
+    np.testing.assert_allclose(fitted.transform(X[3:4]), z[3:4], atol=1e-9)
+
+
+def test_a_saved_mixed_model_is_the_same(fitted, tmp_path):
+    again = load(fitted.save(tmp_path / "run"))
+    X = frame(20, seed=3)
+    np.testing.assert_array_equal(again.transform(X), fitted.transform(X))
+    np.testing.assert_array_equal(again.score_samples(X), fitted.score_samples(X))
+    pd.testing.assert_frame_equal(again.reconstruct(X), fitted.reconstruct(X))
+
+
+def test_a_run_whose_encoding_does_not_fit_is_refused(fitted, tmp_path):
+    run = fitted.save(tmp_path / "run")
+    config = json.loads((run / "config.json").read_text())
+    config["model"]["encoding"]["columns"].pop()
+    (run / "config.json").write_text(json.dumps(config))
+    with pytest.raises(RunError):
+        load(run)
+
+
+def test_scores_are_in_the_units_of_the_data():
+    X = frame(300, holes=0.0)[["size", "income", "city"]]
+    a = Autoencoder(2, **SMALL).fit(X)
+    b = Autoencoder(2, **SMALL).fit(X.assign(income=1000 * X["income"], size=X["size"] / 10))
+    change = np.log(10) - np.log(1000)
+    np.testing.assert_allclose(b.score(X.assign(income=1000 * X["income"], size=X["size"] / 10)),
+                               a.score(X) + change, atol=0.02)  # fmt: skip
+
+
+@pytest.mark.parametrize("cls", [Autoencoder, VariationalAutoencoder])
+def test_other_presets_take_mixed_tables(cls):
+    model = cls(2, **SMALL).fit(frame(150))
+    assert np.isfinite(model.score(frame(20, seed=2)))
+    assert model.validation_ <= model.history_[0]["validation"] + 1e-6 or model.stayed_linear_
+
+
+def test_numbers_stay_as_they_were():
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    auto, plain = (Autoencoder(2, likelihood=name, **SMALL).fit(X) for name in ("auto", "gaussian"))
+    np.testing.assert_array_equal(auto.transform(X), plain.transform(X))
+    assert auto.encoding_ is None
+    assert isinstance(auto.reconstruct(pd.DataFrame(X)), np.ndarray)
+
+
+def test_kinds_make_a_mixed_table_of_numbers():
+    X = np.random.default_rng(0).poisson(3, size=(80, 3)).astype(float)
+    model = Autoencoder(1, kinds={"x0": "count"}, **SMALL).fit(X)
+    assert model.encoding_.kinds["x0"] == "count"
+    found = model.reconstruct(X)
+    assert isinstance(found, np.ndarray)
+    np.testing.assert_array_equal(found[:, 0], found[:, 0].round())
+
+
+CLASHES = {
+    "kinds": lambda X: Autoencoder(2, kinds={"size": "real"}, likelihood="laplace").fit(X),
+    "contraction": lambda X: ContractiveAutoencoder(2).fit(X),
+    "auto": lambda X: Autoencoder("auto").fit(X),
+    "share": lambda X: Autoencoder(0.9).fit(X),
+    "compare": lambda X: compare(X, [1, 2]),
+    "jacobian": lambda X: Autoencoder(2, **SMALL).fit(X).jacobian_norm(X),
+}
+
+
+@pytest.mark.parametrize("name", CLASHES)
+def test_what_does_not_go_with_a_mixed_table_says_so(name):
+    with pytest.raises(CombinationError):
+        CLASHES[name](frame(60))
+
+
+@pytest.mark.parametrize("kind", ["held out", "training", "new"])
+def test_evaluation_of_a_mixed_model(kind):
+    X = frame(1200)
+    model = VariationalAutoencoder(2, **SMALL).fit(X)
+    found = evaluate(model, X, kind=kind, reference=X if kind == "new" else None,
+                     labels=np.arange(len(X)) % 2)  # fmt: skip
+    names = {one["name"] for one in found.facts["metrics"]}
+    assert {"squared_error", "elbo", "kl", "linear_probe", "trustworthiness"} <= names
+    assert found.facts["versus_pca"]["sentence"]
+    assert found.facts["left_out"]
+    error = next(m["value"] for m in found.facts["metrics"] if m["name"] == "squared_error")
+    if kind != "held out":
+        np.testing.assert_allclose(error, model.squared_errors(X).mean(), rtol=1e-5)
+
+
+# ------------------------------------------------------------------------------ command line
+
+
+def test_verbs_take_a_mixed_file(tmp_path, capsys):
+    from isthmus.cli.main import main
+
+    X = frame(200)
+    csv, run = tmp_path / "x.csv", str(tmp_path / "run")
+    X.to_csv(csv, index=False)
+    out = [str(tmp_path / name) for name in ("z.csv", "r.csv", "f.parquet", "s.csv", "r.html")]
+    fit = ["fit", str(csv), "--n-components", "2", "--max-epochs", "2", "--seed", "0", "-o", run]
+    commands = [
+        [*fit, "--kinds", "visits=count,size=real", "--model", "denoising"],
+        ["transform", run, str(csv), "-o", out[0]],
+        ["reconstruct", run, str(csv), "-o", out[1]],
+        ["reconstruct", run, str(csv), "--fill", "-o", out[2]],
+        ["score", run, str(csv)],
+        ["sample", run, "-n", "5", "-o", out[3]],
+        ["info", run],
+        ["evaluate", run],
+        ["report", run, "--out", out[4]],
+    ]
+    for words in commands:
+        with pytest.raises(SystemExit) as ended:
+            raise SystemExit(main(words))
+        assert ended.value.code in (0, None), (words, capsys.readouterr().err)
+    filled = pd.read_parquet(out[2])
+    assert not filled.isna().any().any()
+    assert list(pd.read_csv(out[1]).columns) == list(X.columns)
+    table = read(csv, mixed=True)
+    assert table.frame.num_columns == 7
+    with pytest.raises(DataError, match="numbers only"):
+        read(csv)
