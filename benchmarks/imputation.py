@@ -69,8 +69,12 @@ def simple(train: pd.DataFrame, test: pd.DataFrame, seed: int) -> pd.DataFrame:
     return filled
 
 
-def encoded(make: Callable[[int], Any]) -> Imputer:
-    """An imputer of numbers, on standardised numbers and one-hot columns."""
+def encoded(make: Callable[[int], Any], single: bool = False) -> Imputer:
+    """An imputer of numbers, on standardised numbers and one-hot columns.
+
+    With ``single`` two categories are one column: of two, each would be predicted from the other,
+    which is missing as well.
+    """
 
     def fill(train: pd.DataFrame, test: pd.DataFrame, seed: int) -> pd.DataFrame:
         mean, deviation = train.mean(numeric_only=True), train.std(numeric_only=True)
@@ -85,6 +89,7 @@ def encoded(make: Callable[[int], Any]) -> Imputer:
                 else:
                     codes = column.cat.codes.to_numpy()
                     part = np.eye(len(column.cat.categories))[codes]
+                    part = part[:, 1:] if single and part.shape[1] == 2 else part
                     part[codes < 0] = np.nan
                 parts.append(part)
                 places.append((name, slice(at, at + part.shape[1])))
@@ -103,6 +108,7 @@ def encoded(make: Callable[[int], Any]) -> Imputer:
                 filled[name] = part[:, 0] * deviation[name] + mean[name]
             else:
                 categories = test[name].cat.categories
+                part = np.hstack([1 - part, part]) if part.shape[1] < len(categories) else part
                 filled[name] = pd.Categorical(categories[part.argmax(1)], categories=categories)
         return filled
 
@@ -113,7 +119,9 @@ IMPUTERS: dict[str, Imputer] = {
     "isthmus": ours(),
     "simple": simple,
     "knn": encoded(lambda _: KNNImputer(n_neighbors=10)),
-    "iterative": encoded(lambda seed: IterativeImputer(n_nearest_features=30, random_state=seed)),
+    "iterative": encoded(
+        lambda seed: IterativeImputer(n_nearest_features=30, random_state=seed), single=True
+    ),
 }
 
 

@@ -115,7 +115,11 @@ def test_every_parameter_of_the_estimators_is_a_flag() -> None:
 
 @pytest.mark.parametrize(
     ("parameter", "names"),
-    [("activation", ACTIVATIONS), ("likelihood", LIKELIHOODS), ("noise", CORRUPTIONS)],
+    [
+        ("activation", ACTIVATIONS),
+        ("likelihood", ("auto", "joint", *LIKELIHOODS)),
+        ("noise", CORRUPTIONS),
+    ],
 )
 def test_help_lists_all_there_are(parameter: str, names: Any) -> None:
     (text,) = (p.help for p in _parameters.PARAMETERS if p.name == parameter)
@@ -259,7 +263,9 @@ def test_columns_can_be_left_out(place: Path) -> None:
     text = (place / "table.csv").read_text().splitlines()
     label = ["label", *("xy"[i % 2] for i in range(40))]
     (place / "labelled.csv").write_text("\n".join(f"{a},{b}" for a, b in zip(text, label)))  # noqa: B905
-    assert "--drop label" in call("fit", "labelled.csv", "--out", "new")[2]
+    assert (
+        "--drop label" in call("fit", "labelled.csv", "--likelihood", "gaussian", "--out", "new")[2]
+    )
     done("fit", "labelled.csv", "--drop", "label", "--out", "new", *QUICK)
     done("transform", "new", "labelled.csv", "--drop", "label", "--out", "out.csv")
 
@@ -536,7 +542,11 @@ REFUSED: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...
     "empty file": (_write("data.csv", ""), FIT, ("data.csv is empty",)),
     "only a header": (_write("data.csv", "a,b\n"), FIT, ("data.csv",)),
     "ragged": (_write("data.csv", "a,b\n1,2\n3\n"), FIT, ("line 3",)),
-    "text column": (_write("data.csv", "a,b\n1,x\n2,y\n"), FIT, ("'b'", "out with --drop b.")),
+    "text column": (
+        _write("data.csv", "a,b\n1,x\n2,y\n"),
+        (*FIT, "--likelihood", "gaussian"),
+        ("'b'", "out with --drop b."),
+    ),
     "empty column": (_values("data.csv", -1, 2, np.nan), FIT, ("'c'", "--drop c")),
     "infinite": (_values("data.csv", 4, 1, np.inf), FIT, ("infinite", "row 5, column 'b'")),
     "one row": (_write("data.csv", "a,b,c\n1,2,3\n"), FIT, ("at least 2 rows",)),

@@ -8,8 +8,9 @@ from torch import Tensor
 from torch import distributions as dist
 
 from isthmus import presets
-from isthmus.core.joint import Joint, JointDistribution
+from isthmus.core.joint import Joint
 from isthmus.core.linear_start import linear_start
+from isthmus.core.product import JointDistribution
 from isthmus.errors import CombinationError, InvalidParameterError
 from isthmus.nets.views import Columns
 

@@ -34,16 +34,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import (
-    Bernoulli,
-    Categorical,
-    Distribution,
-    NegativeBinomial,
-    Normal,
-)
-from torch.distributions.constraints import Constraint
+from torch.distributions import Bernoulli, Categorical, Distribution, NegativeBinomial, Normal
 
 from isthmus.core.likelihoods import GAIN, LOG_MEAN_RANGE, MIN_SCALE, Likelihood
+from isthmus.core.product import JointDistribution, mean_of
 from isthmus.errors import DataError, InvalidParameterError
 
 KINDS = ("real", "positive", "count", "binary", "categorical", "ordinal", "date")
@@ -54,74 +48,6 @@ _LEAST_GAP = 1e-3
 _NEVER = -1e9
 _MOST_LOGITS = 10_000_000
 _RATE = 1e-3
-
-
-class JointDistribution(Distribution):
-    """A product over columns; batch shape (..., D), one entry a column."""
-
-    def __init__(self, groups: dict[str, Distribution], order: Tensor, size: int) -> None:
-        self.groups = groups
-        self._order = order
-        first = next(iter(groups.values()))
-        shape = torch.Size((*first.batch_shape[:-1], size))
-        super().__init__(shape, validate_args=False)
-
-    @property
-    def arg_constraints(self) -> dict[str, Constraint]:
-        return {}
-
-    def _columns(self, parts: list[Tensor]) -> Tensor:
-        """Groups side by side → columns in the order of the table."""
-        return torch.cat(parts, -1)[..., self._order]
-
-    def split(self, x: Tensor) -> dict[str, Tensor]:
-        """Columns (..., D) → by group."""
-        place = self._order.argsort()
-        sizes = [p.batch_shape[-1] for p in self.groups.values()]
-        return dict(zip(self.groups, torch.split(x[..., place], sizes, -1), strict=True))
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        parts = self.split(value)
-        found = []
-        for name, p in self.groups.items():
-            x = parts[name]
-            if name in ("categorical", "ordinal"):
-                # a code that is none of a column's has the probability of the padding, none
-                x = x.clamp(min=0)
-            found.append(p.log_prob(x))
-        return self._columns(found)
-
-    @property
-    def mean(self) -> Tensor:
-        """E[x|z]; of codes too, which has a sense for binary and ordinal ones alone."""
-        return self._columns([_mean(p) for p in self.groups.values()])
-
-    @property
-    def mode(self) -> Tensor:
-        """The most probable value; of a count its mean."""
-        return self._columns([_typical(name, p) for name, p in self.groups.items()])
-
-    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
-        shape = torch.Size(sample_shape)
-        with torch.no_grad():
-            like = _mean(next(iter(self.groups.values())))
-            draws = [p.sample(shape).to(like.dtype) for p in self.groups.values()]
-        return self._columns(draws)
-
-
-def _codes(p: Categorical) -> Tensor:
-    return torch.arange(p.probs.shape[-1], device=p.probs.device, dtype=p.probs.dtype)
-
-
-def _mean(p: Distribution) -> Tensor:
-    return (p.probs * _codes(p)).sum(-1) if isinstance(p, Categorical) else p.mean
-
-
-def _typical(name: str, p: Distribution) -> Tensor:
-    if isinstance(p, Categorical):
-        return p.probs.argmax(-1).to(p.probs.dtype)
-    mean = p.mean
-    return (mean > 0.5).to(mean.dtype) if name == "binary" else mean
 
 
 class Joint(Likelihood):
@@ -311,7 +237,7 @@ class Joint(Likelihood):
     def expected_features(self, p: Distribution) -> Tensor:
         """E[T(x)|z]."""
         assert isinstance(p, JointDistribution)  # noqa: S101
-        parts = [_mean(q) for name, q in p.groups.items() if name != "categorical"]
+        parts = [mean_of(q) for name, q in p.groups.items() if name != "categorical"]
         q = p.groups.get("categorical")
         if isinstance(q, Categorical):
             parts += [q.probs[..., i, :n] for i, n in enumerate(self.sizes["categorical"])]

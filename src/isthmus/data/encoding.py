@@ -29,173 +29,15 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from isthmus.data import frames
-from isthmus.data.kinds import (
-    CODED,
-    MOST_CATEGORIES,
-    Kind,
-    Survey,
-    is_date,
-    is_number,
-    stated,
-    surveyed,
-    without_missing,
-)
+from isthmus.data.encoded_column import Column, column_of
+from isthmus.data.kinds import Kind, stated, surveyed
 from isthmus.data.tables import drop_advice, quoted, refuse_duplicates
 from isthmus.errors import DataError, InvalidParameterError
 
 UNKNOWN = ("missing", "error")
-_MICROSECONDS = 86_400_000_000
-_LARGEST_LOG = 709.0
-_Category = Annotated[str, Field(max_length=100_000)] | bool | int | float
-
-
-class Column(BaseModel):
-    """One column: its name, kind, categories and the type to give back.
-
-    Attributes:
-        name: as in the table.
-        kind: one of :data:`isthmus.data.kinds.KINDS`.
-        type: Arrow's name of the type of a value.
-        zone: time zone of a timestamp.
-        dictionary: whether the table kept codes and a dictionary, ``ordered`` or not.
-        categories: in the order of their codes; none for numbers and dates.
-        pandas: pandas' name of the type, where it was a DataFrame.
-        holes: whether an entry was missing in the rows of the fit.
-    """
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    name: str
-    kind: Kind
-    type: Annotated[str, Field(max_length=40)]
-    zone: str | None = None
-    dictionary: bool = False
-    ordered: bool = False
-    categories: Annotated[tuple[_Category, ...], Field(max_length=MOST_CATEGORIES, strict=False)]
-    pandas: str | None = None
-    holes: bool = False
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Column:
-        coded = self.kind in CODED
-        if coded != bool(self.categories):
-            raise ValueError(f"a {self.kind} column with {len(self.categories)} categories")
-        if len(set(self.categories)) != len(self.categories):
-            raise ValueError("a category twice")
-        if self.kind == "binary" and len(self.categories) > 2:
-            raise ValueError("a binary column with more than two categories")
-        plain = self.arrow_value_type  # a ValueError where there is no such type
-        fits = is_date(plain) if self.kind == "date" else coded or is_number(plain)
-        if not fits:
-            raise ValueError(f"a {self.kind} column of the type {self.type}")
-        return self
-
-    @property
-    def arrow_value_type(self) -> pa.DataType:
-        """Type of a value."""
-        if self.type.startswith("timestamp["):
-            return pa.timestamp(self.type[10:-1], self.zone)
-        found: pa.DataType = pa.type_for_alias(self.type)
-        return found
-
-    def encode(self, column: Any) -> tuple[np.ndarray, list[Any]]:
-        """(N,) float64, and the values that are none of the categories."""
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        column = without_missing(column)
-        if pa.types.is_null(column.type):
-            return np.full(len(column), np.nan), []
-        if self.kind in CODED:
-            return self._codes(column)
-        if self.kind == "date":
-            if not is_date(column.type):
-                raise self._unfit(column.type, "dates")
-            moments = column.cast(pa.timestamp("us", getattr(column.type, "tz", None)), safe=False)
-            days = frames.numbers(moments.cast(pa.int64())) / _MICROSECONDS
-            return days, []
-        if not is_number(column.type) and not pa.types.is_boolean(column.type):
-            raise self._unfit(column.type, "numbers")
-        values = frames.numbers(column)
-        if np.isinf(values).any():
-            raise DataError(f"column {self.name!r} of X", "must hold finite numbers")
-        if self.kind == "positive":
-            if (values <= 0).any():
-                raise DataError(
-                    f"column {self.name!r} of X with the value {np.nanmin(values):g}",
-                    "must be above 0: its kind is 'positive'",
-                    f"Mend it, or fit with kinds={{{self.name!r}: 'real'}}.",
-                )
-            values = np.log(values)
-        elif self.kind == "count":
-            off = (values < 0) | ((values != np.round(values)) & ~np.isnan(values))
-            if off.any():
-                raise DataError(
-                    f"column {self.name!r} of X with the value {values[off][0]:g}",
-                    "must hold whole numbers of at least 0: its kind is 'count'",
-                    f"Mend it, or fit with kinds={{{self.name!r}: 'real'}}.",
-                )
-        return values, []
-
-    def _codes(self, column: Any) -> tuple[np.ndarray, list[Any]]:
-        if isinstance(column, pa.ChunkedArray):
-            column = column.combine_chunks()
-        coded = column.dictionary_encode()
-        index = {value: float(code) for code, value in enumerate(self.categories)}
-        here = coded.dictionary.to_pylist()
-        table = np.array([index.get(value, -1.0) for value in here] + [np.nan])
-        places = coded.indices.fill_null(len(here)).to_numpy(zero_copy_only=False)
-        codes = table[places]
-        unknown = [here[i] for i in np.unique(places[codes == -1.0])]
-        return codes, unknown
-
-    def coded(self, column: Any, kind: pa.DataType) -> Any:
-        """Values of the categories → a dictionary array of that type."""
-        found = self.decode(self._codes(column)[0])
-        return pa.DictionaryArray.from_arrays(
-            found.indices.cast(kind.index_type),
-            found.dictionary.cast(kind.value_type),
-            ordered=kind.ordered,
-        )
-
-    def _unfit(self, kind: pa.DataType, rule: str) -> DataError:
-        return DataError(
-            f"column {self.name!r} of X of the type {kind}",
-            f"must hold {rule}: its kind is {self.kind!r}",
-        )
-
-    def decode(self, values: np.ndarray) -> Any:
-        """(N,) float64 → an Arrow array of the type that the column had."""
-        gone = np.isnan(values)
-        plain = self.arrow_value_type
-        if self.kind in CODED:
-            most = len(self.categories) - 1
-            codes = np.clip(np.round(np.where(gone, 0.0, values)), 0, most).astype(np.int32)
-            indices = pa.array(codes, mask=gone)
-            array = pa.DictionaryArray.from_arrays(
-                indices, pa.array(self.categories, plain), ordered=self.ordered
-            )
-            return array if self.dictionary else array.cast(plain)
-        if self.kind == "date":
-            whole = np.round(np.where(gone, 0.0, values) * _MICROSECONDS)
-            inside = np.clip(whole, -(2.0**62), 2.0**62).astype(np.int64)
-            if pa.types.is_date(plain):
-                inside = inside // _MICROSECONDS * _MICROSECONDS
-                return pa.array(inside, pa.timestamp("us"), mask=gone).cast(plain, safe=False)
-            moments = pa.array(inside, pa.timestamp("us", self.zone), mask=gone)
-            return moments.cast(plain, safe=False)
-        if self.kind == "positive":
-            values = np.exp(np.minimum(values, _LARGEST_LOG))
-        if self.kind == "count":
-            values = np.maximum(np.round(values), 0.0)
-        if pa.types.is_integer(plain):
-            size = np.iinfo(plain.to_pandas_dtype())
-            # the largest float64 inside, for 2**63 - 1 is none
-            inside = np.clip(np.round(values), size.min, np.nextafter(float(size.max), 0))
-            values = np.where(gone, 0, inside).astype(plain.to_pandas_dtype())
-        return pa.array(values, mask=gone).cast(plain, safe=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,7 +102,7 @@ class Encoding(BaseModel):
             if kind is None:
                 kind = survey.kind()
             survey.refuse_unfit(kind)
-            columns.append(_column(survey, kind, dtypes.get(survey.name)))
+            columns.append(column_of(survey, kind, dtypes.get(survey.name)))
         return cls(columns=tuple(columns), frame=frames.flavour(data) if whole else "arrow")
 
     @property
@@ -398,29 +240,3 @@ class Encoding(BaseModel):
         raise DataError(
             "X", "must have its columns in the order of the fit", "Put them in that order."
         )
-
-
-def _column(survey: Survey, kind: Kind, dtype: str | None) -> Column:
-    plain = survey.type
-    zone = getattr(plain, "tz", None)
-    name = f"timestamp[{plain.unit}]" if pa.types.is_timestamp(plain) else _alias(plain)
-    categories = survey.categories() if kind in CODED else []
-    return Column(
-        name=survey.name,
-        kind=kind,
-        type=name,
-        zone=zone,
-        dictionary=survey.dictionary,
-        ordered=survey.ordered,
-        categories=tuple(categories),
-        pandas=dtype,
-        holes=survey.n_present < survey.n_rows,
-    )
-
-
-def _alias(kind: pa.DataType) -> str:
-    """A name by which ``pa.type_for_alias`` finds the type again."""
-    if pa.types.is_decimal(kind):
-        return "double"
-    names = {"date32[day]": "date32", "date64[ms]": "date64", "string_view": "string"}
-    return names.get(str(kind), str(kind))

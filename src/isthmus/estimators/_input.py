@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, validate_data
 
 from isthmus.data import frames
+from isthmus.data._columns import refuse_others
 from isthmus.data.encoding import Encoded, Encoding
 from isthmus.data.tables import Table, drop_advice, quoted
 from isthmus.errors import CombinationError, DataError
@@ -180,6 +181,8 @@ def _also(estimator: BaseEstimator) -> str:
 
 def _refuse_text(estimator: BaseEstimator, X: Any) -> None:
     """scikit-learn's sentence on text names the value, and neither its column nor a remedy."""
+    if isinstance(X, Table) and X.frame is not None:
+        refuse_others(X.frame.column_names, X.frame.columns, X.origin)
     if not hasattr(X, "dtypes") or not hasattr(X, "columns"):
         return
     for name in X.columns:
