@@ -10,6 +10,7 @@ import math
 
 from torch import Tensor, nn
 
+from isthmus.nets.conv import ConvEncoder
 from isthmus.nets.mlp import MLP
 
 
@@ -34,7 +35,7 @@ class OneHot(nn.Module):
 class Viewed(nn.Module):
     """net(view(x)); keeps the network's linear path reachable."""
 
-    def __init__(self, view: nn.Module, net: MLP) -> None:
+    def __init__(self, view: nn.Module, net: MLP | ConvEncoder) -> None:
         super().__init__()
         self.view = view
         self.net = net
