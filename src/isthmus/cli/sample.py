@@ -44,6 +44,7 @@ def sample(
     check_destination(out, force)
     model = open_run(run)
     rows = model.sample(int(n_samples), noise=noise, random_state=random_state)
+    rows = rows.reshape(len(rows), -1)
     write(out, rows, feature_names(model))
     facts = {"run": run, "out": out, "n_rows": len(rows), "noise": noise, "seed": random_state}
     return Answer(f"{plural(len(rows), 'new row')} written to {out}.", facts)

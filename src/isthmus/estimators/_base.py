@@ -26,9 +26,9 @@ from isthmus.data.scaling import Scaling
 from isthmus.data.tables import fingerprint
 from isthmus.engine.plan import Plan
 from isthmus.errors import DataError
-from isthmus.estimators import _input, _parameters, _partial
+from isthmus.estimators import _input, _parameters, _partial, _samples
 from isthmus.estimators._atomic import unchanged_on_error
-from isthmus.estimators._defaults import recipe
+from isthmus.estimators._defaults import Recipe, conv_recipe, conv_starts_linear, recipe
 from isthmus.estimators._fitted import CODES_KEPT, Fitted
 from isthmus.estimators._fitting import Fit, Listener, Progress, Selection, fit
 from isthmus.estimators._persistence import as_json, save
@@ -46,6 +46,8 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     n_components: int | float | str = 2
     _: KW_ONLY
+    network: str = "auto"
+    sample_shape: Sequence[int] | None = None
     hidden_layer_sizes: str | Sequence[int] = "auto"
     activation: str = "silu"
     likelihood: str = "gaussian"
@@ -90,8 +92,9 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """Learn scaling, code and decoder from rows.
 
         Args:
-            X: (N, D) array, DataFrame, torch tensor or sparse matrix, N ≥ 2. NaN is a missing
-                entry: it is left out of the loss.
+            X: (N, D) array, DataFrame, torch tensor or sparse matrix, N ≥ 2; or images (N, H, W),
+                (N, C, H, W), (N, H, W, C), or series (N, C, T). NaN is a missing entry: it is
+                left out of the loss.
             y: ignored, for pipelines.
             callback: called after every round of steps with a
                 :class:`~isthmus.estimators.Progress`.
@@ -129,6 +132,9 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
             _choice.fit(self, X, callback, checkpoint, resume_from)
             return
+        if self.verbose and self.sample_shape_ is not None:
+            told = f"{_samples.words(self.sample_shape_)}; network={self._network()!r}"
+            print(f"[{type(self).__name__}] {told}")
         self._fingerprint = fingerprint(data)
         with keeper(checkpoint, resume_from, self._key()) as kept:
             known = None if kept is None else kept.seeds
@@ -144,8 +150,8 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 parts=parts,
                 unit=self.scaling_.unit.to(self._device),
                 offset=self._offset(source),
-                start=self.linear_start,
-                jitter=_parameters.jitter(self, source.n_rows),
+                start=self._starts,
+                jitter=_parameters.jitter(self, source.n_rows, self._starts),
                 listener=self._listeners(callback),
                 keeper=kept,
             )
@@ -202,6 +208,8 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         head.check(x)
         self._device = _parameters.device(self.device)
         kind = _parameters.scaling(self.scaling, head, self.likelihood)
+        if kind == "auto" and self.sample_shape_ is not None and self.sample_shape_[0] == 1:
+            kind = "common"  # one unit, however dark the border
         self.scaling_ = Scaling.fit(x if len(train) == len(x) else x[train], kind)
         self._fill = torch.zeros(x.shape[1], dtype=torch.float64)
         if head.support != "real" and bool(x.isnan().any()):
@@ -211,12 +219,15 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self._n_features_out = self.n_components_
         sizes = self.hidden_layer_sizes
         hidden = (
-            recipe(len(x), x.shape[1], self.n_components_).hidden_layer_sizes
+            self._recipe(len(x), self.n_components_).hidden_layer_sizes
             if isinstance(sizes, str)
             else tuple(int(n) for n in sizes)
         )
         self._training = None
         self._partial_seed = None
+        self._starts = bool(self.linear_start) and (
+            self._network() == "mlp" or conv_starts_linear(len(x))
+        )
         self._architecture = self._describe(hidden, head.n_raw if head.support == "category" else 2)
         return TensorBatches(*self._scaled(data, torch.float32)).to(self._device)
 
@@ -245,19 +256,29 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return plain
 
     def _plan(self, n_rows: int) -> tuple[Plan, Selection]:
-        auto = recipe(n_rows, self.n_features_in_, _parameters.n_components(self))
+        auto = self._recipe(n_rows, _parameters.n_components(self))
         return _parameters.plan(self, auto, n_rows)
+
+    def _network(self) -> str:
+        """Which network: "mlp" or "conv"."""
+        return _parameters.network(self, self.sample_shape_)
+
+    def _recipe(self, n_rows: int, n_components: int) -> Recipe:
+        plain = recipe(n_rows, self.n_features_in_, n_components)
+        return conv_recipe(plain, n_rows) if self._network() == "conv" else plain
 
     def _describe(self, hidden: Sequence[int], n_categories: int) -> dict[str, Any]:
         """Arguments of :func:`isthmus.presets.build`, networks of the user's own apart."""
         return {
             "feature_shape": [self.n_features_in_],
             "n_components": self.n_components_,
+            "network": self._network(),
+            "sample_shape": None if self.sample_shape_ is None else list(self.sample_shape_),
             "hidden_layer_sizes": list(hidden),
             "activation": self.activation,
             "likelihood": self.likelihood,
             "n_categories": n_categories,
-            "linear_path": bool(self.linear_start),
+            "linear_path": self._starts,
             "noise": self.noise,
             "noise_level": self.noise_level,
             "emphasis": self.emphasis,

@@ -21,7 +21,7 @@ from isthmus.core.jacobian import squared_jacobian
 from isthmus.data.scaling import Scaling
 from isthmus.engine.loop import Training
 from isthmus.errors import CombinationError, InvalidParameterError
-from isthmus.estimators import _input, _parameters
+from isthmus.estimators import _input, _parameters, _samples
 from isthmus.evaluation.record import HeldOut
 from isthmus.random import Seeds, fork
 
@@ -51,12 +51,17 @@ class Fitted(TransformerMixin):
     noise_level: float | None
     n_components_: int
     n_features_in_: int
+    # of one sample: (C, H, W), (C, T) or None for plain rows; and as it was given, None for flat
+    sample_shape_: tuple[int, ...] | None = None
+    input_shape_: tuple[int, ...] | None = None
     scaling_: Scaling
     autoencoder_: Core
     held_out_: HeldOut | None
     pca_curve_: Array | None
     _fingerprint: str
     _fill: Tensor
+    # whether the networks have a linear path that training starts from
+    _starts: bool
     _codes: Tensor
     _derived: _Derived
     # what partial_fit goes on with
@@ -75,7 +80,10 @@ class Fitted(TransformerMixin):
         return self._map(data, lambda x, _: module.encode(x).mean)
 
     def inverse_transform(self, Z: Any) -> Array:
-        """Decode codes (N, K) to E[x|z], (N, D), in the units of the data."""
+        """Decode codes (N, K) to E[x|z], (N, D), in the units of the data.
+
+        After a fit on images or series the result has their shape.
+        """
         check_is_fitted(self)
         codes = _input.writable(check_array(_input.as_array(Z), dtype=[np.float64, np.float32]))
         if codes.shape[1] != self.n_components_:
@@ -85,12 +93,17 @@ class Fitted(TransformerMixin):
             )
         module = self._module(codes.dtype)
         parts = [self._decode(module, z) for z in torch.split(torch.from_numpy(codes), _CHUNK)]
-        return torch.cat(parts).numpy().astype(codes.dtype)
+        rows = torch.cat(parts).numpy().astype(codes.dtype)
+        return _samples.shaped(rows, self.sample_shape_, self.input_shape_)
 
     def reconstruct(self, X: Any) -> Array:
-        """E[x|z] at z = E[z|x], (N, D), in the units of the data; missing entries are imputed."""
+        """E[x|z] at z = E[z|x], in the shape of X and the units of the data.
+
+        Missing entries are imputed.
+        """
         data, module = self._ready(X)
-        return self._map(data, lambda x, _: self._decode(module, module.encode(x).mean))
+        rows = self._map(data, lambda x, _: self._decode(module, module.encode(x).mean))
+        return _samples.like(self, rows, X)
 
     def score_samples(self, X: Any) -> Array:
         """Evidence bound of each row, (N,), nats in the units of the data, higher is better.
@@ -134,7 +147,7 @@ class Fitted(TransformerMixin):
         return float(np.mean(self.score_samples(X), dtype=np.float64))
 
     def sample(self, n_samples: int = 1, *, noise: bool = False, random_state: Any = None) -> Array:
-        """New rows, (n_samples, D), in the units of the data.
+        """New rows, (n_samples, D), or samples of the shape of the fit's, in the data's units.
 
         Codes come from the prior of a variational autoencoder, otherwise from a Gaussian
         mixture fitted on the codes of training rows (Ghosh et al. 2020, *From Variational to
@@ -158,7 +171,9 @@ class Fitted(TransformerMixin):
                 z = torch.from_numpy(rng.permutation(mixture.sample(n_samples)[0])).float()
             p = module.decode(z)
             x = p.sample() if noise else module.likelihood.expectation(p)
-        return self.scaling_.invert(x).numpy()
+        return _samples.shaped(
+            self.scaling_.invert(x).numpy(), self.sample_shape_, self.input_shape_
+        )
 
     def corrupt(
         self,
@@ -168,10 +183,10 @@ class Fitted(TransformerMixin):
         *,
         random_state: Any = None,
     ) -> Array:
-        """X as a corruption leaves it, (N, D), in the units of the data.
+        """X as a corruption leaves it, in its shape and the units of the data.
 
         Args:
-            X: (N, D) rows.
+            X: (N, D) rows, or samples as in the fit.
             noise: name of the corruption, by default the model's own, or else "gaussian".
             noise_level: its level, by default the model's own for its own corruption, else the
                 kind's default.
@@ -191,7 +206,7 @@ class Fitted(TransformerMixin):
             noisy = self.scaling_.invert(given(x).x_tilde)
         if mask is not None:
             noisy[~mask] = torch.nan
-        return noisy.numpy().astype(data.dtype)
+        return _samples.like(self, noisy.numpy().astype(data.dtype), X)
 
     def jacobian_norm(self, X: Any) -> Array:
         """‖∂E[z|x]/∂x‖_F of each row, (N,), units of code per unit of the scaled data; exact."""

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from isthmus.data.tables import Table, drop_advice, quoted
 from isthmus.errors import DataError
+from isthmus.estimators import _samples
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
 
@@ -25,8 +26,10 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
     dense). float64 stays float64, integers of at most 16 bits and float16 become float32, other
     integers float64.
 
+    Images and series become rows (:mod:`isthmus.estimators._samples`).
+
     Args:
-        estimator: remembers or compares the number and names of features.
+        estimator: remembers or compares the number and names of features, and samples' shapes.
         X: the input.
         reset: whether this is the fit.
         min_rows: fewest rows allowed.
@@ -36,7 +39,7 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
         DataError: a feature is missing in every row of the fit, a table has other columns than
             that of the fit, or a DataFrame has a column of text.
     """
-    X = as_array(X)
+    X = _samples.flat(estimator, as_array(X), reset=reset)
     _refuse_text(X)
     if isinstance(X, Table):
         X = _table(estimator, X, reset, min_rows)
@@ -52,6 +55,8 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
         )
     if sparse.issparse(X):
         X = X.toarray()
+    if reset:
+        _samples.check_size(estimator, X.shape[1])
     small = X.dtype.itemsize <= 2 or X.dtype == np.float32
     data = writable(X.astype(np.float32 if small else np.float64, copy=False))
     if reset:

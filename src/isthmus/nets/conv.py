@@ -15,9 +15,9 @@ Both have the linear path of :mod:`isthmus.nets.mlp` and their last non-linear l
 so that before the first step they *are* the linear path. No layer mixes samples: there is
 no normalisation at all (GroupNorm took a third of the time of the convolution before it).
 
-Why patches: convolutions of few channels at full resolution are bound by memory. On one core (AVX-512,
-bfloat16, 256 images) 3 × 3 with 32 channels on 7 × 7 ran at 124 GF/s, a strided 3 × 3 from one
-channel to 32 at 13, a depthwise 3 × 3 at 9, a transposed 4 × 4 at 57.
+Why patches: convolutions of few channels at full resolution are bound by memory. On one core
+(AVX-512, bfloat16, 256 images) 3 × 3 with 32 channels on 7 × 7 ran at 124 GF/s, a strided 3 × 3
+from one channel to 32 at 13, a depthwise 3 × 3 at 9, a transposed 4 × 4 at 57.
 
 A series (C, T) is an image of one line, (C, 1, T), whose convolutions are 1 × 3 on about 16 places.
 """
