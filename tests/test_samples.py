@@ -14,8 +14,13 @@ from sklearn.base import clone
 from torch import nn
 
 from isthmus import Autoencoder, OutlierDetector, VariationalAutoencoder, load
+from isthmus.cli.main import main
 from isthmus.errors import CombinationError, DataError, InvalidParameterError
 from isthmus.estimators import _samples
+from isthmus.evaluation import evaluate
+from isthmus.report.pictures import photographs
+from isthmus.report.run_page import render
+from isthmus.runs.directory import read
 
 # (shape of X's samples, sample_shape, sample_shape_, network)
 TAKEN = [
@@ -188,3 +193,45 @@ def test_other_samples_than_those_of_the_fit_are_refused() -> None:
     model = _small().fit(_rows((8, 9)))
     with pytest.raises(DataError, match=r"\(9, 8\) must have those of the fit, \(1, 8, 9\)"):
         model.transform(_rows((9, 8)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "drawn", "channels"),
+    [
+        ((9, 12), "image", [9, 12], 1),
+        ((3, 9, 12), "image", [9, 12], 3),
+        ((2, 40), "series", None, 1),
+    ],
+    ids=str,
+)
+def test_a_report_draws_samples_by_their_shape(
+    shape: tuple[int, ...], kind: str, drawn: list[int] | None, channels: int, tmp_path: Path
+) -> None:
+    X = _rows(shape, 60)
+    model = _small().fit(X)
+    found = evaluate(model, _samples.flat(model, X, reset=False), random_state=0)
+    picture = found.facts["picture"]
+    assert (picture["kind"], picture["shape"], picture["channels"]) == (kind, drawn, channels)
+    page = render(read(model.save(tmp_path / "run")), found)
+    assert ("img" in page) == (kind == "image")
+    assert ("of channel" in page) == (channels > 1)
+
+
+def test_photographs_are_light_and_keep_their_colours() -> None:
+    images = np.zeros((1, 3, 4, 5))
+    images[0, 0], images[0, 2, 1, 2] = 1.0, 0.5
+    canvas = photographs(images, 1, white=1.0)
+    assert canvas.shape == (4, 5, 4)
+    assert canvas[0, 0].tolist() == [255, 0, 0, 255]
+    assert canvas[1, 2].tolist()[:2] == [255, 0]
+    assert 126 <= canvas[1, 2, 2] <= 129
+
+
+def test_the_command_line_takes_flat_images(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", _rows((72,), 60))
+    given = [str(tmp_path / "x.npy"), "--n-components", "2", "--max-epochs", "1", "--quiet"]
+    for stated, taken in (("8x9", (1, 8, 9)), ("1,8,9", (1, 8, 9)), ("72", (1, 72))):
+        out = str(tmp_path / stated)
+        shape = ["--network", "conv", "--sample-shape", stated]
+        assert main(["fit", *given, *shape, "--out", out]) == 0
+        assert load(out).sample_shape_ == taken

@@ -17,6 +17,7 @@ same rule, (C, H, W) with any C; and (C, 1, T) for a series of 8 channels and mo
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Mapping
 from numbers import Integral
 from typing import Any
@@ -130,7 +131,9 @@ def parsed(given: Any) -> Shape:
 
 
 def _is_size(n: Any) -> bool:
-    return isinstance(n, Integral) and not isinstance(n, bool) and int(n) >= 1
+    if isinstance(n, bool) or not isinstance(n, Integral):
+        return False
+    return operator.index(n) >= 1
 
 
 def stated(sample_shape: Shape) -> Shape:
