@@ -17,7 +17,7 @@ from isthmus import Autoencoder, OutlierDetector, VariationalAutoencoder, load
 from isthmus.cli.main import main
 from isthmus.errors import CombinationError, DataError, InvalidParameterError
 from isthmus.estimators import _samples
-from isthmus.evaluation import evaluate
+from isthmus.evaluation.evaluate import evaluate
 from isthmus.report.pictures import photographs
 from isthmus.report.run_page import render
 from isthmus.runs.directory import read
@@ -209,7 +209,7 @@ def test_a_report_draws_samples_by_their_shape(
 ) -> None:
     X = _rows(shape, 60)
     model = _small().fit(X)
-    found = evaluate(model, _samples.flat(model, X, reset=False), random_state=0)
+    found = evaluate(model, _samples.flat(model, X, reset=False))
     picture = found.facts["picture"]
     assert (picture["kind"], picture["shape"], picture["channels"]) == (kind, drawn, channels)
     page = render(read(model.save(tmp_path / "run")), found)
