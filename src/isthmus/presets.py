@@ -24,6 +24,7 @@ from isthmus.core.penalties import KL, Contraction, Penalty, Sparsity
 from isthmus.core.posteriors import Delta, DiagonalGaussian
 from isthmus.core.priors import StandardNormal
 from isthmus.errors import CombinationError, InvalidParameterError
+from isthmus.nets.conv import SMALLEST, ConvDecoder, ConvEncoder
 from isthmus.nets.mlp import MLP
 from isthmus.nets.views import Columns, Log1p, OneHot, Viewed, viewed_size
 
@@ -51,6 +52,8 @@ def build(
     objective: str = "evidence",
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
+    network: str = "mlp",
+    sample_shape: Sequence[int] | None = None,
 ) -> Autoencoder:
     """An autoencoder for samples of ``feature_shape`` with K = ``n_components`` latents.
 
@@ -78,6 +81,10 @@ def build(
         encoder: network (N, *F) → (N, K), or (N, 2K) with ``beta`` (means, then log-variances),
             in place of the perceptron and its linear path.
         decoder: network (M, K) → (M, n_raw · prod(F)).
+        network: "mlp", or "conv" for the convolutional pair of :mod:`isthmus.nets.conv`, whose
+            ``hidden_layer_sizes`` are channels of convolutions and then the width of a dense layer.
+        sample_shape: (C, H, W) of an image or (C, T) of a series, for "conv"; the features are its
+            entries in that order.
 
     Raises:
         InvalidParameterError: a parameter outside its range.
@@ -99,15 +106,24 @@ def build(
     if not isinstance(head, Likelihood):
         head = find_likelihood(head, shape, n_categories)
     posterior: Head = Delta() if beta is None else DiagonalGaussian()
+    grid = _grid(network, sample_shape, shape, hidden_layer_sizes, head)
     if encoder is None:
         look = _view(head, [hole for _, _, hole in columns or ()])
         n_out = posterior.n_raw * n_components
-        net = MLP((viewed_size(look, shape),), hidden_layer_sizes, n_out, activation, linear_path)
+        net: MLP | ConvEncoder
+        if grid is None:
+            n_in = viewed_size(look, shape)
+            net = MLP((n_in,), hidden_layer_sizes, n_out, activation, linear_path)
+        else:
+            net = ConvEncoder(grid, hidden_layer_sizes, n_out, activation, linear_path)
         encoder = net if look is None else Viewed(look, net)
     if decoder is None:
         size = head.n_outputs(shape)
         mirrored = tuple(reversed(hidden_layer_sizes))
-        decoder = MLP((n_components,), mirrored, size, activation, linear_path)
+        if grid is None:
+            decoder = MLP((n_components,), mirrored, size, activation, linear_path)
+        else:
+            decoder = ConvDecoder(n_components, mirrored, grid, head.n_raw, activation, linear_path)
     if objective == "importance" and (beta not in (None, 1.0) or kl_warmup or free_bits):
         raise CombinationError(
             "objective='importance' with beta, kl_warmup or free_bits",
@@ -144,6 +160,47 @@ def _objective(name: str, n_draws: int) -> EvidenceBound | ImportanceBound:
     if name == "importance":
         return ImportanceBound(n_draws)
     raise InvalidParameterError(f"objective={name!r}", "must be 'evidence' or 'importance'")
+
+
+def _grid(
+    network: str,
+    sample_shape: Sequence[int] | None,
+    shape: tuple[int, ...],
+    sizes: Sequence[int],
+    head: Likelihood,
+) -> tuple[int, int, int] | None:
+    """(C, H, W) that convolutions see, H = 1 for a series; None for a perceptron."""
+    if network == "mlp":
+        return None
+    if network != "conv":
+        raise InvalidParameterError(f"network={network!r}", "must be 'mlp' or 'conv'")
+    if head.support == "category":
+        raise CombinationError(
+            "network='conv' with likelihood='categorical'",
+            "is not defined: a code of a category is no brightness",
+            "Use network='mlp'.",
+        )
+    given = tuple(int(n) for n in sample_shape or ())
+    if len(given) not in (2, 3) or math.prod(given) != math.prod(shape):
+        raise InvalidParameterError(
+            f"sample_shape={sample_shape!r} with network='conv'",
+            f"must be (C, H, W) or (C, T) with a product of {math.prod(shape)}, "
+            "the number of features",
+        )
+    c, h, w = given if len(given) == 3 else (given[0], 1, given[1])
+    if w < SMALLEST or 1 < h < SMALLEST:
+        raise InvalidParameterError(
+            f"sample_shape={given} with network='conv'",
+            f"must have sides, or a length, of at least {SMALLEST}",
+            "Use network='mlp'.",
+        )
+    if len(sizes) < 2:
+        raise InvalidParameterError(
+            f"hidden_layer_sizes={tuple(sizes)!r} with network='conv'",
+            "must be channels of at least one convolution, and the width of the dense layer",
+            "Such as (32, 32, 256), or 'auto'.",
+        )
+    return c, h, w
 
 
 def _view(head: Likelihood, holes: Sequence[bool]) -> nn.Module | None:

@@ -83,6 +83,22 @@ SWITCH = Kind("", "true or false", bool, {})
 SWITCH_OR_AUTO = Kind("", "true, false or 'auto'", bool, _AUTO)
 
 
+class _Shape(Kind):
+    """Sizes, separated by commas or by an x."""
+
+    def from_text(self, text: str) -> Any:
+        return super().from_text(text.lower().replace("x", ","))
+
+
+SHAPE = _Shape(
+    "C,H,W",
+    "whole numbers (1,28,28 or 28x28 in a flag, [1, 28, 28] in TOML) or 'none'",
+    int,
+    _NONE,
+    many=True,
+)
+
+
 class _Count(Kind):
     """A whole number, or a share; which of the two, the dot tells."""
 
@@ -156,6 +172,13 @@ PARAMETERS = (
         COUNT,
         _SHAPE,
         "Number of latents, the width of the bottleneck; auto, or a share of variance (0.9).",
+    ),
+    Parameter("network", TEXT, _SHAPE, "auto, mlp, or conv for images and series."),
+    Parameter(
+        "sample_shape",
+        SHAPE,
+        _SHAPE,
+        "What a row is: 28x20 or 3,32,32 for an image, 140 for a series.",
     ),
     Parameter(
         "hidden_layer_sizes",

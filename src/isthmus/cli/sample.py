@@ -46,7 +46,7 @@ def sample(
     model = open_run(run)
     rows = model.sample(int(n_samples), noise=noise, random_state=random_state)
     if model.encoding_ is None:
-        write(out, rows, feature_names(model))
+        write(out, rows.reshape(len(rows), -1), feature_names(model))
     else:
         write_frame(out, arrow(rows))
     facts = {"run": run, "out": out, "n_rows": len(rows), "noise": noise, "seed": random_state}

@@ -29,9 +29,9 @@ from isthmus.data.source import Source
 from isthmus.data.tables import fingerprint
 from isthmus.engine.plan import Plan
 from isthmus.errors import DataError
-from isthmus.estimators import _input, _parameters, _partial, _sources, _streaming
+from isthmus.estimators import _input, _parameters, _partial, _samples, _sources, _streaming
 from isthmus.estimators._atomic import unchanged_on_error
-from isthmus.estimators._defaults import recipe
+from isthmus.estimators._defaults import Recipe, conv_recipe, conv_starts_linear, recipe
 from isthmus.estimators._fitted import CODES_KEPT, Fitted
 from isthmus.estimators._fitting import Fit, Listener, Progress, fit
 from isthmus.estimators._material import Material, Selection
@@ -49,6 +49,8 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     n_components: int | float | str = 2
     _: KW_ONLY
+    network: str = "auto"
+    sample_shape: Sequence[int] | None = None
     hidden_layer_sizes: str | Sequence[int] = "auto"
     activation: str = "silu"
     likelihood: str = "auto"
@@ -95,9 +97,11 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """Learn scaling, code and decoder from rows.
 
         Args:
-            X: (N, D) array, DataFrame, torch tensor or sparse matrix, N ≥ 2. NaN is a missing
-                entry: it is left out of the loss. A DataFrame, an Arrow or a polars table may have
-                columns of text, Booleans, categories and dates.
+            X: (N, D) array, DataFrame, torch tensor or sparse matrix, N ≥ 2; or images (N, H, W),
+                (N, C, H, W), (N, H, W, C), or series (N, C, T); or a source of
+                :func:`isthmus.open_data`, which is read piece by piece where it is large. NaN is a
+                missing entry: it is left out of the loss. A DataFrame, an Arrow or a polars table
+                may have columns of text, Booleans, categories and dates.
             y: ignored, for pipelines.
             callback: called after every round of steps with a
                 :class:`~isthmus.estimators.Progress`.
@@ -135,6 +139,9 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
             _choice.fit(self, X, callback, checkpoint, resume_from)
             return
+        if self.verbose and self.sample_shape_ is not None:
+            told = f"{_samples.words(self.sample_shape_)}; network={self._network()!r}"
+            print(f"[{type(self).__name__}] {told}")
         with keeper(checkpoint, resume_from, self._key()) as kept:
             known = None if kept is None else kept.seeds
             seeds = known or self._seeds(self.random_state)
@@ -148,8 +155,8 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 seeds,
                 unit=self.scaling_.unit.to(self._device),
                 offset=self._nats_of_scaling,
-                start=self.linear_start,
-                jitter=_parameters.jitter(self, material.n_rows),
+                start=self._starts,
+                jitter=_parameters.jitter(self, material.n_rows, self._starts),
                 listener=self._listeners(callback),
                 keeper=kept,
             )
@@ -227,6 +234,8 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _scaling_of(self, head: Likelihood) -> tuple[Kind, Tensor | None]:
         """The kind of scaling, and (D,) bool, the features that are scaled; None for all."""
         kind = _parameters.scaling(self.scaling, head, self._likelihood_name())
+        if kind == "auto" and self.sample_shape_ is not None and self.sample_shape_[0] == 1:
+            kind = "common"  # one unit, however dark the border
         return kind, head.continuous if isinstance(head, Joint) else None
 
     def _settle(self, head: Likelihood, scaling: Scaling, n_rows: int) -> None:
@@ -240,12 +249,15 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self._n_features_out = self.n_components_
         sizes = self.hidden_layer_sizes
         hidden = (
-            recipe(n_rows, n_features, self.n_components_).hidden_layer_sizes
+            self._recipe(n_rows, self.n_components_).hidden_layer_sizes
             if isinstance(sizes, str)
             else tuple(int(n) for n in sizes)
         )
         self._training = None
         self._partial_seed = None
+        self._starts = bool(self.linear_start) and (
+            self._network() == "mlp" or conv_starts_linear(n_rows)
+        )
         self._architecture = self._describe(hidden, head.n_raw if head.support == "category" else 2)
 
     def _set_fill(self, head: Likelihood, mean: Tensor) -> None:
@@ -308,20 +320,30 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return plain
 
     def _plan(self, n_rows: int) -> tuple[Plan, Selection]:
-        auto = recipe(n_rows, self.n_features_in_, _parameters.n_components(self))
+        auto = self._recipe(n_rows, _parameters.n_components(self))
         return _parameters.plan(self, auto, n_rows)
+
+    def _network(self) -> str:
+        """Which network: "mlp" or "conv"."""
+        return _parameters.network(self, self.sample_shape_)
+
+    def _recipe(self, n_rows: int, n_components: int) -> Recipe:
+        plain = recipe(n_rows, self.n_features_in_, n_components)
+        return conv_recipe(plain, n_rows) if self._network() == "conv" else plain
 
     def _describe(self, hidden: Sequence[int], n_categories: int) -> dict[str, Any]:
         """Arguments of :func:`isthmus.presets.build`, networks of the user's own apart."""
         return {
             "feature_shape": [self.n_features_in_],
             "n_components": self.n_components_,
+            "network": self._network(),
+            "sample_shape": None if self.sample_shape_ is None else list(self.sample_shape_),
             "hidden_layer_sizes": list(hidden),
             "activation": self.activation,
             "likelihood": self._likelihood_name(),
             "n_categories": n_categories,
             "columns": self._columns(),
-            "linear_path": bool(self.linear_start),
+            "linear_path": self._starts,
             "noise": _parameters.noise(self),
             "noise_level": self.noise_level,
             "emphasis": self.emphasis,

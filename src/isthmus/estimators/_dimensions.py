@@ -363,4 +363,7 @@ def _variational(model: Any) -> Any:
                 "is not possible: a network of your own has one number of latents",
                 "Give n_components as a whole number.",
             )
-    return VariationalAutoencoder(1, **{name: getattr(model, name) for name in KEPT})
+    sizes = {} if model.network != "conv" else {"hidden_layer_sizes": "auto"}
+    settings = {name: getattr(model, name) for name in KEPT} | sizes
+    # sizes are compared by small perceptrons, also of images
+    return VariationalAutoencoder(1, network="mlp", sample_shape=model.sample_shape, **settings)

@@ -27,7 +27,7 @@ from isthmus.data.encoding import Encoded, Encoding
 from isthmus.data.scaling import Scaling
 from isthmus.engine.loop import Training
 from isthmus.errors import CombinationError, InvalidParameterError
-from isthmus.estimators import _input, _parameters, _sources
+from isthmus.estimators import _input, _parameters, _samples, _sources
 from isthmus.evaluation.record import HeldOut
 from isthmus.random import Seeds, fork
 
@@ -57,6 +57,9 @@ class Fitted(TransformerMixin):
     noise_level: float | None
     n_components_: int
     n_features_in_: int
+    # of one sample: (C, H, W), (C, T) or None for plain rows; and as it was given, None for flat
+    sample_shape_: tuple[int, ...] | None = None
+    input_shape_: tuple[int, ...] | None = None
     scaling_: Scaling
     encoding_: Encoding | None
     likelihood_: str
@@ -65,6 +68,8 @@ class Fitted(TransformerMixin):
     pca_curve_: Array | None
     _fingerprint: str
     _fill: Tensor
+    # whether the networks have a linear path that training starts from
+    _starts: bool
     _codes: Tensor
     _derived: _Derived
     # what partial_fit goes on with
@@ -98,7 +103,7 @@ class Fitted(TransformerMixin):
             )
         module = self._module(codes.dtype)
         parts = [self._decode(module, z) for z in torch.split(torch.from_numpy(codes), _CHUNK)]
-        return _input.restored(self.encoding_, torch.cat(parts).numpy().astype(codes.dtype), None)
+        return self._given_back(torch.cat(parts).numpy().astype(codes.dtype), None)
 
     @_sources.by_blocks
     def reconstruct(self, X: Any) -> Any:
@@ -107,7 +112,7 @@ class Fitted(TransformerMixin):
         Of a mixed table: a table of the same form and types, with the most probable categories.
         """
         data, module = self._ready(X)
-        return _input.restored(self.encoding_, self._reconstructed(data, module), X)
+        return self._given_back(self._reconstructed(data, module), X)
 
     def _reconstructed(self, data: _input.Floats, module: Core) -> Array:
         return self._map(data, lambda x, mask: self._decode(module, module.encode(x, mask).mean))
@@ -122,7 +127,7 @@ class Fitted(TransformerMixin):
         found = self._reconstructed(data, module)
         filled = np.where(np.isnan(data), found, data)
         if self.encoding_ is None or isinstance(X, Encoded):
-            return filled
+            return _samples.like(self, filled, X)
         flavour = frames.flavour(X)
         if flavour == "array":
             return self.encoding_.decode(filled, flavour)
@@ -226,7 +231,7 @@ class Fitted(TransformerMixin):
                 z = torch.from_numpy(rng.permutation(mixture.sample(n_samples)[0])).float()
             p = module.decode(z)
             x = self.scaling_.invert(p.sample()) if noise else self._mean(module, p)
-        return _input.restored(self.encoding_, x.numpy(), None)
+        return self._given_back(x.numpy(), None)
 
     def corrupt(
         self,
@@ -240,7 +245,7 @@ class Fitted(TransformerMixin):
         table are missing.
 
         Args:
-            X: (N, D) rows.
+            X: (N, D) rows, or samples as in the fit.
             noise: name of the corruption, by default the model's own, or else "gaussian".
             noise_level: its level, by default the model's own for its own corruption, else the
                 kind's default.
@@ -269,7 +274,7 @@ class Fitted(TransformerMixin):
             noisy = self.scaling_.invert(given(x).x_tilde)
         if mask is not None:
             noisy[~mask] = torch.nan
-        return _input.restored(self.encoding_, noisy.numpy().astype(data.dtype), X)
+        return self._given_back(noisy.numpy().astype(data.dtype), X)
 
     @_sources.by_blocks
     def jacobian_norm(self, X: Any) -> Array:
@@ -357,6 +362,14 @@ class Fitted(TransformerMixin):
                 yield function(x, torch.ones_like(x, dtype=torch.bool) if mask is None else mask)
 
         return torch.cat(list(parts())).numpy().astype(data.dtype)
+
+    def _given_back(self, values: Array, X: Any) -> Any:
+        """Rows (N, D) in the form of X, or of the rows of the fit where X is None."""
+        if self.encoding_ is not None:
+            return _input.restored(self.encoding_, values, X)
+        if X is None:
+            return _samples.shaped(values, self.sample_shape_, self.input_shape_)
+        return _samples.like(self, values, X)
 
     def _fit_mixture(self) -> GaussianMixture:
         """Ten Gaussians, fewer for few codes, with full covariance."""

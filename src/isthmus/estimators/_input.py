@@ -18,6 +18,7 @@ from isthmus.data._columns import refuse_others
 from isthmus.data.encoding import Encoded, Encoding
 from isthmus.data.tables import Table, drop_advice, quoted
 from isthmus.errors import CombinationError, DataError
+from isthmus.estimators import _samples
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
 Rows = NDArray[Any]
@@ -30,8 +31,10 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
     dense). float64 stays float64, integers of at most 16 bits and float16 become float32, other
     integers float64.
 
+    Images and series become rows (:mod:`isthmus.estimators._samples`).
+
     Args:
-        estimator: remembers or compares the number and names of features.
+        estimator: remembers or compares the number and names of features, and samples' shapes.
         X: the input.
         reset: whether this is the fit.
         min_rows: fewest rows allowed.
@@ -47,6 +50,7 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
     X = as_array(X)
     if isinstance(X, Encoded):
         return cast(Floats, X.values)
+    X = _samples.flat(estimator, X, reset=reset)
     if reset:
         estimator.encoding_ = encoding_of(estimator, X)
     if getattr(estimator, "encoding_", None) is not None:
@@ -66,6 +70,8 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
         )
     if sparse.issparse(X):
         X = X.toarray()
+    if reset:
+        _samples.check_size(estimator, X.shape[1])
     small = X.dtype.itemsize <= 2 or X.dtype == np.float32
     data = writable(X.astype(np.float32 if small else np.float64, copy=False))
     if reset:

@@ -113,6 +113,7 @@ def _restore(run: directory.Run, autoencoder: Any, create: Callable[..., Detecto
     made = create(given, **about["parameters"])
     detector: Any = made
     detector.n_features_in_ = int(about["n_features"])
+    detector.sample_shape_ = autoencoder.sample_shape_
     if autoencoder.n_features_in_ != detector.n_features_in_:
         raise ValueError(f"n_features is {detector.n_features_in_}, and the autoencoder's is not")
     if about["feature_names"] is not None:

@@ -151,7 +151,7 @@ class Views:
 
     def _from_codes(self, seen: _Seen) -> Floats:
         which, _ = self._near_code.nearest(seen.codes)
-        near = self.model.inverse_transform(self.codes[which.ravel()])
+        near = self.model.inverse_transform(self.codes[which.ravel()]).reshape(which.size, -1)
         decoded = _scaled(self.model, near).reshape(*which.shape, -1)
         mean: Floats = np.square(seen.fitted[:, None] - decoded).mean(1)
         return mean

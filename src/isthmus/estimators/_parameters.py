@@ -16,9 +16,7 @@ from isthmus.data.scaling import KINDS, Kind
 from isthmus.engine.plan import Plan, Precision
 from isthmus.errors import CombinationError, InvalidParameterError
 from isthmus.estimators._defaults import (
-    EVALUATIONS,
     MOST_HELD_OUT,
-    PATIENCE,
     SLOW,
     SLOW_FACTOR,
     Recipe,
@@ -27,12 +25,14 @@ from isthmus.estimators._defaults import (
 from isthmus.estimators._fitting import Progress
 from isthmus.estimators._material import Selection
 from isthmus.nets.activations import ACTIVATIONS
+from isthmus.nets.conv import SMALLEST
 
 if TYPE_CHECKING:
     from isthmus.estimators._base import Estimator
 
 MOST_CATEGORIES = 1000
 PRECISIONS = ("auto", "float32", "bfloat16")
+NETWORKS = ("auto", "mlp", "conv")
 
 
 def check(estimator: Estimator, n_features: int) -> None:
@@ -90,6 +90,13 @@ def check(estimator: Estimator, n_features: int) -> None:
     _one_of("compile", estimator.compile, ("auto", True, False))
     _one_of("scaling", estimator.scaling, KINDS)
     _one_of("activation", estimator.activation, tuple(ACTIVATIONS))
+    _one_of("network", estimator.network, NETWORKS)
+    if estimator.network == "conv" and estimator.sample_shape_ is None:
+        raise CombinationError(
+            "network='conv' with flat rows",
+            "is not defined: nothing says what an image or a series is",
+            "Give X as (N, H, W) or (N, C, T), or say sample_shape=(28, 28).",
+        )
     warmup = estimator.kl_warmup
     if not isinstance(warmup, Real) or not 0 <= float(warmup) <= 1:
         raise InvalidParameterError(
@@ -151,12 +158,27 @@ def _regularised(estimator: Estimator) -> bool:
     )
 
 
-def jitter(estimator: Estimator, n_rows: int) -> float:
+def network(estimator: Estimator, sample_shape: tuple[int, ...] | None) -> str:
+    """Which network: "mlp" or "conv".
+
+    "auto" is "conv" for images with sides of at least 8 and for series of at least 8 points. Two
+    exceptions: widths that are given are a perceptron's, and a contraction is much cheaper
+    with one.
+    """
+    if estimator.network != "auto":
+        return str(estimator.network)
+    if sample_shape is None or not isinstance(estimator.hidden_layer_sizes, str):
+        return "mlp"
+    fits = min(sample_shape[1:]) >= SMALLEST and estimator.likelihood != "categorical"
+    return "conv" if fits and not estimator.contraction else "mlp"
+
+
+def jitter(estimator: Estimator, n_rows: int, starts_linear: bool) -> float:
     """Noise on the encoder's input in training; "auto" spares models with a regulariser."""
     if estimator.jitter != "auto":
         return float(estimator.jitter)
     own = estimator.encoder is not None or estimator.decoder is not None
-    if _regularised(estimator) or own or not estimator.linear_start:
+    if _regularised(estimator) or own or not starts_linear:
         return 0.0
     return auto_jitter(n_rows)
 
@@ -236,13 +258,13 @@ def plan(estimator: Estimator, auto: Recipe, n_rows: int) -> tuple[Plan, Selecti
     a_round = max(1, n_train // min(size, n_train))
     steps = auto.steps if estimator.max_epochs == "auto" else int(estimator.max_epochs) * a_round
     rate = auto.learning_rate if estimator.learning_rate == "auto" else estimator.learning_rate
-    patience = PATIENCE if estimator.patience == "auto" else estimator.patience
+    patience = auto.patience if estimator.patience == "auto" else estimator.patience
     precision = auto.precision if estimator.precision == "auto" else estimator.precision
     return (
         Plan(
             steps=steps,
             batch_size=size,
-            evaluate_every=max(1, steps // EVALUATIONS),
+            evaluate_every=max(1, steps // auto.evaluations),
             learning_rate=float(rate),
             slow=SLOW,
             slow_factor=SLOW_FACTOR,

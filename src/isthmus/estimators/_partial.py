@@ -46,7 +46,7 @@ def one_pass(estimator: Estimator, X: Any) -> None:
             nothing,
             seeds,
             unit=estimator.scaling_.unit.to(estimator._device),
-            start=estimator.linear_start,
+            start=estimator._starts,
         )
         estimator._fingerprint = fingerprint(data)
         estimator._keep(result, source.n_rows, source)

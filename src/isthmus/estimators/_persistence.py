@@ -19,6 +19,7 @@ from isthmus import presets
 from isthmus.data.encoding import Encoding
 from isthmus.data.scaling import Scaling
 from isthmus.errors import RunError
+from isthmus.estimators import _samples
 from isthmus.estimators._schema import check_size, most_bytes, validated
 from isthmus.evaluation.record import HeldOut
 from isthmus.random import fork
@@ -64,6 +65,7 @@ def save(
             "fingerprint": estimator._fingerprint,
             "origin": provenance.get("origin"),
             "drop": provenance.get("drop"),
+            "input_shape": None if estimator.input_shape_ is None else list(estimator.input_shape_),
         },
         "fit": {
             **{name: _finite(getattr(estimator, name)) for name in _FIGURES},
@@ -138,6 +140,8 @@ def load(
             parameters[name] = _network(name, parameters.get(name), given, run)
         sizes = parameters.get("hidden_layer_sizes")
         parameters["hidden_layer_sizes"] = tuple(sizes) if isinstance(sizes, list) else sizes
+        stated = parameters.get("sample_shape")
+        parameters["sample_shape"] = tuple(stated) if isinstance(stated, list) else stated
         estimator: Estimator = cls(**parameters)
         names = run.config["data"]["feature_names"]
         estimator.n_features_in_ = int(run.config["data"]["n_features"])
@@ -175,6 +179,7 @@ def _restore(estimator: Estimator, model: dict[str, Any], run: directory.Run) ->
             decoder=copy.deepcopy(estimator.decoder),
         ).float()
     _check_shapes(run.tensors, core.feature_shape, core.n_components, estimator.n_features_in_)
+    _samples.restore(estimator, architecture.get("sample_shape"), run.config["data"])
     state = {
         name.removeprefix(_CORE): t for name, t in run.tensors.items() if name.startswith(_CORE)
     }

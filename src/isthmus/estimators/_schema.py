@@ -62,6 +62,8 @@ class Architecture(_Closed):
     free_bits: Number
     n_draws: Annotated[int, Field(ge=1, le=1_000_000)]
     objective: str
+    network: Literal["mlp", "conv"] = "mlp"
+    sample_shape: Annotated[list[Width], Field(min_length=2, max_length=3)] | None = None
 
 
 class Model(_Closed):
@@ -93,6 +95,7 @@ class Data(_Closed):
     fingerprint: str | None = None
     origin: str | None = None
     drop: list[str] | None = None
+    input_shape: Annotated[list[Width], Field(min_length=2, max_length=3)] | None = None
 
 
 class Figures(_Closed):

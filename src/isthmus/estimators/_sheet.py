@@ -92,7 +92,7 @@ def retry(estimator: Estimator, X: Any, callback: Listener | None) -> None:
             unit=estimator.scaling_.unit.to(estimator._device),
             offset=estimator._nats_of_scaling,
             start=False,
-            jitter=_parameters.jitter(estimator, source.n_rows),
+            jitter=_parameters.jitter(estimator, source.n_rows, False),
             listener=tell,
         )
     except KeyboardInterrupt:

@@ -20,7 +20,7 @@ from isthmus.data.source import Source, TableSource, blocks, in_memory, n_rows
 from isthmus.data.survey import positions
 from isthmus.data.tables import Table
 from isthmus.errors import DataError
-from isthmus.estimators import _input
+from isthmus.estimators import _input, _samples
 
 # Scaled rows of more than this are not kept beside those that were given.
 LARGE = 1 << 29
@@ -40,8 +40,12 @@ def given(estimator: BaseEstimator, X: Any, min_rows: int = 1) -> _input.Floats 
         raise DataError(X.origin, f"must have at least {min_rows} rows; it has {count}")
     n_features = math.prod(X.feature_shape)
     if 4 * count * n_features <= LARGE:
-        return _input.rows(estimator, whole(X), reset=True, min_rows=min_rows)
+        data = _input.rows(estimator, whole(X), reset=True, min_rows=min_rows)
+        _samples.of_source(estimator, X.feature_shape)
+        return data
     _input.remember(estimator, n_features, X.names)
+    _samples.of_source(estimator, X.feature_shape)
+    _samples.check_size(estimator, n_features)
     estimator.encoding_ = None
     if not isinstance(X, TableSource):
         return X
@@ -65,11 +69,11 @@ def take(source: Source, rows: NDArray[Any]) -> Table | pa.Table:
     mixed = isinstance(source, TableSource) and frames.is_mixed(source.schema.empty_table())
     parts: list[Any] = []
     start = 0
-    for table in tables(source, mixed):
-        count = table.num_rows if isinstance(table, pa.Table) else len(table.values)
+    for block in tables(source, True) if mixed else blocks(source):
+        count = len(block)
         here = rows[slice(*rows.searchsorted([start, start + count]))] - start
         if len(here) or not parts:
-            parts.append(table.take(here) if isinstance(table, pa.Table) else table.values[here])
+            parts.append(block.take(here) if mixed else block.reshape(count, -1)[here])
         start += count
     if mixed:
         return pa.concat_tables(parts)
@@ -89,14 +93,14 @@ def whole(source: Source) -> Table | pa.Table:
     return Table(flat.reshape(len(flat), -1), source.names, source.origin)
 
 
-def tables(source: Source, mixed: bool = False) -> Iterator[Table | pa.Table]:
-    """The rows of a source in order, block by block, as :func:`whole` gives all of them."""
+def tables(source: Source, mixed: bool = False) -> Iterator[Any]:
+    """The rows of a source in order, block by block: of images and series arrays (n, *F)."""
     if mixed and isinstance(source, TableSource):
         for piece in range(len(source.lengths)):
             yield from source.tables(piece)
         return
     for block in blocks(source):
-        yield Table(block.reshape(len(block), -1), source.names, source.origin)
+        yield block if block.ndim > 2 else Table(block, source.names, source.origin)
 
 
 def by_blocks(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -23,8 +23,14 @@ class Autoencoder(Estimator):
             corruption, a contraction, a sparsity penalty or a KL term. "auto" takes the
             recommendation of :func:`isthmus.compare`; a number between 0 and 1 the smallest K that
             explains this share of the variance of held-out rows (several fits).
+        network: "mlp", "conv" (convolutions, for images and series), or "auto": "conv" for images
+            with sides of at least 8 and series of at least 8 points, unless widths or a contraction
+            are given.
+        sample_shape: what a row is, where X does not say: (H, W) or (C, H, W) of an image, (T,),
+            (C, T) or (C, 1, T) of a series; two numbers are a series where the first is below 8.
         hidden_layer_sizes: widths of the encoder's hidden layers, mirrored in the decoder;
-            "auto" from the size of the data.
+            "auto" from the size of the data. With "conv" channels of 3 x 3 convolutions, then the
+            width of a dense layer, such as (32, 32, 256).
         activation: "silu", "gelu", "relu", "tanh", "sigmoid", "softplus" or "identity".
         likelihood: p(x|z): "auto" is "gaussian" for numbers and "joint" for a table with columns of
             text, Booleans, categories or dates, or with ``kinds``; "gaussian" (one σ for all
@@ -39,7 +45,8 @@ class Autoencoder(Estimator):
             "none"; fitted on the training rows and undone in every result.
         linear_start: whether training starts at PCA (at probabilistic PCA with ``beta``; for
             likelihoods other than the Gaussian at the regression of the link of the data on the
-            principal components). Otherwise networks start at random, without a linear path.
+            principal components). Otherwise networks start at random, without a linear path; so do
+            convolutional ones on more than 1,000 rows, where it was measured to do harm.
         noise: corruption of the encoder's input: None, "gaussian", "masking",
             "salt_and_pepper" or "swap" (the value of another row).
         noise_level: standard deviation in scaled units, or probability per entry; None for 0.5
@@ -81,6 +88,8 @@ class Autoencoder(Estimator):
         encoding_: of a mixed table, an :class:`isthmus.data.encoding.Encoding`; None for numbers.
         likelihood_: what ``likelihood`` came to.
         n_components_, n_features_in_, n_samples_, feature_names_in_: sizes and names.
+        sample_shape_: (C, H, W) of an image, (C, T) of a series, None for plain rows.
+        input_shape_: shape of one sample as it was given to fit, None for flat rows.
         history_: one dict a round: step, epoch, seconds, loss terms and held-out loss in nats
             per row, held-out squared error of the model and of PCA per row: both from the same
             (corrupted) rows, in squared data units, or in squared standard deviations where

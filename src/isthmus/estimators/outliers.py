@@ -18,7 +18,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.errors import InvalidParameterError
-from isthmus.estimators import _input, _outlier_files, _parameters
+from isthmus.estimators import _input, _outlier_files, _parameters, _samples
 from isthmus.estimators._atomic import unchanged_on_error
 from isthmus.estimators._base import Estimator
 from isthmus.estimators._fitting import Listener
@@ -109,7 +109,8 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         """Learn what is usual from rows.
 
         Args:
-            X: (N, D) rows, N ≥ 6, NaN where an entry is missing; normal ones, or mostly so.
+            X: (N, D) rows, or images or series as an autoencoder takes them, N ≥ 6, NaN where an
+                entry is missing; normal ones, or mostly so.
             y: ignored.
             callback: called after every round of the autoencoder's training.
 
@@ -137,6 +138,8 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
             model = clone(self.autoencoder)
             if model.random_state is None:
                 model.set_params(random_state=seed)
+        if self.sample_shape_ is not None and model.sample_shape is None:
+            model.set_params(sample_shape=_samples.stated(self.sample_shape_))
         self.autoencoder_ = model.fit(x[rest], callback=callback)
         self._views = Views.fit(model, x[rest], x[scale], self.n_neighbors)
         self.calibration_scores_ = np.sort(self._score(x[calibration]))[::-1]
@@ -196,8 +199,9 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         return self._views.surprises(self._rows(X))
 
     def explain(self, X: Any) -> Floats:
-        """What each feature contributes, (N, D), nats, at least 0; a row's sum is −its score."""
-        return self._views.contributions(self._rows(X))
+        """What each feature contributes, in the shape of X, nats, at least 0; a row's sum is −its
+        score."""
+        return _samples.like(self, self._views.contributions(self._rows(X)), X)
 
     def save(self, path: str | Path, *, force: bool = False) -> Path:
         """Write the fitted detector to a run directory: JSON and safetensors, no pickle.

@@ -109,7 +109,7 @@ class Ground:
 
     def decode(self, z: Array) -> Array:
         """(N, K) → (N, D)."""
-        return self.model.inverse_transform(z)
+        return self.model.inverse_transform(z).reshape(len(z), self.d)
 
     def reconstruct(self, x: Array) -> Array:
         """(N, D) → (N, D)."""

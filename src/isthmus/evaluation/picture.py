@@ -34,10 +34,27 @@ _SPREAD = 30.0
 
 @dataclass(frozen=True)
 class Picture:
-    """``kind``: "image", "series" or "table"; ``shape``: (H, W) of an image, else None."""
+    """How a row is drawn.
+
+    ``kind``: "image", "series" or "table"; ``shape``: (H, W) of an image, else None; ``channels``:
+    planes of an image, one after another.
+    """
 
     kind: str
     shape: tuple[int, int] | None = None
+    channels: int = 1
+
+
+def known(sample_shape: tuple[int, ...]) -> Picture:
+    """How samples of a known shape are drawn: (C, H, W) as images, (C, T) as lines.
+
+    >>> known((3, 28, 20))
+    Picture(kind='image', shape=(28, 20), channels=3)
+    """
+    if len(sample_shape) == 2:
+        return Picture("series")
+    channels, height, width = sample_shape
+    return Picture("image", (height, width), channels)
 
 
 def picture(x: Array, names: Sequence[str] | None = None) -> Picture:

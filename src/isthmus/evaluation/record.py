@@ -25,6 +25,7 @@ class Model(Protocol):
     encoding_: Encoding | None
     n_components_: int
     n_features_in_: int
+    sample_shape_: tuple[int, ...] | None
     scaling_: Scaling
     autoencoder_: Autoencoder
     history_: list[dict[str, float]]

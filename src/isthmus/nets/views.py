@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from isthmus.nets.conv import ConvEncoder
 from isthmus.nets.mlp import MLP
 
 
@@ -118,7 +119,7 @@ class Columns(nn.Module):
 class Viewed(nn.Module):
     """net(view(x)); keeps the network's linear path reachable."""
 
-    def __init__(self, view: nn.Module, net: MLP) -> None:
+    def __init__(self, view: nn.Module, net: MLP | ConvEncoder) -> None:
         super().__init__()
         self.view = view
         self.net = net

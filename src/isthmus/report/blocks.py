@@ -68,6 +68,7 @@ class Strip:
     alt: str
     width: int = 10
     kind: str = "strip"
+    photo: bool = False
 
 
 @dataclass(frozen=True)

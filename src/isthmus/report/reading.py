@@ -60,7 +60,8 @@ class Reading:
         """How rows are shown: "image", "table" or "series"."""
         picture = self.facts.get("picture") or {}
         kind, shape = picture.get("kind", "table"), picture.get("shape")
-        if kind == "image" and (not shape or math.prod(shape) != self.n_features):
+        n_values = math.prod(shape or ()) * int(picture.get("channels") or 1)
+        if kind == "image" and (not shape or n_values != self.n_features):
             return "table"
         return str(kind) if kind in ("image", "series") else "table"
 
@@ -68,6 +69,11 @@ class Reading:
     def shape(self) -> tuple[int, int]:
         height, width = self.facts["picture"]["shape"]
         return int(height), int(width)
+
+    @cached_property
+    def channels(self) -> int:
+        """Planes of an image, one after another in a row."""
+        return int(self.facts["picture"].get("channels") or 1)
 
     @cached_property
     def names(self) -> list[str]:
@@ -79,7 +85,9 @@ class Reading:
         """What a feature is called beside an axis: a pixel by its place, a point by its time."""
         named = self.facts.get("feature_names")
         if self.kind == "image":
-            return f"pixel {j // self.shape[1]}, {j % self.shape[1]}"
+            plane, place = divmod(j, math.prod(self.shape))
+            where = f"pixel {place // self.shape[1]}, {place % self.shape[1]}"
+            return where if self.channels == 1 else f"{where} of channel {plane}"
         if not named and self.kind == "series":
             return f"point {j}"
         return shortened(self.names[j], most)

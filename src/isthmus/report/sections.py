@@ -250,9 +250,14 @@ def _pixels(reading: Reading, error: Array, pca: Array | None, title: str) -> li
             continue
         both = np.concatenate([error, error if pca is None else pca])
         spec = figures.heat(
-            values.reshape(reading.shape), x=None, y=None, title="squared error", diverging=False
+            values.reshape(-1, *reading.shape).sum(0),
+            x=None,
+            y=None,
+            title="squared error",
+            diverging=False,
         )
-        spec["data"][0]["zmax"] = float(np.nanmax(both))
+        sums = both.reshape(-1, reading.channels, *reading.shape).sum(1)
+        spec["data"][0]["zmax"] = float(np.nanmax(sums))
         worst = reading.feature(int(np.nanargmax(values)))
         alt = f"Squared error of each pixel, {name}; it is largest at {worst}. {title}."
         charts.append(Chart(slug, alt, spec, height=320, title=f"Squared error per pixel: {name}"))

@@ -45,7 +45,7 @@ def view(reading: Reading) -> View:
 
 
 class Images:
-    """Rows of pixels, as ink on paper."""
+    """Rows of pixels: as ink on paper, or as photographs where they are known to be bright."""
 
     n_pairs, n_cleaned = 8, 8
     walk_words = "Each strip goes from a low to a high value of one latent."
@@ -56,15 +56,18 @@ class Images:
         low, high = picture.get("low"), picture.get("high")
         self._low = 0.0 if low is None else float(low)
         self._ink = max((1.0 if high is None else float(high)) - self._low, 1e-30)
+        self._photo = not picture.get("ink", True)
 
     def strip(self, name: str, rows: Array, alt: str, n_columns: int | None = None) -> Strip:
         """Images (n, D) side by side."""
         images = np.nan_to_num(np.asarray(rows, dtype=np.float64), nan=self._low) - self._low
         columns = n_columns or len(images)
-        canvas = pictures.mosaic(
-            images.reshape(-1, *self._reading.shape), columns, ink=self._ink, gap=pictures.GAP
-        )
-        return Strip(name, pictures.data_uri(canvas), alt, columns)
+        planes = images.reshape(len(images), self._reading.channels, *self._reading.shape)
+        if self._photo:
+            canvas = pictures.photographs(planes, columns, white=self._ink)
+        else:
+            canvas = pictures.mosaic(planes.mean(1), columns, ink=self._ink, gap=pictures.GAP)
+        return Strip(name, pictures.data_uri(canvas), alt, columns, photo=self._photo)
 
     def triple(self, name: str, x: Array, y: Array, share: Array, alt: str) -> Strip:
         """An image, its reconstruction, and where its surprise is."""
