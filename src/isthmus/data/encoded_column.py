@@ -165,8 +165,10 @@ class Column(BaseModel):
             values = np.maximum(np.round(values), 0.0)
         if pa.types.is_integer(plain):
             size = np.iinfo(plain.to_pandas_dtype())
-            # the largest float64 inside, for 2**63 - 1 is none
-            inside = np.clip(np.round(values), size.min, np.nextafter(float(size.max), 0))
+            # 2**63 - 1 is no float64: the largest one inside
+            most = float(size.max)
+            most = most if int(most) == size.max else np.nextafter(most, 0)
+            inside = np.clip(np.round(values), size.min, most)
             values = np.where(gone, 0, inside).astype(plain.to_pandas_dtype())
         return pa.array(values, mask=gone).cast(plain, safe=False)
 
