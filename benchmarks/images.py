@@ -6,9 +6,9 @@ Both networks get the same images, number of components, likelihood (Gaussian), 
 and seconds of process CPU time on one thread, everything in ``fit`` included; what else they do is
 their own recipe, the dense one with its linear start. The number of epochs that fills the budget
 is found by two short fits, the dense network's rounded up, the convolutional one's down;
-``--epochs`` states them. The seconds that were used are in the results. MNIST: the first
-20,000 training and 2,000 test images. Frey faces: 1,765 training and 200 test frames, dealt at
-random (seed 0).
+``--epochs`` states them. The seconds that were used are in the results. MNIST: the first 20,000
+training and 2,000 test images. Frey faces: 1,765 training and 200 test frames, dealt at random
+(seed 0).
 
 Figures: squared error of a test image, sum over its pixels in [0, 1]; for variational models minus
 the evidence bound in nats an image (pixels in [0, 1]), lower is better.

@@ -166,9 +166,9 @@ class Column(BaseModel):
         if pa.types.is_integer(plain):
             size = np.iinfo(plain.to_pandas_dtype())
             # 2**63 - 1 is no float64: the largest one inside
-            most = float(size.max)
-            most = most if int(most) == size.max else np.nextafter(most, 0)
-            inside = np.clip(np.round(values), size.min, most)
+            top = float(size.max)
+            top = top if int(top) == size.max else float(np.nextafter(top, 0))
+            inside = np.clip(np.round(values), size.min, top)
             values = np.where(gone, 0, inside).astype(plain.to_pandas_dtype())
         return pa.array(values, mask=gone).cast(plain, safe=False)
 
