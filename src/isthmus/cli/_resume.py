@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from isthmus.errors import RunError
 
 if TYPE_CHECKING:
+    from isthmus.data.source import Source
     from isthmus.data.tables import Table
     from isthmus.estimators import Estimator
 
@@ -33,7 +34,7 @@ def is_run(out: str) -> bool:
     return (Path(out) / "config.json").is_file()
 
 
-def finished(out: str, estimator: Estimator, table: Table) -> Estimator | None:
+def finished(out: str, estimator: Estimator, found: Table | Source) -> Estimator | None:
     """The run that is there, if it is the very fit that is asked for, done to its end.
 
     A process may be killed after its run is in place and before its checkpoints are removed.
@@ -42,7 +43,7 @@ def finished(out: str, estimator: Estimator, table: Table) -> Estimator | None:
     Raises:
         RunError: it is another fit, or no run.
     """
-    from isthmus.data.tables import fingerprint
+    from isthmus.cli._runs import is_seen
     from isthmus.estimators import load
     from isthmus.estimators._persistence import as_json
 
@@ -50,7 +51,7 @@ def finished(out: str, estimator: Estimator, table: Table) -> Estimator | None:
     asked = {name: as_json(value) for name, value in estimator.get_params(deep=False).items()}
     was = {name: as_json(value) for name, value in there.get_params(deep=False).items()}
     differ = sorted(name for name in asked if asked[name] != was[name] and name != "verbose")
-    if type(there) is not type(estimator) or fingerprint(table.values) != there._fingerprint:
+    if type(there) is not type(estimator) or not is_seen(there, found):
         differ.insert(0, "model" if type(there) is not type(estimator) else "rows")
     if differ:
         raise RunError(

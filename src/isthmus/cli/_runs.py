@@ -12,6 +12,7 @@ from isthmus.cli import _interrupts
 from isthmus.errors import InvalidParameterError, RunError
 
 if TYPE_CHECKING:
+    from isthmus.data.source import Source
     from isthmus.data.tables import Table
     from isthmus.estimators import Estimator
 
@@ -82,18 +83,55 @@ def _looks_like_run(path: str) -> bool:
         return False
 
 
-def is_seen(model: Estimator, table: Table) -> bool:
+class Seen:
+    """Whether a model was fitted to these very rows, which come block by block.
+
+    Args:
+        model: fitted.
+        n_rows, n_features: of all rows.
+    """
+
+    def __init__(self, model: Estimator, n_rows: int, n_features: int) -> None:
+        from isthmus.data.tables import new_fingerprint
+
+        self._model = model
+        self._known = getattr(model, "_fingerprint", "")
+        self._digest = new_fingerprint(n_rows, n_features)
+
+    def numbers(self, block: Any) -> Any:
+        """The next rows as numbers (n, D)."""
+        from isthmus.data.tables import update_fingerprint
+
+        values = numbers_of(self._model, block)
+        if self._known:
+            update_fingerprint(self._digest, values)
+        return values
+
+    def __bool__(self) -> bool:
+        """After all rows; False for runs that do not say what they were fitted to."""
+        return bool(self._known) and self._digest.hexdigest() == self._known
+
+
+def is_seen(model: Estimator, found: Table | Source) -> bool:
     """Whether the model was fitted to these very rows; False for runs that do not say."""
-    from isthmus.data.tables import fingerprint
+    from isthmus.cli._rows import blocks, size
 
-    known = getattr(model, "_fingerprint", "")
-    return bool(known) and fingerprint(numbers_of(model, table)) == known
+    seen = Seen(model, *size(found))
+    for block in blocks(found, mixed=model.encoding_ is not None):
+        seen.numbers(block)
+    return bool(seen)
 
 
-def numbers_of(model: Estimator, table: Table) -> Any:
-    """The rows as numbers (N, D), a mixed table's as the model encodes them."""
+def numbers_of(model: Estimator, table: Any) -> Any:
+    """Rows as numbers (N, D), a mixed table's as the model encodes them.
+
+    Args:
+        model: fitted.
+        table: of :func:`isthmus.cli._rows.opened`, or a block of it.
+    """
     if model.encoding_ is None:
-        return table.values
+        values = getattr(table, "values", table)
+        return values.reshape(len(values), -1)
     with warnings.catch_warnings():  # of unknown categories: the verb's own work tells of them
         warnings.simplefilter("ignore", UserWarning)
         return model.encoding_.encode(table)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from isthmus.cli._words import plural
 
 if TYPE_CHECKING:
+    from isthmus.data.source import Source
     from isthmus.data.tables import Table
     from isthmus.estimators import Estimator, Progress
 
@@ -28,8 +29,12 @@ def warning(
     return tell
 
 
-def empty_tasks(table: Table, n_components: int) -> list[str]:
+def empty_tasks(table: Table | Source, n_components: int) -> list[str]:
     """A sentence where whatever comes out says nothing, because there is nothing to learn."""
+    from isthmus.data.tables import Table as Whole
+
+    if not isinstance(table, Whole):
+        return []
     from numpy import nanmax, nanmin
 
     from isthmus.data.frames import is_mixed

@@ -11,8 +11,8 @@ import typer
 from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer, columns, number, wrapped
 from isthmus.cli._options import Drop, Force, RunFolder, names_of
-from isthmus.cli._rows import column, rows
-from isthmus.cli._runs import numbers_of, open_run
+from isthmus.cli._rows import column, opened, picked, rows, size, together
+from isthmus.cli._runs import is_seen, numbers_of, open_run
 from isthmus.errors import DataError, InvalidParameterError, RunError
 
 if TYPE_CHECKING:
@@ -126,6 +126,7 @@ def measured(
         DataError: the rows or columns cannot be used.
     """
     with _interrupts.starting():
+        import numpy as np
         import torch
 
         from isthmus.evaluation.evaluate import evaluate as measure
@@ -141,6 +142,10 @@ def measured(
     columns_of = [(f, n) for f, n in (*asked, *(("--factors", n) for n in factors)) if n]
     origin, kind, table, reference = _rows(model, recorded, run, data, columns_of, drop, again)
     found_in = {(flag, name): column(origin, name, flag) for flag, name in columns_of}
+    places = None
+    if reference is not None and kind == "held out" and model.held_out_ is not None:
+        places = np.sort(model.held_out_.rows)
+        found_in = {key: values[places] for key, values in found_in.items()}
     given: dict[str, Any] = {}
     if label:
         given["labels"] = found_in["--label", label]
@@ -153,6 +158,8 @@ def measured(
         table,
         kind=kind,
         reference=reference,
+        places=places,
+        n_rows=None if places is None else int(recorded["n_rows"]),
         origin=origin,
         label_column=label,
         seed=seed,
@@ -202,7 +209,9 @@ def _rows(
     again: str,
 ) -> tuple[str, Any, Table, Any]:
     """Where the rows are from, what they are to the model, they, and the rows of the fit."""
-    from isthmus.data.readers import read
+    import numpy as np
+
+    from isthmus.data.tables import Table as Whole
     from isthmus.data.tables import fingerprint
 
     print_of_fit = recorded.get("fingerprint")
@@ -217,13 +226,21 @@ def _rows(
     if not origin:
         raise RunError(run, "does not say which rows it was fitted to", again)
     try:
-        table = read(origin, drop=list(recorded.get("drop") or []), mixed=True)
+        found = opened(origin, list(recorded.get("drop") or []))
     except DataError as error:
         raise DataError(
             f"{origin}, the rows of the fit,", f"cannot be read: {error}", again
         ) from error
-    if print_of_fit and fingerprint(numbers_of(model, table)) != print_of_fit:
+    if print_of_fit and not is_seen(model, found):
         raise DataError(f"{origin}", "has changed since the fit", again)
+    held = model.held_out_
+    every = together(found)
+    if every is not None:
+        table = every
+    elif held is not None and not isinstance(found, Whole):
+        table = picked(found, np.sort(held.rows))
+    else:
+        table = rows(origin, list(recorded.get("drop") or []))
     inside = [(flag, name) for flag, name in asked if name in (table.names or ())]
     if inside:
         flag, name = inside[0]
@@ -232,6 +249,9 @@ def _rows(
             "is a feature of the model, and cannot be a label as well",
             "Fit without it (--drop), and evaluate again.",
         )
+    if size(found)[0] > len(table.values):
+        kind = "training" if held is None else "held out"
+        return str(origin), kind, table, rows(origin, list(recorded.get("drop") or []))
     return str(origin), _kind(model, table), table, None
 
 
@@ -256,17 +276,17 @@ def _read(data: str, leave: Sequence[str], recorded: Mapping[str, Any]) -> Table
 
 def _rows_of_fit(model: Estimator, recorded: Mapping[str, Any]) -> Any:
     """The rows of the fit, if they are still there unchanged."""
-    from isthmus.data.readers import read
-    from isthmus.data.tables import fingerprint
-
     origin = recorded.get("origin")
     if not origin:
         return None
+    leave = list(recorded.get("drop") or [])
     try:
-        table = read(origin, drop=list(recorded.get("drop") or []), mixed=True)
+        found = opened(origin, leave)
+        if is_seen(model, found):
+            return together(found) or rows(origin, leave)
     except DataError:
-        return None
-    return table if fingerprint(numbers_of(model, table)) == recorded.get("fingerprint") else None
+        pass
+    return None
 
 
 def _matrix(found: list[Any]) -> Any:

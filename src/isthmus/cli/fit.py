@@ -16,13 +16,14 @@ from isthmus.cli import _config, _idle, _interrupts, _parameters, _resume
 from isthmus.cli._answer import Answer, number
 from isthmus.cli._options import OUTPUT, DataFile, Drop, Force, Quiet, Seed, names_of, seed_of
 from isthmus.cli._progress import training
-from isthmus.cli._rows import rows
+from isthmus.cli._rows import opened, size
 from isthmus.cli._runs import check_place
 from isthmus.cli._tasks import empty_tasks, warning
 from isthmus.cli._words import held_out, plural, verdict
 from isthmus.errors import InvalidParameterError
 
 if TYPE_CHECKING:
+    from isthmus.data.source import Source
     from isthmus.data.tables import Table
     from isthmus.estimators import Estimator
 
@@ -113,7 +114,7 @@ def fit(
         from isthmus import estimators
     create = getattr(estimators, MODELS[kind])
     with training(quiet) as listener, warnings.catch_warnings():
-        table = rows(data, columns)
+        table = opened(data, columns)
         estimator: Estimator = create(random_state=random_state, **values)
         if goes_on and (done := _resume.finished(out, estimator, table)) is not None:
             _resume.clear(out)
@@ -159,7 +160,7 @@ def model_name(name: str) -> str:
 
 def _idle_settings(
     estimator: Estimator,
-    table: Table,
+    table: Table | Source,
     settings: Mapping[str, Any],
     flags: Mapping[str, Any],
     config: str | None,
@@ -171,7 +172,7 @@ def _idle_settings(
     for parameter in _parameters.PARAMETERS:
         if flags.get(parameter.name) is not None:
             spelled[parameter.name] = parameter.flag
-    n_rows, n_features = table.values.shape
+    n_rows, n_features = size(table)
     folds = recipe(n_rows, n_features, _width(estimator)).n_folds
     return _idle.warnings_of(
         spelled,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,8 +21,8 @@ from isthmus.cli._options import (
     seed_of,
 )
 from isthmus.cli._parameters import NUMBER
-from isthmus.cli._rows import rows
-from isthmus.cli._runs import SEEN, feature_names, is_seen, numbers_of, open_run
+from isthmus.cli._rows import blocks, names_in, opened, size
+from isthmus.cli._runs import SEEN, Seen, feature_names, numbers_of, open_run
 from isthmus.cli._words import plural, squared_errors, squared_units
 from isthmus.errors import InvalidParameterError
 
@@ -91,36 +92,50 @@ def reconstruct(
         import numpy as np
 
         from isthmus.data.frames import arrow
-        from isthmus.data.writers import check_destination, write, write_frame
+        from isthmus.data.writers import check_destination, write_blocks, write_frames
 
     check_destination(out, force)
     model = open_run(run, data)
-    table = rows(data, names_of(drop), new=True)
+    found = opened(data, names_of(drop), new=True)
+    n_rows, n_features = size(found)
+    seen = Seen(model, n_rows, n_features)
     mixed = model.encoding_ is not None
-    clean, given = table.values, table
-    if noise is not None:
-        noisy = model.corrupt(table, noise, level, random_state=random_state)
-        given = replace(table, frame=noisy) if mixed else replace(table, values=noisy)
-    missing = np.isnan(numbers_of(model, table))
+    total, noisy_total, n_missing = 0.0, 0.0, 0
+
+    def made() -> Iterator[Any]:
+        nonlocal total, noisy_total, n_missing
+        for i, block in enumerate(blocks(found, mixed=mixed)):
+            clean, given = seen.numbers(block), block
+            if noise is not None:
+                state = None if random_state is None else random_state + i
+                given = _instead(block, model.corrupt(block, noise, level, random_state=state))
+            missing = np.isnan(clean)
+            n_missing += int(missing.sum())
+            if mixed:
+                total += float(model.squared_errors(given, block).sum())
+                yield arrow(model.impute(given) if fill else model.reconstruct(given))
+                continue
+            result = model.reconstruct(given).reshape(clean.shape)
+            total += float(squared_errors(model, clean, result).sum())
+            if noise is not None:
+                noisy_total += float(squared_errors(model, clean, numbers_of(model, given)).sum())
+            yield np.where(missing, result, clean) if fill else result
+
     if mixed:
-        result = model.impute(given) if fill else model.reconstruct(given)
-        write_frame(out, arrow(result))
-        error = float(model.squared_errors(given, table).mean())
+        write_frames(out, made())
     else:
-        result = model.reconstruct(given)
-        written = np.where(missing, result, clean) if fill else result
-        write(out, written, feature_names(model) or table.names)
-        error = float(squared_errors(model, clean, result).mean())
+        write_blocks(out, made(), feature_names(model) or names_in(found))
+    error = total / n_rows
     unit = squared_units(model.scaling_.kind)
-    many, n_missing, seen = plural(len(result), "row"), int(missing.sum()), is_seen(model, table)
+    many = plural(n_rows, "row")
     facts: dict[str, object] = {
         "run": run,
         "data": data,
         "out": out,
-        "n_rows": len(result),
+        "n_rows": n_rows,
         "n_missing": n_missing,
         "filled_only": fill,
-        "seen": seen,
+        "seen": bool(seen),
     }
     if fill:
         entries = "1 missing entry" if n_missing == 1 else f"{n_missing or 'no'} missing entries"
@@ -136,12 +151,12 @@ def reconstruct(
         ]
     elif mixed:
         lines = [
-            f"Reconstruction of {rows} written to {out}.",
+            f"Reconstruction of {many} written to {out}.",
             f"Against the clean rows: {number(error)} ({unit} per row, lower is better).",
         ]
         facts |= {"noise": noise, "noise_level": level}
     else:
-        before = float(squared_errors(model, clean, given.values).mean())
+        before = noisy_total / n_rows
         lines = [
             f"Reconstruction of {many} written to {out}.",
             f"Against the clean rows: noisy {number(before)}, reconstructed {number(error)}",
@@ -153,6 +168,15 @@ def reconstruct(
     if seen:
         lines.append(SEEN)
     return Answer("\n".join(lines), {**facts, "squared_error": error, "unit": unit})
+
+
+def _instead(block: Any, rows: Any) -> Any:
+    """A block with other rows in it."""
+    from isthmus.data.tables import Table
+
+    if not isinstance(block, Table):
+        return rows
+    return replace(block, **{"values" if hasattr(rows, "dtype") else "frame": rows})
 
 
 def _level(noise: str | None, text: str | None) -> float | None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
 
 from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer, number
 from isthmus.cli._options import OUTPUT, DataFile, Drop, Force, RunFolder, names_of
-from isthmus.cli._rows import rows
-from isthmus.cli._runs import SEEN, is_seen, open_run
+from isthmus.cli._rows import blocks, opened, size
+from isthmus.cli._runs import SEEN, Seen, open_run
 from isthmus.cli._words import plural, squared_errors, squared_units
 
 EXAMPLES = """Examples:
@@ -41,39 +42,51 @@ def score(
     with _interrupts.starting():
         import numpy as np
 
-        from isthmus.data.writers import check_destination, write
+        from isthmus.data.writers import check_destination, write_blocks
 
     if out is not None:
         check_destination(out, force)
     model = open_run(run, data)
-    table = rows(data, names_of(drop), new=True)
-    nats = model.score_samples(table)
+    found = opened(data, names_of(drop), new=True)
+    n_rows, n_features = size(found)
+    seen = Seen(model, n_rows, n_features)
     mixed = model.encoding_ is not None
-    errors = squared_errors(
-        model, table if mixed else table.values, None if mixed else model.reconstruct(table)
-    )
+    totals = np.zeros(2)
+
+    def scored() -> Iterator[Any]:
+        for block in blocks(found, mixed=mixed):
+            values = seen.numbers(block)
+            nats = model.score_samples(block)
+            result = None if mixed else model.reconstruct(block).reshape(values.shape)
+            errors = squared_errors(model, block if mixed else values, result)
+            totals[:] += np.sum(nats, dtype=np.float64), np.sum(errors, dtype=np.float64)
+            yield np.stack([nats, errors], axis=1)
+
+    if out is not None:
+        write_blocks(out, scored(), ["nats", "squared_error"])
+    else:
+        for _ in scored():
+            pass
     unit = squared_units(model.scaling_.kind)
-    score, error = float(np.mean(nats, dtype=np.float64)), float(errors.mean())
+    score, error = (float(total) / n_rows for total in totals)
     meaning = "at the row's code" if model.beta is None else "a lower bound"
     lines = [
-        f"{plural(len(nats), 'row')} of {data}",
+        f"{plural(n_rows, 'row')} of {data}",
         f"log-likelihood: {number(score)} ({meaning}, nats per row, higher is better)",
         f"reconstruction: {number(error)} ({unit} per row, lower is better)",
     ]
-    seen = is_seen(model, table)
     if seen:
         lines.append(SEEN)
     facts = {
         "run": run,
         "data": data,
-        "n_rows": len(nats),
-        "seen": seen,
+        "n_rows": n_rows,
+        "seen": bool(seen),
         "score": score,
         "squared_error": error,
         "unit": unit,
         "out": out,
     }
     if out is not None:
-        write(out, np.stack([nats, errors], axis=1), ["nats", "squared_error"])
         lines.append(f"Those of each row written to {out}.")
     return Answer("\n".join(lines), facts)

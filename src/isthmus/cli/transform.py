@@ -5,7 +5,7 @@ from __future__ import annotations
 from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer
 from isthmus.cli._options import DataFile, Drop, Force, OutFile, RunFolder, names_of
-from isthmus.cli._rows import rows
+from isthmus.cli._rows import blocks, opened
 from isthmus.cli._runs import open_run
 from isthmus.cli._words import plural
 
@@ -20,14 +20,15 @@ def transform(
 ) -> Answer:
     """Write the codes of the rows of a table."""
     with _interrupts.starting():
-        from isthmus.data.writers import check_destination, write
+        from isthmus.data.writers import check_destination, write_blocks
 
     check_destination(out, force)
     model = open_run(run, data)
-    codes = model.transform(rows(data, names_of(drop), new=True))
+    found = opened(data, names_of(drop), new=True)
     names = [str(name) for name in model.get_feature_names_out()]
-    write(out, codes, names)
-    n_rows, n_components = codes.shape
+    every = blocks(found, mixed=model.encoding_ is not None)
+    n_rows = write_blocks(out, (model.transform(block) for block in every), names)
+    n_components = len(names)
     facts = {"run": run, "data": data, "out": out, "n_rows": n_rows, "columns": names}
     many, components = plural(n_rows, "row"), plural(n_components, "component")
     return Answer(f"Codes of {many} in {components} written to {out}.", facts)

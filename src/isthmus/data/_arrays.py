@@ -181,6 +181,15 @@ class Header(NamedTuple):
     length: int
 
 
+def n_axes(path: Path) -> int:
+    """Of the array in a .npy file; 2 where it cannot be told."""
+    try:
+        with path.open("rb") as file:
+            return len(read_header(file, str(path)).shape)
+    except (DataError, OSError):
+        return 2
+
+
 def checked_header(file: IO[bytes], size: int, origin: str) -> Header:
     """The header of an array of real numbers that is all there, in ``size`` bytes.
 

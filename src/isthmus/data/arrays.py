@@ -3,8 +3,9 @@
 What the axes after the first mean is told from their number, unless ``layout`` says it:
 
 - (N, D): a table without names;
-- (N, A, B): grey images (1, A, B) where the entries are bytes or A = B, else series (C, T);
-- (N, A, B, C): images with their channels last where C is 1, 3 or 4 and A is not; else (C, H, W).
+- (N, A, B): grey images (1, A, B) where the entries are bytes or A and B at least 8, else series
+  (C, T);
+- (N, A, B, C): images with their channels last where C is at most 4 and A is not; else (C, H, W).
 
 Bytes stay bytes; other numbers become float32 where that holds every value, else float64.
 """
@@ -33,7 +34,8 @@ LAYOUTS: dict[str, tuple[int, ...]] = {
     "NHWC": (0, 3, 1, 2),
 }
 """For every layout, the axes in the order (N, C, H, W) or (N, C, T); NHW gets one channel."""
-_CHANNELS = (1, 3, 4)
+_CHANNELS = (1, 2, 3, 4)
+_SMALLEST_SIDE = 8
 
 
 class Rows(Protocol):
@@ -188,7 +190,7 @@ def layout_of(shape: tuple[int, ...], dtype: np.dtype[Any], layout: str | None, 
         if len(shape) == 2:
             return "ND"
         if len(shape) == 3:
-            return "NHW" if dtype == np.uint8 or shape[1] == shape[2] else "NCT"
+            return "NHW" if dtype == np.uint8 or min(shape[1:]) >= _SMALLEST_SIDE else "NCT"
         last = shape[3] in _CHANNELS and shape[1] not in _CHANNELS
         return "NHWC" if last else "NCHW"
     if layout not in LAYOUTS:

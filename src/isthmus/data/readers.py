@@ -93,14 +93,25 @@ def _mixed(
     else:
         names, columns = _parquet_columns(path, origin, drop)
         named = True
-    plain = [
-        column if is_numeric(column.type) else pc.if_else(pc.is_null(column), None, 0.0)
-        for column in columns
-    ]
-    values = matrix(plain)
+    values = _numbers(columns)
     if reader is read_csv:
         values = values.astype(np.float64, copy=False)
     return values, tuple(names) if named else None, pa.Table.from_arrays(columns, names=names)
+
+
+def _numbers(columns: Sequence[Any]) -> np.ndarray:
+    """(N, D), 0 for what is no number."""
+    return matrix(
+        [
+            column if is_numeric(column.type) else pc.if_else(pc.is_null(column), None, 0.0)
+            for column in columns
+        ]
+    )
+
+
+def table_of(frame: pa.Table, origin: str) -> Table:
+    """A table of columns of any kind, as :func:`read` gives one with ``mixed``."""
+    return Table(_numbers(frame.columns), tuple(frame.schema.names), origin, frame)
 
 
 def _without(

@@ -15,7 +15,6 @@ which for M = 1 is the usual Σ y yᵀ − N ddᵀ. It is computed for up to :da
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.data.source import Source, n_rows
-from isthmus.data.tables import update_fingerprint
+from isthmus.data.tables import new_fingerprint, update_fingerprint
 from isthmus.errors import DataError
 
 Array = NDArray[Any]
@@ -117,7 +116,7 @@ def survey(
     held_rows, sample_rows = positions(n, n_held_out, n_sampled, seed)
     held = np.empty((len(held_rows), n_features), source.dtype)
     sample = np.empty((len(sample_rows), n_features), source.dtype)
-    digest = hashlib.sha256(repr((n, n_features)).encode())
+    digest = new_fingerprint(n, n_features)
     sums: _Sums | None = None
     start = 0
     for piece, length in enumerate(source.lengths):

@@ -168,9 +168,14 @@ def fingerprint(values: np.ndarray) -> str:
     >>> fingerprint(np.eye(2))[:8]
     '91c03f2a'
     """
-    digest = hashlib.sha256(repr(values.shape).encode())
+    digest = new_fingerprint(*values.shape)
     update_fingerprint(digest, values)
     return digest.hexdigest()
+
+
+def new_fingerprint(n_rows: int, n_features: int) -> hashlib._Hash:
+    """The fingerprint of so many rows, before any of them was taken in."""
+    return hashlib.sha256(repr((n_rows, n_features)).encode())
 
 
 def update_fingerprint(digest: hashlib._Hash, values: np.ndarray) -> None:

@@ -130,24 +130,49 @@ def write_blocks(
 def write_frame(path: str | os.PathLike[str], table: pa.Table) -> None:
     """Write a table with columns of any kind; a file that is there is replaced.
 
+    Raises:
+        InvalidParameterError, RunError: as :func:`write_frames`.
+    """
+    write_frames(path, [table])
+
+
+def write_frames(path: str | os.PathLike[str], tables: Iterable[pa.Table]) -> int:
+    """Write rows with columns of any kind as they come.
+
     Args:
         path: ends in .csv or .parquet; a .npy file holds numbers alone.
-        table: what to write. Text has no dictionaries: there they are written as their values.
+        tables: at least one, all of one schema. Text has no dictionaries: there they are written
+            as their values.
+
+    Returns:
+        N, the number of rows written.
 
     Raises:
         InvalidParameterError: another ending.
         RunError: the file cannot be written.
     """
     check_destination(path, force=True, endings=(".csv", ".parquet"))
-    with replacing(path) as file:
-        if Path(path).suffix.lower() == ".parquet":
-            parquet.write_table(table, file)
-            return
-        plain = [
-            column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
-            for column in table.columns
-        ]
-        csv.write_csv(pa.Table.from_arrays(plain, names=table.column_names), file)
+    text = Path(path).suffix.lower() == ".csv"
+    shown = (_values(table) if text else table for table in tables)
+    first = next(shown)
+    count = 0
+    with (
+        replacing(path) as file,
+        (csv.CSVWriter if text else parquet.ParquetWriter)(file, first.schema) as writer,
+    ):
+        for table in chain([first], shown):
+            writer.write_table(table)
+            count += table.num_rows
+    return count
+
+
+def _values(table: pa.Table) -> pa.Table:
+    """With the values of dictionaries in their places."""
+    plain = [
+        column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+        for column in table.columns
+    ]
+    return pa.Table.from_arrays(plain, names=table.column_names)
 
 
 @contextmanager

@@ -77,7 +77,14 @@ def take(source: Source, rows: NDArray[Any]) -> Table | pa.Table:
         start += count
     if mixed:
         return pa.concat_tables(parts)
-    return Table(np.concatenate(parts), source.names, source.origin)
+    return _table(np.concatenate(parts), source)
+
+
+def _table(values: NDArray[Any], source: Source) -> Table:
+    """Flat rows; bytes become float32, as tables have it."""
+    flat = values.reshape(len(values), -1)
+    floats = flat if flat.dtype.kind == "f" else flat.astype(np.float32)
+    return Table(floats, source.names, source.origin)
 
 
 def whole(source: Source) -> Table | pa.Table:
@@ -89,8 +96,7 @@ def whole(source: Source) -> Table | pa.Table:
     if isinstance(source, TableSource) and frames.is_mixed(source.schema.empty_table()):
         parts = [t for piece in range(len(source.lengths)) for t in source.tables(piece)]
         return pa.concat_tables(parts, promote_options="permissive")
-    flat = in_memory(source)
-    return Table(flat.reshape(len(flat), -1), source.names, source.origin)
+    return _table(in_memory(source), source)
 
 
 def tables(source: Source, mixed: bool = False) -> Iterator[Any]:
@@ -100,7 +106,7 @@ def tables(source: Source, mixed: bool = False) -> Iterator[Any]:
             yield from source.tables(piece)
         return
     for block in blocks(source):
-        yield block if block.ndim > 2 else Table(block, source.names, source.origin)
+        yield block if block.ndim > 2 else _table(block, source)
 
 
 def by_blocks(method: Callable[..., Any]) -> Callable[..., Any]:

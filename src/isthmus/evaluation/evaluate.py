@@ -41,6 +41,8 @@ def evaluate(
     factors: Any = None,
     outliers: Any = None,
     reference: Any = None,
+    places: Any = None,
+    n_rows: int | None = None,
     n_importance: int = 5000,
     n_rows_importance: int | None = None,
     origin: str = "",
@@ -61,7 +63,10 @@ def evaluate(
         labels: (N,) classes or measurements, for the probes.
         factors: (N, F) known factors of variation.
         outliers: (N,) 0 or 1, 1 for known outliers.
-        reference: (R, D) rows of the fit, for PCA, where X are new ones.
+        reference: (R, D) rows of the fit, for PCA, where X are new ones or with ``places``.
+        places: (N,) positions of X among the rows of the fit, where these are too many to be given
+            whole; X are then all measured, and PCA is fitted to ``reference``.
+        n_rows: how many rows the fit had; only with ``places``.
         n_importance: draws of the importance-weighted bound, 0 for none.
         n_rows_importance: rows of the same; by default as many as are quick, at most 200.
         origin: where the rows are from, for the record.
@@ -97,7 +102,7 @@ def evaluate(
     # the model compares names and number of the columns, and says what does not fit
     if encoding is None:
         model.transform(x[:2] if names is None else Table(x[:2], given_names or names, "X"))
-    positions = _positions(model, len(x), rows, kind)
+    positions = _positions(model, len(x), rows, "new" if places is not None else kind)
     chosen = {
         "labels": _column(labels, len(x), "labels"),
         "factors": _columns(factors, len(x)),
@@ -109,13 +114,18 @@ def evaluate(
     ground = (Ground if encoding is None else MixedGround)(
         model,
         np.ascontiguousarray(x[positions]),
-        positions,
-        _reference(x, positions, kind, None if reference is None else numbers(reference)[0]),
+        positions if places is None else np.asarray(places, dtype=np.int64)[positions],
+        _reference(
+            x,
+            positions,
+            "new" if places is not None else kind,
+            None if reference is None else numbers(reference)[0],
+        ),
         names,
         seed,
     )
     sheet = Sheet()
-    sheet.facts = _facts(ground, names or given_names, kind, len(x), origin, label_column)
+    sheet.facts = _facts(ground, names or given_names, kind, n_rows or len(x), origin, label_column)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
         warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
