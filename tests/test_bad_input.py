@@ -205,7 +205,7 @@ TABLES: list[tuple[Any, type[Exception], str]] = [
     (bad(X, (1, 1), np.inf), ValueError, "infinity"),
     (bad(X, (1, 1), -np.inf), ValueError, "infinity"),
     (X[0], ValueError, "1D array"),
-    (X[None], ValueError, "dim 3"),
+    (X[None], ValueError, "could be images or series"),
     (X[:1], ValueError, "minimum of 2 is required"),
     (X[:0], ValueError, "0 sample"),
     (X[:, :0], ValueError, "0 feature"),
@@ -222,7 +222,7 @@ TABLES: list[tuple[Any, type[Exception], str]] = [
     ([[1, 2, 3], [1, 2]], ValueError, "inhomogeneous"),
     (None, ValueError, "Expected 2D array"),
     ("table.csv", ValueError, "Expected 2D array"),
-    (torch.zeros(3, 2, 2), ValueError, "dim 3"),
+    (torch.zeros(3, 2, 2), ValueError, "could be images or series"),
     (sparse.csr_array(bad(X, (1, 1), np.inf)), ValueError, "infinity"),
 ]
 

@@ -414,7 +414,7 @@ def test_a_damaged_evaluation_is_no_matter_of_the_model(place: Path, damage: str
     elif damage == "words":
         words.write_text("{")
     else:
-        words.write_text(words.read_text().replace('"schema": 1', '"schema": 99'))
+        words.write_text(words.read_text().replace('"schema": 2', '"schema": 99'))
     code, _, err = call("report", "run")
     assert code == 2
     assert "evaluate it again" in err

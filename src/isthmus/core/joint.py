@@ -65,7 +65,7 @@ class Joint(Likelihood):
 
     >>> head = Joint([("real", 0), ("categorical", 3)])
     >>> p = head.distribution(torch.zeros(5, head.n_outputs((2,))), (2,))
-    >>> p.log_prob(torch.zeros(5, 2)).exp()[0]
+    >>> p.log_prob(torch.zeros(5, 2)).exp()[0].detach()
     tensor([0.3989, 0.3333])
     """
 

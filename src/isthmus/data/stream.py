@@ -28,7 +28,7 @@ from isthmus.data.source import Source
 
 Array = NDArray[Any]
 OPEN = 4
-POOL_BYTES = 1 << 26
+POOL_BYTES = 1 << 25
 _END = None
 
 

@@ -61,7 +61,7 @@ class Fitted(TransformerMixin):
     sample_shape_: tuple[int, ...] | None = None
     input_shape_: tuple[int, ...] | None = None
     scaling_: Scaling
-    encoding_: Encoding | None
+    encoding_: Encoding | None = None
     likelihood_: str
     autoencoder_: Core
     held_out_: HeldOut | None
