@@ -13,7 +13,7 @@ any other numbers                                  ``gaussian``
 ================================================== =====================
 
 Columns are counts where all hold whole numbers ≥ 0 that vary about as much as Poisson's would, or
-more (variance ≥ 0.7 mean), where four in five of them have a mean below 10 or a skewness above 1,
+more (variance ≥ 0.7 mean), where half of them have a mean below 10 or a skewness above 1,
 and none one below −0.5: both distributions have a long tail to the right, which numbers up to a
 limit (grades, grey values) have not. Bytes, images and series are never counts.
 Images and series with sides of at least 8 get convolutions. Missing entries ask for a model that
@@ -39,7 +39,7 @@ _SMALLEST_SIDE = 8
 _MOST_COMPONENTS = 32
 _FEWEST_IDENTIFIED = 20
 _UNDERDISPERSED, _OVERDISPERSED = 0.7, 1.3
-_SMALL_MEAN, _MOST_LEAN, _MOST_LEFT = 10.0, 0.8, -0.5
+_SMALL_MEAN, _MOST_LEAN, _MOST_LEFT = 10.0, 0.5, -0.5
 _IDENTIFIER = re.compile(r"(^|.*[^a-z])(id|uuid|guid|index|key)|unnamed: 0|.*[a-z]I[Dd]")
 
 
