@@ -1,4 +1,4 @@
-"""``isthmus info``: what is in a run, or in a table."""
+"""``isthmus info``: what is in a run, or in data of any kind."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ import typer
 
 from isthmus.cli import _detectors, _interrupts
 from isthmus.cli._answer import Answer, columns, number
+from isthmus.cli._contents import SHOWN, contents
 from isthmus.cli._options import Drop, names_of
-from isthmus.cli._rows import rows
 from isthmus.cli._words import held_out, plural, verdict
 from isthmus.errors import DataError, RunError
 
 if TYPE_CHECKING:
-    from isthmus.data.tables import Table
     from isthmus.runs import directory
 
-_SHOWN = 20
+_OF_RUNS = ("config.json", "model.safetensors", "history.json")
 _ROWS = {"held out": "held-out rows", "training": "rows of the fit,", "new": "new rows"}
 EXAMPLES = """Examples:
 
 isthmus info wine
+
+isthmus info photos/
+
+isthmus info 'sales/*.parquet' --drop id
 
 isthmus info runs/a --json
 """
@@ -36,29 +39,35 @@ def info(
         str,
         typer.Argument(
             metavar="RUN|DATA",
-            help="A run folder, a detector, a data file, or a bundled table.",
+            help="A run folder, a detector, or data: a file, a folder, a glob in quotes, a bundled "
+            "table.",
             show_default=False,
         ),
     ],
     drop: Drop = None,
     every: Annotated[
-        bool, typer.Option("--all", help=f"List every column, not the first {_SHOWN} only.")
+        bool, typer.Option("--all", help=f"List every column, not the first {SHOWN} only.")
     ] = False,
 ) -> Answer:
-    """Tell what is in a run, or in a table."""
+    """Tell what is in a run, or in data, and what to fit to it.
+
+    Data is read once and nothing is trained.
+    """
     path = Path(what)
-    if path.is_dir():
+    if any((path / name).exists() for name in _OF_RUNS):
         return _run(what)
     with _interrupts.starting():
+        from isthmus.data._files import is_pattern
         from isthmus.data.bundled import BUNDLED
 
-    if what not in BUNDLED and not path.suffix and not path.exists():
+    stored = Path(what.partition("::")[0])
+    if what not in BUNDLED and not path.suffix and not stored.exists() and not is_pattern(what):
         raise DataError(
             what or "''",
             "is no run folder, no data file and no bundled table",
             f"The bundled tables are {', '.join(BUNDLED)}.",
         )
-    return _table(rows(what, names_of(drop), new=True), every)
+    return contents(what, names_of(drop), every)
 
 
 def _run(run: str) -> Answer:
@@ -201,57 +210,3 @@ def _bytes(size: int) -> str:
             return f"{size:.3g} {unit}"
         size //= 1000
     return f"{size} GB"
-
-
-def _table(table: Table, every: bool) -> Answer:
-    from isthmus.cli._figures import describe, n_repeated
-    from isthmus.data.tables import stand_in
-
-    n_rows, n_columns = table.values.shape
-    names = table.names or [stand_in(j) for j in range(n_columns)]
-    described = [
-        {"name": name, **describe(column)}
-        for name, column in zip(names, table.values.T, strict=True)
-    ]
-    missing = sum(column["n_missing"] for column in described)
-    share = f" ({100 * missing / table.values.size:.2g}% of the entries)" if missing else ""
-    shown = described if every else described[:_SHOWN]
-    head = ("column", "kind", "missing", "min", "mean", "max")
-    cells = [
-        (
-            column["name"],
-            column["kind"],
-            str(column["n_missing"]),
-            *(number(column[figure]) for figure in ("min", "mean", "max")),
-        )
-        for column in shown
-    ]
-    lines = [
-        f"{table.origin}: {plural(n_rows, 'row')}, {plural(n_columns, 'column')}"
-        f"{'' if table.names else ' without names'}, {table.values.dtype}, "
-        f"{missing or 'none'} missing{share}",
-        "",
-        columns([head, *cells], right=(2, 3, 4, 5)),
-    ]
-    if len(shown) < n_columns:
-        lines.append(f"and {n_columns - len(shown)} more (--all lists them)")
-    repeated = n_repeated(table.values)
-    if repeated:
-        lines += [
-            "",
-            f"{plural(repeated, 'row')} ({100 * repeated / n_rows:.2g}%) the same as an earlier "
-            "one. Where a row is fitted and its copy held out, the held-out figures look better "
-            "than they are: leave copies out, unless they are separate observations.",
-        ]
-    facts = {
-        "kind": "table",
-        "data": table.origin,
-        "n_rows": n_rows,
-        "n_columns": n_columns,
-        "named": table.names is not None,
-        "dtype": str(table.values.dtype),
-        "n_missing": missing,
-        "n_repeated": repeated,
-        "columns": described,
-    }
-    return Answer("\n".join(lines), facts)

@@ -19,7 +19,7 @@ VERBS = {
     "report": "Write a page on a model: the verdict, pictures, charts, outliers, how it was made.",
     "compare": "Compare numbers of components, and recommend one.",
     "outliers": "Find the rows that stand out, and the features that make them.",
-    "info": "Tell what is in a run, or in a table.",
+    "info": "Tell what is in a run, or in data, and what to fit to it.",
     "transform": "Write the codes of the rows of a table.",
     "reconstruct": "Write the rows of a table as a model reconstructs them.",
     "sample": "Write new rows drawn from a model.",

@@ -1,7 +1,8 @@
 """What a source holds, before anything is trained on it: one pass, in bounded memory.
 
-Per column: its type, the share that is missing, the smallest and the largest entry, and how many
-different values it has, counted up to a cap. Over all: rows, bytes, pieces, range, and how many of
+Per column: its type, the share that is missing, the smallest and the largest entry, the mean, how
+many different values it has, counted up to a cap, and the kind that a mixed table would take it for
+(:mod:`isthmus.data.kinds`). Over all: rows, bytes, pieces, range, and how many of
 the first million rows are an exact repetition of an earlier one (told by 64-bit hashes: for a
 million different rows, the chance of a false repetition is 3 in 100 million).
 """
@@ -9,6 +10,7 @@ million different rows, the chance of a false repetition is 3 in 100 million).
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,11 +21,14 @@ import pyarrow.compute as pc
 
 from isthmus.data._columns import is_numeric
 from isthmus.data._shards import row_bytes
+from isthmus.data.kinds import Kind, Survey, is_number
 from isthmus.data.source import Source, TableSource, n_bytes, n_rows
 from isthmus.data.tables import stand_in
+from isthmus.errors import DataError
 
 MAX_DISTINCT = 1000
 MAX_HASHED = 1_000_000
+_NUMBERS_SEEN = 10
 _MAX_COLUMNS = 4096
 """Columns of an array without names that are told one by one."""
 
@@ -42,6 +47,13 @@ class ColumnSummary:
         distinct: number of different entries, missing ones left out, at most ``MAX_DISTINCT``.
         capped: whether there are more.
         values: the different entries as text where there are at most 20, in order.
+        mean: of numbers, None where there is none, or an infinite one.
+        variance: likewise, divided by their number.
+        skewness: likewise, the third standardised moment.
+        whole: whether all are whole numbers.
+        rising: 1 where every number is the one before plus 1, 0 where only above it; else None.
+        kind: what :mod:`isthmus.data.kinds` takes it for; None where it takes it for nothing.
+        fault: why it does not, in words; empty where it does.
     """
 
     name: str
@@ -53,6 +65,13 @@ class ColumnSummary:
     distinct: int
     capped: bool
     values: tuple[str, ...]
+    mean: float | None = None
+    variance: float | None = None
+    skewness: float | None = None
+    whole: bool = False
+    rising: int | None = None
+    kind: Kind | None = None
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +94,7 @@ class Description:
         columns: of a table; None for images and series.
         labels: number of different labels; None where there are none.
         skipped: files or images that were left out.
+        overall: all entries as if they were one column, where columns are not told one by one.
     """
 
     origin: str
@@ -92,6 +112,7 @@ class Description:
     columns: tuple[ColumnSummary, ...] | None
     labels: int | None
     skipped: tuple[str, ...]
+    overall: ColumnSummary | None = None
 
 
 def describe(source: Source) -> Description:
@@ -144,6 +165,7 @@ def describe(source: Source) -> Description:
         columns=tuple(column.summary() for column in columns) if columns else None,
         labels=None if source.labels is None else len(np.unique(source.labels)),
         skipped=tuple(getattr(source, "skipped", ())),
+        overall=None if columns else whole.summary(),
     )
 
 
@@ -178,10 +200,26 @@ class _Column:
     maximum: Any = None
     seen: set[Any] = field(default_factory=set)
     capped: bool = False
+    survey: Survey | None = None
+    fault: str = ""
+    steps: tuple[float, float] = (math.inf, -math.inf)
+    last: float | None = None
+
+    def __post_init__(self) -> None:
+        if pa.types.is_null(self.type):
+            return
+        try:
+            self.survey = Survey.of(self.name, self.type)
+        except DataError as error:
+            self.fault = error.rule
+            return
+        if is_number(self.survey.type) and not self.survey.dictionary:
+            self.survey.limit = _NUMBERS_SEEN
 
     def add(self, values: Any, *, count: bool = True) -> None:
         """The next rows."""
         self.rows += len(values)
+        self._survey(values)
         if pa.types.is_dictionary(self.type):
             values = pc.cast(values, self.type.value_type)
         kind = values.type
@@ -206,6 +244,47 @@ class _Column:
                 self.capped = True
                 self.seen.clear()
 
+    def _survey(self, values: Any) -> None:
+        if self.survey is None:
+            return
+        try:
+            self.survey.add(values)
+        except DataError as error:
+            self.survey, self.fault = None, error.rule
+            return
+        if math.isnan(self.steps[0]) or not is_number(values.type) or not len(values):
+            return
+        if values.null_count or not self.survey.whole:
+            self.steps = (math.nan, math.nan)
+            return
+        numbers = np.asarray(values.cast(pa.float64(), safe=False), np.float64)
+        steps = np.diff(numbers, prepend=[] if self.last is None else [self.last])
+        if len(steps):
+            low, high = self.steps
+            self.steps = (min(low, float(steps.min())), max(high, float(steps.max())))
+        self.last = float(numbers[-1])
+
+    def _judged(self) -> dict[str, Any]:
+        """What the survey found."""
+        found = self.survey
+        if found is None or not found.n_present:
+            return {"fault": self.fault or "has no value in any row"}
+        judged: dict[str, Any] = {}
+        if is_number(found.type):
+            moments = {
+                name: getattr(found.plain, name) for name in ("mean", "variance", "skewness")
+            }
+            judged = {**moments, "whole": found.whole}
+            if 0 < self.steps[0] <= self.steps[1]:
+                judged["rising"] = int(self.steps == (1.0, 1.0))
+        try:
+            kind = found.kind()
+            if kind in ("categorical", "ordinal"):
+                found.categories()  # raises where there are too many
+            return judged | {"kind": kind}
+        except DataError as error:
+            return judged | {"fault": error.rule}
+
     def summary(self) -> ColumnSummary:
         """As it is told."""
         few = sorted(self.seen) if len(self.seen) <= 20 else []
@@ -219,6 +298,7 @@ class _Column:
             MAX_DISTINCT if self.capped else len(self.seen),
             self.capped,
             tuple(str(value) for value in few),
+            **self._judged(),
         )
 
 

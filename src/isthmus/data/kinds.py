@@ -106,6 +106,7 @@ class Survey:
         listed: the categories of a dictionary in their order, those that no row has among them;
             None without a dictionary.
         values: the distinct values, None beyond as many as are remembered.
+        limit: distinct values to remember. Of numbers that no one calls categories ten are enough.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Survey:
     values: set[Value] | None = field(default_factory=set)
     plain: Moments = field(default_factory=Moments)
     log: Moments = field(default_factory=Moments)
+    limit: int = _MOST_DISTINCT
 
     @classmethod
     def of(cls, name: str, kind: pa.DataType) -> Survey:
@@ -153,7 +155,7 @@ class Survey:
             return
         if self.values is not None:
             self.values |= set(pc.unique(column).to_pylist())
-            if len(self.values) > _MOST_DISTINCT:
+            if len(self.values) > self.limit:
                 self.values = None
         if is_number(column.type):
             numbers = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
