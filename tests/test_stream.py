@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 from scipy import stats
+from sklearn.decomposition import PCA
 from tests.sources import Pieces, random_lengths
 
-from isthmus import Autoencoder, VariationalAutoencoder
+from isthmus import Autoencoder, VariationalAutoencoder, open_data
+from isthmus.data import survey as survey_module
 from isthmus.data.batches import Batch, RawBatches, TensorBatches
 from isthmus.data.stream import StreamBatches
 from isthmus.data.tables import Table
@@ -97,10 +101,10 @@ def test_leaving_in_the_middle_leaves_no_thread() -> None:
 
 
 def test_raw_batches_are_those_of_scaled_rows() -> None:
-    raw = torch.arange(90, dtype=torch.uint8).reshape(30, 3)
-    chosen = torch.arange(0, 30, 2)
-    lazy = RawBatches(raw, lambda x: (x.float() / 7,), chosen)
-    eager = TensorBatches(raw.float() / 7).subset(chosen)
+    raw = np.arange(90, dtype=np.uint8).reshape(30, 3)
+    chosen = np.arange(0, 30, 2)
+    lazy = RawBatches(raw, lambda x: (torch.from_numpy(x) / 7,), chosen)
+    eager = TensorBatches(torch.from_numpy(raw) / 7).subset(torch.from_numpy(chosen))
     for method in (lambda b: b.shuffled(4, 9, skip=2), lambda b: b.batches(4)):
         for (a,), (b,) in islice(zip(method(lazy), method(eager), strict=False), 20):
             assert torch.equal(a, b)
@@ -207,3 +211,85 @@ def test_methods_of_rows_take_sources_block_by_block(method: str) -> None:
     other = Pieces(x, (len(x),), names=tuple("abcdefz"))
     with pytest.raises(DataError, match="lacks 'g'"):
         getattr(model, method)(other)
+
+
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("likelihood", ["gaussian", "categorical", "poisson"])
+def test_what_stands_only_in_a_held_out_row_is_known(likelihood: str) -> None:
+    """The highest category, and a hole, of a row that is not trained on."""
+    x = np.random.default_rng(0).integers(0, 3, (2000, 5)).astype(float)
+    model = Autoencoder(2, likelihood=likelihood, max_epochs=1, random_state=0)
+    held = model.fit(source_of(x)).held_out_.rows[0]  # type: ignore[union-attr]
+    x[held, 2], x[held, 3] = 9, np.nan
+    again = Autoencoder(2, likelihood=likelihood, max_epochs=1, random_state=0).fit(source_of(x))
+    assert np.isfinite(again.validation_)
+    if likelihood == "categorical":
+        assert again.autoencoder_.likelihood.n_raw == 10
+    if likelihood == "poisson":
+        np.testing.assert_array_equal(again._fill, np.delete(x, held, 0).mean(0).round())
+
+
+@pytest.mark.usefixtures("always")
+def test_beyond_a_covariance_the_line_is_still_that_of_pca(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all training rows, not of the sample: within a hundredth of scikit-learn's."""
+    monkeypatch.setattr(survey_module, "MOST_FEATURES", 16)
+    monkeypatch.setattr(survey_module, "SAMPLE_ROWS", 100)
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(3000, 8)) @ generator.normal(size=(8, 40))
+    x += 0.5 * generator.normal(size=x.shape)
+    model = Autoencoder(6, max_epochs=1, random_state=0).fit(source_of(x))
+    held = model.held_out_.rows  # type: ignore[union-attr]
+    pca = PCA(6).fit(np.delete(x, held, axis=0))
+    residual = x[held] - pca.inverse_transform(pca.transform(x[held]))
+    expected = float(np.square(residual).sum(1).mean())
+    assert model.pca_squared_error_ == pytest.approx(expected, rel=0.01)
+    assert model.squared_error_ < 1.01 * expected
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("holes", [False, True])
+def test_the_held_out_loss_is_in_nats_of_the_held_out_rows(
+    holes: bool, streamed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a mixed table with a positive column, whose logarithm counts row by row."""
+    generator = np.random.default_rng(0)
+    pay = np.exp(generator.normal(3, 1, 2000))
+    frame = pd.DataFrame({"pay": pay, "age": generator.normal(size=2000), "late": pay > 20})
+    if holes:
+        frame.loc[generator.random(2000) < 0.2, "pay"] = np.nan
+    if streamed:
+        monkeypatch.setattr(_sources, "LARGE", 0)
+    model = Autoencoder(1, max_epochs=2, random_state=0).fit(open_data(frame))
+    held = frame.iloc[model.held_out_.rows]  # type: ignore[union-attr]
+    assert model.validation_ == pytest.approx(-model.score(held), rel=1e-4)
+
+
+def test_rows_mapped_from_a_file_stay_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_sources, "LARGE", 0)
+    np.save(tmp_path / "x.npy", table())
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    seen: list[np.ndarray] = []
+    original = RawBatches.__init__
+    monkeypatch.setattr(
+        RawBatches,
+        "__init__",
+        lambda self, x, *more: (seen.append(x), original(self, x, *more))[1],
+    )
+    Autoencoder(2, max_epochs=1, random_state=0).fit(open_data(mapped))
+    assert np.shares_memory(seen[0], mapped)
+
+
+def test_stated_kinds_do_not_depend_on_the_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = pa.table({"a": np.arange(500) % 7, "b": np.linspace(0, 1, 500)})
+    small = Autoencoder(1, likelihood="joint", max_epochs=1, random_state=0).fit(open_data(frame))
+    direct = Autoencoder(1, likelihood="joint", max_epochs=1, random_state=0).fit(frame)
+    monkeypatch.setattr(_sources, "LARGE", 0)
+    large = Autoencoder(1, likelihood="joint", max_epochs=1, random_state=0).fit(open_data(frame))
+    assert small.encoding_.kinds == direct.encoding_.kinds == large.encoding_.kinds  # type: ignore[union-attr]
+
+
+def test_methods_that_need_all_rows_say_so() -> None:
+    with pytest.raises(DataError, match="where all rows are needed at once"):
+        Autoencoder(2).partial_fit(source_of(table()))

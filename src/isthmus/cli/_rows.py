@@ -93,13 +93,12 @@ def sampled(source: Source) -> Table:
 
 def together(found: Table | Source) -> Table | None:
     """All rows as one table; None where they are too many for memory."""
-    from isthmus.data.source import n_rows
     from isthmus.data.tables import Table as Whole
-    from isthmus.estimators._sources import LARGE, whole
+    from isthmus.estimators._sources import fits, whole
 
     if isinstance(found, Whole):
         return found
-    if 4 * n_rows(found) * math.prod(found.feature_shape) > LARGE:
+    if not fits(found):
         return None
     return _as_table(whole(found), found.origin)
 

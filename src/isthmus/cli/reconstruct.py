@@ -104,10 +104,10 @@ def reconstruct(
 
     def made() -> Iterator[Any]:
         nonlocal total, noisy_total, n_missing
-        for i, block in enumerate(blocks(found, mixed=mixed)):
+        state = None if random_state is None else np.random.RandomState(random_state)
+        for block in blocks(found, mixed=mixed):
             clean, given = seen.numbers(block), block
             if noise is not None:
-                state = None if random_state is None else random_state + i
                 given = _instead(block, model.corrupt(block, noise, level, random_state=state))
             missing = np.isnan(clean)
             n_missing += int(missing.sum())

@@ -259,6 +259,11 @@ class Joint(Likelihood):
         return self.raw_target(x)
 
     @torch.no_grad()
+    def reach(self, high: Tensor) -> None:
+        """Counts are decoded up to the largest of all training rows."""
+        counts = high[torch.as_tensor(self.members["count"], dtype=torch.long)]
+        self.log_most.copy_(torch.maximum(self.log_most, counts.clamp(min=1.0).log()))
+
     def prepare(self, x: Tensor) -> None:
         """Base rates, thresholds and units from training rows (N, D), NaN where missing."""
         self.unit.fill_(1.0)

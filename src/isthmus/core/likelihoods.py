@@ -90,6 +90,9 @@ class Likelihood(Head):
     def prepare(self, x: Tensor) -> None:
         """Learn constants from training rows (N, *F), NaN where missing; most heads need none."""
 
+    def reach(self, high: Tensor) -> None:
+        """Take note of the highest value of each feature, (*F,), after ``prepare`` by a sample."""
+
     def features(self, x: Tensor) -> Tensor:
         """T(x), what squared errors are of and PCA is done on; the data themselves for numbers."""
         return x

@@ -7,9 +7,11 @@ no copying row by row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 Batch = tuple[Tensor, ...]
@@ -77,18 +79,21 @@ class RawBatches:
     """Rows of an array as it is, scaled batch by batch: their scaled copy would take more memory.
 
     Args:
-        x: (N, D) raw rows; shared, not copied.
+        x: (N, D) raw rows; shared, not copied, so that they may be mapped from a file.
         ready: makes a batch of raw rows: scaled tensors (x,) or (x, mask).
         chosen: positions of the rows that are used; None for all.
 
-    >>> rows = torch.arange(4, dtype=torch.uint8)[:, None]
-    >>> raw = RawBatches(rows, lambda x: (x.float() / 2,), torch.tensor([0, 3]))
+    >>> rows = np.arange(4, dtype=np.uint8)[:, None]
+    >>> raw = RawBatches(rows, lambda x: (torch.from_numpy(x) / 2,), np.array([0, 3]))
     >>> sorted(float(i) for i in next(raw.shuffled(2, seed=0))[0])
     [0.0, 1.5]
     """
 
     def __init__(
-        self, x: Tensor, ready: Callable[[Tensor], Batch], chosen: Tensor | None = None
+        self,
+        x: NDArray[Any],
+        ready: Callable[[NDArray[Any]], Batch],
+        chosen: NDArray[Any] | None = None,
     ) -> None:
         self.x = x
         self.ready = ready
@@ -102,15 +107,14 @@ class RawBatches:
     def batches(self, batch_size: int) -> Iterator[Batch]:
         """All rows once, in their order."""
         for start in range(0, self.n_rows, batch_size):
-            rows = torch.arange(start, min(start + batch_size, self.n_rows))
-            yield self._rows(rows)
+            yield self._rows(np.arange(start, min(start + batch_size, self.n_rows)))
 
     def shuffled(self, batch_size: int, seed: int, skip: int = 0) -> Iterator[Batch]:
         """The batches of a :class:`TensorBatches` of the same rows, in the same order."""
         for order in orders(self.n_rows, batch_size, seed, skip):
-            yield self._rows(order)
+            yield self._rows(order.numpy())
 
-    def _rows(self, rows: Tensor) -> Batch:
+    def _rows(self, rows: NDArray[Any]) -> Batch:
         return self.ready(self.x[rows if self.chosen is None else self.chosen[rows]])
 
 

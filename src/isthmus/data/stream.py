@@ -6,8 +6,9 @@ thread fills the next, so that the step and not the disk sets the pace where rea
 Rows therefore meet rows from all over the source, but not with equal probability: where the source
 is one sorted piece that is larger than the pool, a batch sees a part of the order.
 
-The order is a function of the seed alone, whatever the thread does. Memory: two pools, and
-:data:`OPEN` + 1 blocks.
+The order is a function of the seed alone, whatever the thread does. Memory: at most five pools
+(dealt out with what the one before left over, waiting, being put together), and :data:`OPEN` + 1
+blocks.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -96,7 +98,7 @@ class StreamBatches:
             generator = np.random.default_rng([seed, epoch])
             left: Array | None = None
             done = 0
-            with _Ahead(self._pools(generator, size)) as pools:
+            with _Ahead(partial(self._pools, generator, size)) as pools:
                 for pool in pools:
                     rows = pool if left is None else np.concatenate([left, pool])
                     order = generator_of(seed, epoch, done).permutation(len(rows))
@@ -107,14 +109,16 @@ class StreamBatches:
                         done += 1
                     left = rows[order[whole:]] if whole < len(rows) else None
 
-    def _pools(self, generator: np.random.Generator, batch_size: int) -> Iterator[Array]:
+    def _pools(
+        self, generator: np.random.Generator, batch_size: int, stop: threading.Event
+    ) -> Iterator[Array]:
         """Rows of the pieces in a random order, several pieces in turns, a pool at a time."""
         most = max(self.pool_rows, batch_size)
         waiting = deque(int(p) for p in generator.permutation(len(self.source.lengths)))
         turn: deque[Iterator[Array]] = deque()
         pool: list[Array] = []
         held = 0
-        while waiting or turn:
+        while (waiting or turn) and not stop.is_set():
             while waiting and len(turn) < OPEN:
                 turn.append(self._blocks(waiting.popleft()))
             blocks = turn.popleft()
@@ -151,10 +155,10 @@ def generator_of(seed: int, epoch: int, done: int) -> np.random.Generator:
 class _Ahead:
     """An iterator run by a thread of its own, one item ahead; its errors are raised here."""
 
-    def __init__(self, items: Iterator[Array]) -> None:
-        self._items = items
+    def __init__(self, items: Callable[[threading.Event], Iterator[Array]]) -> None:
         self._queue: queue.Queue[Array | BaseException | None] = queue.Queue(maxsize=1)
         self._stop = threading.Event()
+        self._items = items(self._stop)
         self._thread = threading.Thread(target=self._run, name="isthmus-reader", daemon=True)
 
     def __enter__(self) -> Iterator[Array]:

@@ -170,6 +170,58 @@ def survey(
     )
 
 
+def principal_axes(
+    source: Source, found: Survey, scale: Array, n_components: int, passes: int = 3
+) -> tuple[Array, Array]:
+    """The first principal axes of the scaled training rows, where a covariance would be too large.
+
+    Subspace iteration from a random start with ten axes more than asked for (Halko, Martinsson &
+    Tropp 2011, *Finding Structure with Randomness*, algorithm 4.4): each pass multiplies the axes
+    so far by the covariance, and the last one solves for them in their span. Approximate: the more
+    passes, and the steeper the spectrum, the closer.
+
+    Args:
+        source: that was surveyed.
+        found: by the survey.
+        scale: (D,) that rows, less their mean, are divided by; a missing entry is at the mean.
+        n_components: K.
+        passes: over the source.
+
+    Returns:
+        Axes (K + 10, D) with orthonormal rows, as many as there can be, and their eigenvalues.
+
+    >>> from isthmus.data.arrays import Arrays, InMemory
+    >>> x = np.random.default_rng(0).normal(size=(200, 6)) * [9, 5, 1, 1, 1, 1]
+    >>> rows = Arrays([InMemory(x, "x")], "x")
+    >>> axes, values = principal_axes(rows, survey(rows), np.ones(6), 1)
+    >>> bool(np.allclose(values, np.linalg.eigvalsh(np.cov(x.T, bias=True))[::-1]))
+    True
+    """
+    d = len(scale)
+    k = min(n_components + 10, d, found.n_train - 1)
+    held = found.held_out_rows
+    q = np.linalg.qr(np.random.default_rng(0).standard_normal((d, k)))[0]
+    product = np.zeros((d, k))
+    for i in range(passes):
+        product[:] = 0.0
+        start = 0
+        for piece in range(len(source.lengths)):
+            for block in source.read(piece):
+                rows = block.reshape(len(block), -1)
+                out = held[slice(*held.searchsorted([start, start + len(rows)]))] - start
+                start += len(rows)
+                if len(out):
+                    rows = np.delete(rows, out, axis=0)
+                y = np.nan_to_num((rows - found.mean) / scale, copy=False, nan=0.0)
+                product += y.T @ (y @ q)
+        product /= found.n_train
+        if i + 1 < passes:
+            q = np.linalg.qr(product)[0]
+    values, inside = np.linalg.eigh(q.T @ product)
+    axes: Array = (q @ inside[:, ::-1]).T
+    return np.ascontiguousarray(axes), np.maximum(values[::-1], 0.0)
+
+
 class _Sums:
     """Sums over training rows; see the module's formula."""
 

@@ -24,14 +24,22 @@ from isthmus.core.autoencoder import Autoencoder as Core
 from isthmus.core.joint import Joint
 from isthmus.core.likelihoods import Likelihood, likelihood
 from isthmus.data.batches import TensorBatches
-from isthmus.data.scaling import Kind, Scaling
+from isthmus.data.scaling import Scaling
 from isthmus.data.source import Source
 from isthmus.data.tables import fingerprint
 from isthmus.engine.plan import Plan
 from isthmus.errors import DataError
-from isthmus.estimators import _input, _parameters, _partial, _samples, _sources, _streaming
+from isthmus.estimators import (
+    _input,
+    _parameters,
+    _partial,
+    _samples,
+    _settling,
+    _sources,
+    _streaming,
+)
 from isthmus.estimators._atomic import unchanged_on_error
-from isthmus.estimators._defaults import Recipe, conv_recipe, conv_starts_linear, recipe
+from isthmus.estimators._defaults import Recipe, conv_recipe, recipe
 from isthmus.estimators._fitted import CODES_KEPT, Fitted
 from isthmus.estimators._fitting import Fit, Listener, Progress, fit
 from isthmus.estimators._material import Material, Selection
@@ -154,7 +162,6 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 plan,
                 seeds,
                 unit=self.scaling_.unit.to(self._device),
-                offset=self._nats_of_scaling,
                 start=self._starts,
                 jitter=_parameters.jitter(self, material.n_rows, self._starts),
                 listener=self._listeners(callback),
@@ -214,69 +221,26 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         plan, selection = self._plan(len(given))
         parts = selection.parts(len(given), seeds.order)
         rows = self._prepare(given, parts[-1][0])
-        return Material.of(rows, parts), plan
+
+        def nats(places: Tensor | None) -> float:
+            return _settling.nats_of_scaling(
+                self, given if places is None else given[places.numpy()]
+            )
+
+        return Material.of(rows, parts, nats), plan
 
     def _prepare(self, data: _input.Floats, train: Tensor) -> TensorBatches:
         """Fit the scaling on the training rows, scale all rows."""
         x = torch.from_numpy(data)
         head = self._likelihood(x.nan_to_num(0).amax(0))
         head.check(x)
-        kind, only = self._scaling_of(head)
-        scaling = Scaling.fit(x if len(train) == len(x) else x[train], kind, only)
-        self._settle(head, scaling, len(x))
-        if bool(x.isnan().any()):
-            self._set_fill(head, x.double().nanmean(0))
-        rows = TensorBatches(*self._scaled(data, torch.float32)).to(self._device)
-        there = None if rows.mask is None else rows.mask.cpu().double().mean(0)
-        self._set_offset(there, data)
-        return rows
-
-    def _scaling_of(self, head: Likelihood) -> tuple[Kind, Tensor | None]:
-        """The kind of scaling, and (D,) bool, the features that are scaled; None for all."""
-        kind = _parameters.scaling(self.scaling, head, self._likelihood_name())
-        if kind == "auto" and self.sample_shape_ is not None and self.sample_shape_[0] == 1:
-            kind = "common"  # one unit, however dark the border
-        return kind, head.continuous if isinstance(head, Joint) else None
-
-    def _settle(self, head: Likelihood, scaling: Scaling, n_rows: int) -> None:
-        """Fix what follows from the scaling and the number of rows."""
-        n_features = self.n_features_in_
-        self._device = _parameters.device(self.device)
-        self.likelihood_ = self._likelihood_name()
-        self.scaling_ = scaling
-        self._fill = torch.zeros(n_features, dtype=torch.float64)
-        self.n_components_ = _parameters.n_components(self)
-        self._n_features_out = self.n_components_
-        sizes = self.hidden_layer_sizes
-        hidden = (
-            self._recipe(n_rows, self.n_components_).hidden_layer_sizes
-            if isinstance(sizes, str)
-            else tuple(int(n) for n in sizes)
-        )
-        self._training = None
-        self._partial_seed = None
-        self._starts = bool(self.linear_start) and (
-            self._network() == "mlp" or conv_starts_linear(n_rows)
-        )
-        self._architecture = self._describe(hidden, head.n_raw if head.support == "category" else 2)
-
-    def _set_fill(self, head: Likelihood, mean: Tensor) -> None:
-        """Stand-ins of missing entries: the mean, which is 0 where the rows are centred."""
-        if self.scaling_.kind == "none":
-            self._fill = mean.round() if head.support in ("count", "category") else mean
-
-    def _set_offset(self, there: Tensor | None, data: _input.Rows) -> None:
-        """Mean nats per row by which scaling, and logarithms, lower the density.
-
-        Args:
-            there: (D,) share of the rows in which a feature is there; None for all of them.
-            data: rows of the fit, all or a sample, for the logarithms of positive columns.
-        """
-        log_scale = self.scaling_.scale.log()
-        nats = float((log_scale if there is None else there * log_scale).sum())
-        if self.encoding_ is not None:
-            nats -= float(np.nansum(self.encoding_.log_jacobian(data), axis=1).mean())
-        self._nats_of_scaling = nats
+        some = x if len(train) == len(x) else x[train]
+        scaling = Scaling.fit(some, *_settling.scaling_of(self, head))
+        mean = scaling.shift
+        if scaling.kind == "none":
+            mean = some.double().nanmean(0).nan_to_num(0.0)
+        _settling.settle(self, head, scaling, len(x), mean)
+        return TensorBatches(*self._scaled(data, torch.float32)).to(self._device)
 
     def _likelihood_name(self) -> str:
         """What "auto" comes to for these rows."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from isthmus.core import pca
-from isthmus.data.source import Source, n_rows
+from isthmus.data.source import Source
 from isthmus.errors import CombinationError, InvalidParameterError
 from isthmus.estimators import _input, _sheet, _sources
 from isthmus.estimators._base import Estimator
@@ -45,7 +45,7 @@ def fit(
         CombinationError: it needs held-out rows and there are none, or it is to be resumed.
     """
     refuse_mixed(estimator, f"n_components={estimator.n_components!r}")
-    streamed = isinstance(X, Source) and 4 * n_rows(X) * estimator.n_features_in_ > _sources.LARGE
+    streamed = isinstance(X, Source) and not _sources.fits(X)
     if isinstance(estimator.n_components, str):
         few = _sources.sample(X, MOST_COMPARED) if streamed else X
         k, unrolled = _recommended(estimator, few, callback)

@@ -36,6 +36,7 @@ from isthmus.errors import CombinationError, DataError
 from isthmus.estimators import _input, _parameters
 from isthmus.estimators._defaults import recipe
 from isthmus.estimators._fitting import Listener, Progress
+from isthmus.estimators._settling import nats_of_scaling
 from isthmus.estimators._short_fits import ROUNDS, Bench, Criterion
 from isthmus.estimators._warm_start import SHEET_RATE, SHEET_STEPS, grow, take_mean, unroll
 from isthmus.evaluation.dimensions import Evidence, Factors, Local, ppca_log_likelihood
@@ -146,7 +147,7 @@ class Sweep:
         self.model.n_components_ = 1
         self.source = self.model._prepare(data, torch.arange(n) if everything else self.parts[0][0])
         self.unit = self.model.scaling_.unit
-        self.offset = self._offset()
+        self.offset = -nats_of_scaling(self.model, data)
         if not bool((self.source.x != self.source.x[0]).any()):
             raise DataError("X with equal rows", "has no dimensions to count")
         self.bench = Bench(self.source, self.parts, self.unit, self._deviates, self.seeds)
@@ -339,11 +340,6 @@ class Sweep:
         self.model.n_components_ = module.n_components
         deviates: Tensor = self.model._deviates(module)
         return deviates
-
-    def _offset(self) -> float:
-        """Mean nats a held-out row that scaling adds to the density."""
-        nats: float = -self.model._nats_of_scaling
-        return nats
 
 
 def _trial(k: int, step: int, steps: int, seconds: float) -> Trial:

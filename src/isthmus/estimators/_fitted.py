@@ -117,6 +117,7 @@ class Fitted(TransformerMixin):
     def _reconstructed(self, data: _input.Floats, module: Core) -> Array:
         return self._map(data, lambda x, mask: self._decode(module, module.encode(x, mask).mean))
 
+    @_sources.by_blocks
     def impute(self, X: Any) -> Any:
         """X with its missing entries, and those alone, taken from :meth:`reconstruct`.
 
@@ -133,6 +134,7 @@ class Fitted(TransformerMixin):
             return self.encoding_.decode(filled, flavour)
         return _input.like(self.encoding_.fill(X, found, flavour), X)
 
+    @_sources.by_blocks
     def squared_errors(self, X: Any, clean: Any = None) -> Array:
         """Squared error of each row's reconstruction, (N,), over the entries that are there.
 

@@ -109,7 +109,6 @@ def fit(
     seeds: Seeds,
     *,
     unit: Tensor,
-    offset: float = 0.0,
     start: bool = True,
     jitter: float = 0.0,
     listener: Listener | None = None,
@@ -123,7 +122,6 @@ def fit(
         plan: steps, rates.
         seeds: initialisation, order, noise.
         unit: (*F,) unit of each feature in which errors are reported.
-        offset: nats per sample that scaling adds to a loss.
         start: whether training starts from (and may return to) the linear start.
         jitter: noise on the encoder's input in training, in units of the likelihood's scale at
             the start: of what PCA leaves over, or 1 without a linear start.
@@ -164,7 +162,7 @@ def fit(
                     if keeper is not None:
                         keeper.note(good, search, result.history, seeds, False)
                     continue
-                progress = _progress(now, level, plan.steps, offset, search.best_step)
+                progress = _progress(now, level, plan.steps, material, search.best_step)
                 result.history.append(progress.as_dict())
                 if listener is not None:
                     listener(progress)
@@ -212,6 +210,8 @@ def _begin(
         module = build()
     x, mask = rows.rows.x, rows.rows.mask
     module.prepare(x, mask)
+    if rows.box is not None:
+        module.likelihood.reach(rows.box[1])
     if start:
         linear_start(module, x, mask, rows.spectrum)
     head = module.likelihood
@@ -221,11 +221,11 @@ def _begin(
     return module
 
 
-def _progress(now: Round, line: float, steps: int, offset: float, best_step: int) -> Progress:
+def _progress(now: Round, line: float, steps: int, material: Material, best_step: int) -> Progress:
     terms = dict(now.terms)
     for name in ("reconstruction", "importance"):
         if name in terms:
-            terms[name] += offset
+            terms[name] += material.nats
     held_out = now.validation or {}
     means = {name: float(value.double().mean()) for name, value in held_out.items()}
     return Progress(
@@ -234,7 +234,7 @@ def _progress(now: Round, line: float, steps: int, offset: float, best_step: int
         epoch=now.epoch,
         seconds=now.seconds,
         terms=terms,
-        validation=means.get("loss", math.nan) + offset,
+        validation=means.get("loss", math.nan) + material.held_out_nats,
         squared_error=means.get("squared_error", math.nan),
         pca_squared_error=line,
         best_step=best_step,

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_array, validate_data
 from isthmus.data import frames
 from isthmus.data._columns import refuse_others
 from isthmus.data.encoding import Encoded, Encoding
+from isthmus.data.source import Source
 from isthmus.data.tables import Table, drop_advice, quoted
 from isthmus.errors import CombinationError, DataError
 from isthmus.estimators import _samples
@@ -48,6 +49,12 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
     fit leaves in ``encoding_``.
     """
     X = as_array(X)
+    if isinstance(X, Source):
+        raise DataError(
+            f"the source {X.origin}",
+            "cannot stand here, where all rows are needed at once",
+            "Give the rows: isthmus.data.source.in_memory(source), or source.tables(piece).",
+        )
     if isinstance(X, Encoded):
         return cast(Floats, X.values)
     X = _samples.flat(estimator, X, reset=reset)

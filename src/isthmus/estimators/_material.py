@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from isthmus.core.pca import Spectrum
-from isthmus.data.batches import Batch, Batches, RawBatches, TensorBatches
+from isthmus.data.batches import Batches, TensorBatches
 from isthmus.data.split import folds, hold_out
 from isthmus.engine.ensemble import EnsembleBatches
 
@@ -66,6 +66,8 @@ class Material:
         held_out: rows by which each is judged; the last of an ensemble has none.
         places: positions of the held-out rows, part after part, in the rows of the fit.
         n_rows: N of the fit.
+        nats, held_out_nats: mean nats a row that scaling adds to a loss, of all rows and of the
+            held-out ones.
     """
 
     starts: list[Start]
@@ -74,21 +76,22 @@ class Material:
     held_out: list[TensorBatches]
     places: Tensor
     n_rows: int
+    nats: float = 0.0
+    held_out_nats: float = 0.0
 
     @classmethod
     def of(
         cls,
         rows: TensorBatches,
         parts: list[Part],
-        raw: tuple[Tensor, Callable[[Tensor], Batch]] | None = None,
+        nats: Callable[[Tensor | None], float] | None = None,
     ) -> Material:
         """Of scaled rows in memory.
 
         Args:
             rows: all of them.
             parts: of :meth:`Selection.parts`.
-            raw: the rows as they were given, and what makes a batch of them: trained on in the
-                place of the scaled ones, which need not be kept then.
+            nats: mean nats that scaling adds to the loss of the rows at some positions, or of all.
         """
         held_out = [part for _, part in parts if part is not None]
         if len(parts) > 1:
@@ -97,12 +100,15 @@ class Material:
         else:
             train = parts[0][0]
             trained = [rows if len(train) == rows.n_rows else rows.subset(train)]
-            batches = trained[0] if raw is None else RawBatches(*raw, train)
+            batches = trained[0]
+        places = torch.cat(held_out) if held_out else torch.arange(0)
         return cls(
             starts=[Start(each) for each in trained],
             whole=Start(rows),
             batches=batches,
             held_out=[rows.subset(part) for part in held_out],
-            places=torch.cat(held_out) if held_out else torch.arange(0),
+            places=places,
             n_rows=rows.n_rows,
+            nats=0.0 if nats is None else nats(None),
+            held_out_nats=0.0 if nats is None else nats(places),
         )

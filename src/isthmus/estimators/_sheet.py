@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from isthmus import presets
 from isthmus.core.autoencoder import Autoencoder as Core
 from isthmus.core.linear_start import linear_start
 from isthmus.data.batches import TensorBatches
 from isthmus.engine.plan import Plan
-from isthmus.estimators import _input, _parameters
+from isthmus.estimators import _input, _parameters, _settling
 from isthmus.estimators._base import Estimator
 from isthmus.estimators._fitting import Fit, Listener, Progress, fit
 from isthmus.estimators._material import Material, Part, Selection
@@ -62,6 +63,12 @@ def retry(estimator: Estimator, X: Any, callback: Listener | None) -> None:
     if estimator.learning_rate == "auto":
         plan = dataclasses.replace(plan, learning_rate=SHEET_RATE)
     parts = _parts(before.rows, selection, len(data))
+
+    def nats(places: Tensor | None) -> float:
+        return _settling.nats_of_scaling(
+            estimator, data if places is None else data[places.numpy()]
+        )
+
     # those of the first fit, or others where it drew them from a generator
     known = isinstance(estimator.random_state, int)
     seeds = estimator._seeds(estimator.random_state if known else int(before.rows[0]))
@@ -86,11 +93,10 @@ def retry(estimator: Estimator, X: Any, callback: Listener | None) -> None:
         done += time.perf_counter() - began
         result = fit(
             lambda: next(starts),
-            Material.of(source, parts),
+            Material.of(source, parts, nats),
             plan,
             seeds,
             unit=estimator.scaling_.unit.to(estimator._device),
-            offset=estimator._nats_of_scaling,
             start=False,
             jitter=_parameters.jitter(estimator, source.n_rows, False),
             listener=tell,

@@ -39,8 +39,9 @@ def given(estimator: BaseEstimator, X: Any, min_rows: int = 1) -> _input.Floats 
     if count < min_rows:
         raise DataError(X.origin, f"must have at least {min_rows} rows; it has {count}")
     n_features = math.prod(X.feature_shape)
-    if 4 * count * n_features <= LARGE:
-        data = _input.rows(estimator, whole(X), reset=True, min_rows=min_rows)
+    if fits(X):
+        stated = bool(estimator.kinds) or estimator.likelihood == "joint"
+        data = _input.rows(estimator, whole(X, stated), reset=True, min_rows=min_rows)
         _samples.of_source(estimator, X.feature_shape)
         return data
     _input.remember(estimator, n_features, X.names)
@@ -87,13 +88,22 @@ def _table(values: NDArray[Any], source: Source) -> Table:
     return Table(floats, source.names, source.origin)
 
 
-def whole(source: Source) -> Table | pa.Table:
+def fits(source: Source) -> bool:
+    """Whether its rows are few enough to be held in memory, scaled."""
+    return 4 * n_rows(source) * math.prod(source.feature_shape) <= LARGE
+
+
+def whole(source: Source, mixed: bool = False) -> Table | pa.Table:
     """All rows in memory: a table of numbers with flat rows, or columns of any kind.
+
+    Args:
+        source: to read.
+        mixed: whether columns of numbers keep their types as well.
 
     Raises:
         DataError: they do not fit.
     """
-    if isinstance(source, TableSource) and frames.is_mixed(source.schema.empty_table()):
+    if isinstance(source, TableSource) and (mixed or frames.is_mixed(source.schema.empty_table())):
         parts = [t for piece in range(len(source.lengths)) for t in source.tables(piece)]
         return pa.concat_tables(parts, promote_options="permissive")
     return _table(in_memory(source), source)
@@ -113,9 +123,9 @@ def by_blocks(method: Callable[..., Any]) -> Callable[..., Any]:
     """Let a method of rows, one result a row, take a source: block by block, in its order."""
 
     @functools.wraps(method)
-    def taken(self: BaseEstimator, X: Any) -> Any:
-        if not isinstance(X, Source):
-            return method(self, X)
+    def taken(self: BaseEstimator, X: Any, *more: Any, **named: Any) -> Any:
+        if not isinstance(X, Source) or more or named:
+            return method(self, X, *more, **named)
         check_is_fitted(self)
         mixed = self.encoding_ is not None
         parts = [method(self, table) for table in tables(X, mixed)]

@@ -20,11 +20,12 @@ from isthmus.data.batches import Batch, Batches, RawBatches, TensorBatches
 from isthmus.data.scaling import Scaling, rounding_of
 from isthmus.data.source import Source, n_rows
 from isthmus.data.stream import StreamBatches
-from isthmus.data.survey import Survey, survey
+from isthmus.data.survey import Survey, principal_axes, survey
 from isthmus.engine.plan import Plan
 from isthmus.estimators import _input
 from isthmus.estimators._material import Material, Start
 from isthmus.estimators._parameters import MOST_CATEGORIES
+from isthmus.estimators._settling import nats_of_scaling, scaling_of, settle
 from isthmus.random import Seeds
 
 if TYPE_CHECKING:
@@ -47,8 +48,9 @@ def material(estimator: Estimator, source: Source, seeds: Seeds) -> tuple[Materi
         seeds.order,
         check=None if probe.support == "real" else lambda rows: probe.check(_tensor(rows)),
     )
-    head = estimator._likelihood(torch.from_numpy(found.high))
-    _settle(estimator, head, found)
+    held_out = found.held_out.astype(np.float64)
+    highest = np.fmax(found.high, np.fmax.reduce(held_out, axis=0, initial=-np.inf))
+    _settle(estimator, estimator._likelihood(torch.from_numpy(highest)), found)
 
     def ready(rows: _input.Rows) -> Batch:
         x, mask = estimator._scaled(_input.writable(rows), torch.float32)
@@ -56,54 +58,66 @@ def material(estimator: Estimator, source: Source, seeds: Seeds) -> tuple[Materi
         return tuple(t.to(estimator._device) for t in batch)
 
     sample = TensorBatches(*ready(found.sample))
-    start = Start(sample, _spectrum(estimator, found), _box(estimator, found))
-    held_out = [TensorBatches(*ready(found.held_out))] if n_held_out else []
+    start = Start(sample, _spectrum(estimator, source, found), _box(estimator, found))
     made = Material(
         starts=[start],
         whole=start,
         batches=_batches(source, ready, found),
-        held_out=held_out,
+        held_out=[TensorBatches(*ready(found.held_out))] if n_held_out else [],
         places=torch.from_numpy(found.held_out_rows),
         n_rows=n,
+        nats=_nats(estimator, found),
+        held_out_nats=nats_of_scaling(estimator, found.held_out),
     )
     return made, plan
 
 
 def _settle(estimator: Estimator, head: Likelihood, found: Survey) -> None:
     mean, deviation = torch.from_numpy(found.mean), torch.from_numpy(found.variance).sqrt()
-    kind, only = estimator._scaling_of(head)
+    kind, only = scaling_of(estimator, head)
     scaling = Scaling.of(mean, deviation, rounding_of(mean, found.rounding), kind, only)
     estimator._fingerprint = found.fingerprint
-    estimator._settle(head, scaling, found.n_rows)
-    if not found.complete:
-        estimator._set_fill(head, mean)
-    there = None if found.complete else torch.from_numpy(found.there / found.n_train)
-    estimator._set_offset(there, _input.writable(found.sample))
+    settle(estimator, head, scaling, found.n_rows, mean)
+
+
+def _nats(estimator: Estimator, found: Survey) -> float:
+    """Exact for the scaling, of a sample for the logarithms of positive columns."""
+    log_scale = estimator.scaling_.scale.log().numpy()
+    exact = float((found.there / found.n_train * log_scale).sum())
+    if estimator.encoding_ is None:
+        return exact
+    return exact - float(np.nansum(estimator.encoding_.log_jacobian(found.sample), axis=1).mean())
 
 
 def _batches(source: Source, ready: Callable[[_input.Rows], Batch], found: Survey) -> Batches:
     resident = source.resident if isinstance(source, Arrays) else None
-    if resident is not None:
-        rows = torch.from_numpy(_input.writable(resident.reshape(len(resident), -1)))
-        chosen = None
-        if len(found.held_out_rows):
-            keep = np.ones(found.n_rows, bool)
-            keep[found.held_out_rows] = False
-            chosen = torch.from_numpy(np.flatnonzero(keep))
-        return RawBatches(rows, lambda x: ready(x.numpy()), chosen)
-    return StreamBatches(source, ready, found.held_out_rows)
+    if resident is None:
+        return StreamBatches(source, ready, found.held_out_rows)
+    keep = np.ones(found.n_rows, bool)
+    keep[found.held_out_rows] = False
+    chosen = np.flatnonzero(keep) if len(found.held_out_rows) else None
+    return RawBatches(resident.reshape(len(resident), -1), ready, chosen)
 
 
-def _spectrum(estimator: Estimator, found: Survey) -> Spectrum | None:
-    """Principal axes of the scaled training rows, missing entries at the mean."""
-    if found.covariance is None:
+def _spectrum(estimator: Estimator, source: Source, found: Survey) -> Spectrum | None:
+    """Principal axes of the scaled training rows, missing entries at the mean.
+
+    All of them where there is a covariance; else, by more passes, as many as there are components.
+    None where the encoder does not see the rows as they are.
+    """
+    if estimator.encoding_ is not None:
         return None
     scale, shift = estimator.scaling_.scale, estimator.scaling_.shift
-    covariance = torch.from_numpy(found.covariance) / torch.outer(scale, scale)
     mean = (torch.from_numpy(found.mean) - shift) / scale
-    s = spectrum_of(mean, covariance, min(found.n_train - 1, len(mean)))
-    mean, axes, values = (t.to(estimator._device) for t in (s.mean, s.axes, s.eigenvalues))
-    return Spectrum(mean, axes, values, s.total_variance)
+    if found.covariance is not None:
+        covariance = torch.from_numpy(found.covariance) / torch.outer(scale, scale)
+        s = spectrum_of(mean, covariance, min(found.n_train - 1, len(mean)))
+    else:
+        total = float((found.there / found.n_train * found.variance / scale.numpy() ** 2).sum())
+        axes, values = principal_axes(source, found, scale.numpy(), estimator.n_components_)
+        s = Spectrum(mean, torch.from_numpy(axes), torch.from_numpy(values), total)
+    mean, axes_, values_ = (t.to(estimator._device) for t in (s.mean, s.axes, s.eigenvalues))
+    return Spectrum(mean, axes_, values_, s.total_variance)
 
 
 def _box(estimator: Estimator, found: Survey) -> tuple[Tensor, Tensor]:
