@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 import isthmus
 from isthmus import DataError, open_data
@@ -132,6 +133,14 @@ def test_sizes(case: str, tmp_path: Path) -> None:
     assert (x == 99).all()
 
 
+def test_a_camera_may_keep_two_pictures_in_a_file(tmp_path: Path) -> None:
+    left, right = Image.new("L", (16, 12), 9), Image.new("L", (16, 12), 200)
+    left.save(tmp_path / "x.jpg", "MPO", save_all=True, append_images=[right])
+    with Image.open(tmp_path / "x.jpg") as image:
+        assert image.format == "MPO"
+    assert np.abs(in_memory(open_data(tmp_path)).astype(int) - 9).max() <= 1
+
+
 def test_shrinking_averages(tmp_path: Path) -> None:
     board = np.indices((64, 64)).sum(0) % 2 * 255
     Image.fromarray(board.astype(np.uint8)).save(tmp_path / "x.png")
@@ -176,9 +185,12 @@ def fractions() -> bytes:
     return buffer.getvalue()
 
 
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 12\n%%EndComments\nshowpage\n"
+
 FAULTS: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "cannot identify"),
     "rubbish": (lambda: b"rubbish" * 99, "cannot identify"),
+    "PostScript": (lambda: POSTSCRIPT, "cannot identify"),
     "cut short": (cut, "truncated|broken|end of file"),
     "wide": (lambda: png(100_000, 1000), "exceeds limit|pixels"),
     "a bomb": (lambda: png(60_000, 60_000), "exceeds limit|decompression bomb"),
@@ -201,6 +213,26 @@ def test_what_cannot_be_decoded_is_left_out_and_told(case: str, tmp_path: Path) 
     np.testing.assert_array_equal(in_memory(source)[:, 0], GREY)
     assert isthmus.describe(source).skipped == source.skipped
     assert limit == Image.MAX_IMAGE_PIXELS
+
+
+def test_no_image_starts_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs, mark = tmp_path / "programs", tmp_path / "started"
+    programs.mkdir()
+    for name in ("gs", "gswin32c", "gswin64c"):
+        (programs / name).write_text(f"#!/bin/sh\necho 10.0 >> '{mark}'\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    evil = folder_of(tmp_path / "x", GREY) / "evil.png"
+    evil.write_bytes(POSTSCRIPT)
+    with pytest.raises(OSError), Image.open(evil) as image:
+        image.load()
+    assert mark.exists()  # else the stub proves nothing
+    mark.unlink()
+    with pytest.warns(UserWarning, match="evil.png"):
+        source: Any = open_data(tmp_path / "x", max_skipped=0.5)
+    assert source.skipped == (str(evil),)
+    assert not mark.exists()
 
 
 def test_labels_are_those_of_the_images_that_stay(tmp_path: Path) -> None:

@@ -38,6 +38,9 @@ HELD = 1 << 28
 LONGEST = 64
 """Pixels of the long side, unless ``image_size`` says otherwise."""
 MAX_PIXELS = 64_000_000
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+"""What a file may hold, whatever its name says: Pillow starts a program for PostScript. Its JPEG
+takes in MPO, the files of some cameras."""
 _SAMPLE = 1000
 _AT_ONCE = 256
 _THREADS = 4
@@ -74,7 +77,7 @@ def folder_of_images(
     from PIL import Image
 
     def opened(path: Path) -> Image.Image:
-        return Image.open(path)
+        return Image.open(path, formats=FORMATS)
 
     names = [str(path) for path in paths]
     rows, kept, skipped = decoded(paths, names, opened, origin, image_size, max_skipped)
