@@ -361,7 +361,7 @@ def test_axes_have_their_meaning(case: str, tmp_path: Path) -> None:
     source = open_data(tmp_path / "x.npy", layout=layout)
     assert source.feature_shape == expected
     assert source.dtype == dtype
-    axes = arrays.LAYOUTS[layout or arrays.layout_of(shape, x.dtype, None, "x")]
+    axes = arrays.LAYOUTS[layout or arrays.layout_of(shape, None, "x")]
     np.testing.assert_array_equal(in_memory(source), x.transpose(axes).reshape(5, *expected))
     assert isthmus.describe(source).columns is None
 
@@ -563,6 +563,10 @@ BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "one axis": (lambda p: np.arange(3), r"Reshape it to \(3, 1\)"),
     "five axes": (lambda p: np.ones((2,) * 5), "must have 2, 3 or 4 axes"),
+    "images or series": (
+        lambda p: saved(np.save, p / "x.npy", np.ones((4, 20, 6))),
+        r"x.npy of shape \(4, 20, 6\) could be images or series. Say .*'NHW' or 'NCT' or 'NTC'",
+    ),
     "no row": (lambda p: np.ones((0, 3)), r"at least one row .* \(0, 3\)"),
     "shapes differ": (
         lambda p: [saved(np.save, p / f"{d}.npy", np.ones((2, d))) for d in (3, 4)],
