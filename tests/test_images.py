@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import gc
 import io
+import itertools
+import os
 import struct
+import subprocess
+import sys
+import threading
+import time
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 import isthmus
 from isthmus import DataError, open_data
@@ -132,11 +139,81 @@ def test_sizes(case: str, tmp_path: Path) -> None:
     assert (x == 99).all()
 
 
-def test_shrinking_averages(tmp_path: Path) -> None:
-    board = np.indices((64, 64)).sum(0) % 2 * 255
-    Image.fromarray(board.astype(np.uint8)).save(tmp_path / "x.png")
+def test_a_camera_may_keep_two_pictures_in_a_file(tmp_path: Path) -> None:
+    left, right = Image.new("L", (16, 12), 9), Image.new("L", (16, 12), 200)
+    left.save(tmp_path / "x.jpg", "MPO", save_all=True, append_images=[right])
+    with Image.open(tmp_path / "x.jpg") as image:
+        assert image.format == "MPO"
+    assert np.abs(in_memory(open_data(tmp_path)).astype(int) - 9).max() <= 1
+
+
+BOARD = (np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8)
+BOARDS = {
+    "L": Image.fromarray(BOARD),
+    "I;16": Image.fromarray(257 * BOARD.astype(np.uint16)),
+    "see-through": Image.fromarray(np.stack([0 * BOARD, 255 - BOARD], -1), "LA"),
+} | {mode: Image.fromarray(BOARD).convert(mode) for mode in ("1", "P", "RGB", "LA", "CMYK")}
+
+
+@pytest.mark.parametrize("mode", BOARDS)
+def test_shrinking_averages(mode: str, tmp_path: Path) -> None:
+    BOARDS[mode].save(tmp_path / ("x.tif" if mode == "CMYK" else "x.png"))
     x = in_memory(open_data(tmp_path, image_size=8))
     assert np.abs(x.astype(float) - 127.5).max() < 4  # sampled, it would be black or white
+
+
+def test_pixels_that_are_held_at_a_time_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(24):
+        Image.new("L", (40, 10 + 10 * (i % 4)), i).save(tmp_path / f"{i}.png")
+    lock, held, most = threading.Lock(), 0, 0
+    to_pixels = images.to_pixels
+
+    def counted(image: Image.Image, *given: Any) -> np.ndarray:
+        nonlocal held, most
+        with lock:
+            held += image.width * image.height
+            most = max(most, held)
+        time.sleep(0.002)
+        found = to_pixels(image, *given)
+        with lock:
+            held -= image.width * image.height
+        return found
+
+    monkeypatch.setattr(images, "to_pixels", counted)
+    monkeypatch.setattr(images, "MAX_PIXELS", 1600)
+    x = in_memory(open_data(tmp_path, image_size=(5, 4)))
+    assert x[:, 0, 0, 0].tolist() == list(range(24))
+    assert 0 < most <= 1600
+
+
+def test_work_is_handed_out_bit_by_bit() -> None:
+    handed: list[int] = []
+    with ThreadPoolExecutor(2) as pool:
+        numbers = (handed.append(i) or i for i in itertools.count())  # type: ignore[func-returns-value]
+        found = list(itertools.islice(images._in_turn(pool, lambda i: i * i, numbers, 3), 4))
+    assert found == [(0, 0), (1, 1), (2, 4), (3, 9)]
+    assert len(handed) == 6
+
+
+def test_large_images_of_16_bits_take_little_memory(tmp_path: Path) -> None:
+    for i in range(4):
+        deep = np.full((4000, 4000), 257 * i, np.uint16)
+        Image.fromarray(deep).save(tmp_path / f"{i}.png", compress_level=1)
+    program = (
+        "import resource, sys, isthmus; from isthmus.data.source import in_memory\n"
+        "most = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
+        "from PIL import Image; Image.init(); before = most()\n"
+        "x = in_memory(isthmus.open_data(sys.argv[1]))\n"
+        "print(*x[:, 0, 0, 0], most() - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    *values, more = map(int, done.stdout.split())
+    assert values == [0, 1, 2, 3]
+    assert more < 400  # megabytes; as floats all four would be 1,600
 
 
 def test_a_camera_on_its_side_is_turned(tmp_path: Path) -> None:
@@ -176,9 +253,12 @@ def fractions() -> bytes:
     return buffer.getvalue()
 
 
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 12\n%%EndComments\nshowpage\n"
+
 FAULTS: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "cannot identify"),
     "rubbish": (lambda: b"rubbish" * 99, "cannot identify"),
+    "PostScript": (lambda: POSTSCRIPT, "cannot identify"),
     "cut short": (cut, "truncated|broken|end of file"),
     "wide": (lambda: png(100_000, 1000), "exceeds limit|pixels"),
     "a bomb": (lambda: png(60_000, 60_000), "exceeds limit|decompression bomb"),
@@ -201,6 +281,26 @@ def test_what_cannot_be_decoded_is_left_out_and_told(case: str, tmp_path: Path) 
     np.testing.assert_array_equal(in_memory(source)[:, 0], GREY)
     assert isthmus.describe(source).skipped == source.skipped
     assert limit == Image.MAX_IMAGE_PIXELS
+
+
+def test_no_image_starts_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs, mark = tmp_path / "programs", tmp_path / "started"
+    programs.mkdir()
+    for name in ("gs", "gswin32c", "gswin64c"):
+        (programs / name).write_text(f"#!/bin/sh\necho 10.0 >> '{mark}'\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    evil = folder_of(tmp_path / "x", GREY) / "evil.png"
+    evil.write_bytes(POSTSCRIPT)
+    with pytest.raises(OSError), Image.open(evil) as image:
+        image.load()
+    assert mark.exists()  # else the stub proves nothing
+    mark.unlink()
+    with pytest.warns(UserWarning, match="evil.png"):
+        source: Any = open_data(tmp_path / "x", max_skipped=0.5)
+    assert source.skipped == (str(evil),)
+    assert not mark.exists()
 
 
 def test_labels_are_those_of_the_images_that_stay(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
-from isthmus import Autoencoder, OutlierDetector, VariationalAutoencoder, load
+from isthmus import Autoencoder, OutlierDetector, VariationalAutoencoder, load, open_data
 from isthmus.cli.main import main
+from isthmus.data.source import in_memory
 from isthmus.errors import CombinationError, DataError, InvalidParameterError
 from isthmus.estimators import _samples
 from isthmus.evaluation.evaluate import evaluate
@@ -39,6 +40,40 @@ TAKEN = [
 ]
 
 
+# (shape of X's samples, what they are); None where it could be two things
+TOLD: list[tuple[tuple[int, ...], tuple[int, ...] | None]] = [
+    ((8, 8), (1, 8, 8)),
+    ((28, 20), (1, 28, 20)),
+    ((12, 1000), (1, 12, 1000)),
+    ((7, 8), (7, 8)),
+    ((3, 100), (3, 100)),
+    ((1, 140), (1, 140)),
+    ((7, 7), None),
+    ((10, 3), None),
+    ((20, 6), None),
+    ((100, 7), None),
+    ((3, 28, 20), (3, 28, 20)),
+    ((4, 5, 5), (4, 5, 5)),
+    ((1, 28, 28), (1, 28, 28)),
+    ((3, 9, 3), (3, 9, 3)),
+    ((28, 20, 3), (3, 28, 20)),
+    ((5, 6, 1), (1, 5, 6)),
+    ((7, 9, 12), None),
+    ((9, 12, 5), None),
+]
+
+# (shape of X's samples, layout, sample_shape): the same samples by two names
+SAID = [
+    ((7, 7), "NHW", (1, 7, 7)),
+    ((12, 40), "NCT", (12, 1, 40)),
+    ((20, 6), "NCT", (20, 1, 6)),
+    ((20, 6), "NTC", (6, 1, 20)),
+    ((7, 9, 12), "NCHW", (7, 9, 12)),
+    ((9, 12, 5), "NHWC", (5, 9, 12)),
+    ((3, 9, 3), "NHWC", (3, 3, 9)),
+]
+
+
 def _rows(shape: tuple[int, ...], n: int = 40, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     size = math.prod(shape)
@@ -49,6 +84,33 @@ def _rows(shape: tuple[int, ...], n: int = 40, seed: int = 0) -> np.ndarray:
 def _small(**more: Any) -> Autoencoder:
     given = {"max_epochs": 1, "early_stopping": False, "random_state": 0, **more}
     return Autoencoder(2, **given)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize(("shape", "taken"), TOLD, ids=str)
+def test_estimators_and_sources_take_an_array_for_the_same(
+    shape: tuple[int, ...], taken: tuple[int, ...] | None, dtype: Any
+) -> None:
+    X, model = np.ones((3, *shape), dtype), _small()
+    if taken is None:
+        with pytest.raises(DataError, match=r"could be images or series.*sample_shape="):
+            _samples.flat(model, X, reset=True)
+        with pytest.raises(DataError, match=r"could be images or series.*layout='N"):
+            open_data(X)
+        return
+    _samples.flat(model, X, reset=True)
+    assert model.sample_shape_ == open_data(X).feature_shape == taken
+
+
+@pytest.mark.parametrize(("shape", "layout", "stated"), SAID, ids=str)
+def test_what_is_said_of_an_array_goes_before_its_shape(
+    shape: tuple[int, ...], layout: str, stated: tuple[int, ...]
+) -> None:
+    X, model = _rows(shape, 5), _small(sample_shape=stated)
+    rows = _samples.flat(model, X, reset=True)
+    source = open_data(X, layout=layout)
+    assert model.sample_shape_ == source.feature_shape == _samples.parsed(stated)
+    np.testing.assert_array_equal(rows, in_memory(source).reshape(5, -1))
 
 
 @pytest.mark.parametrize(("shape", "stated", "taken", "network"), TAKEN, ids=str)

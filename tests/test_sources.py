@@ -361,7 +361,7 @@ def test_axes_have_their_meaning(case: str, tmp_path: Path) -> None:
     source = open_data(tmp_path / "x.npy", layout=layout)
     assert source.feature_shape == expected
     assert source.dtype == dtype
-    axes = arrays.LAYOUTS[layout or arrays.layout_of(shape, x.dtype, None, "x")]
+    axes = arrays.LAYOUTS[layout or arrays.layout_of(shape, None, "x")]
     np.testing.assert_array_equal(in_memory(source), x.transpose(axes).reshape(5, *expected))
     assert isthmus.describe(source).columns is None
 
@@ -563,6 +563,10 @@ BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "one axis": (lambda p: np.arange(3), r"Reshape it to \(3, 1\)"),
     "five axes": (lambda p: np.ones((2,) * 5), "must have 2, 3 or 4 axes"),
+    "images or series": (
+        lambda p: saved(np.save, p / "x.npy", np.ones((4, 20, 6))),
+        r"x.npy of shape \(4, 20, 6\) could be images or series. Say .*'NHW' or 'NCT' or 'NTC'",
+    ),
     "no row": (lambda p: np.ones((0, 3)), r"at least one row .* \(0, 3\)"),
     "shapes differ": (
         lambda p: [saved(np.save, p / f"{d}.npy", np.ones((2, d))) for d in (3, 4)],
@@ -597,6 +601,64 @@ def test_what_cannot_be_opened_is_told(case: str, tmp_path: Path) -> None:
     data = make(tmp_path)
     with pytest.raises(DataError, match=sentence):
         in_memory(open_data(data))
+
+
+def by_storage(file: h5py.File, other: Path) -> None:
+    secret = other.with_suffix(".bin")
+    secret.write_bytes(X.tobytes())
+    for key, shape in (("X", X.shape), ("y", (300,))):
+        stored = [(str(secret), 0, int(np.prod(shape)) * 8)]
+        file.create_dataset(key, shape, "f8", external=stored)
+
+
+def by_view(file: h5py.File, other: Path) -> None:
+    for key in ("X", "y"):
+        with h5py.File(other) as source:
+            layout = h5py.VirtualLayout(source[key].shape, source[key].dtype)
+            layout[...] = h5py.VirtualSource(source[key])
+        file.create_virtual_dataset(key, layout)
+
+
+def by_link(file: h5py.File, other: Path) -> None:
+    for key in ("X", "y"):
+        file[key] = h5py.ExternalLink(str(other), f"/{key}")
+    file["group"] = h5py.ExternalLink(str(other), "/")
+
+
+def by_soft_link(file: h5py.File, other: Path) -> None:
+    by_link(file, other)
+    file["far"] = h5py.SoftLink("/group")
+
+
+@pytest.mark.parametrize(
+    ("make", "member", "sentence"),
+    [
+        (by_storage, "X", "::X must hold its values itself; its values lie in other files"),
+        (by_view, "X", "::X must hold its values itself; its values lie in other files"),
+        (by_link, "X", "must hold its values itself; 'X' is a link to '/X'"),
+        (by_link, "group/X", "'group' is a link to '/'"),
+        (by_soft_link, "far/X", "'far' is a link to '/group'"),
+    ],
+)
+def test_hdf5_reads_no_other_file(
+    make: Callable[[h5py.File, Path], None], member: str, sentence: str, tmp_path: Path
+) -> None:
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["X"], file["y"] = X, np.arange(300.0)
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        make(file, tmp_path / "other.h5")
+    with h5py.File(path) as file:
+        np.testing.assert_array_equal(file[member], X)  # h5py itself does
+    with pytest.raises(DataError, match=sentence):
+        open_data(f"{path}::{member}")
+    with pytest.raises(DataError):
+        open_data(path)
+    with h5py.File(path, "a") as file:
+        file["rows"] = X
+    with pytest.raises(DataError, match="must hold its values itself"):
+        open_data(f"{path}::rows", label="y")
+    np.testing.assert_array_equal(in_memory(open_data(f"{path}::rows")), X)
 
 
 MEANINGLESS: dict[str, tuple[dict[str, Any], str]] = {

@@ -6,7 +6,8 @@ mapping would end the process. Which array of several is taken: the one named af
 
 A missing chunk of a Zarr array holds its fill value by definition; a chunk that was lost cannot be
 told from it. Zarr itself refuses codecs that unpickle for numbers, and arrays of objects are
-refused here.
+refused here. So are HDF5 datasets whose values lie in other files (external storage, virtual
+datasets, links): such a file could read any other in the name of whoever opens it.
 """
 
 from __future__ import annotations
@@ -143,7 +144,7 @@ class Stored:
         marks = [path] if path.is_file() else [p for p in _zarr_marks(path, member) if p.is_file()]
         self._stamps = [Stamp.of(mark) for mark in marks]
         with _stored(path, name, library) as root:
-            array = root[member] if member else root
+            array = _own(root, member, self.name)
             self.shape = tuple(array.shape)
             self.dtype = np.dtype(array.dtype)
             refuse_type(self.dtype, self.name)
@@ -154,7 +155,7 @@ class Stored:
         for stamp in self._stamps:
             stamp.check()
         with _stored(self._path, self.name, self._library) as root:
-            array = root[self._member] if self._member else root
+            array = _own(root, self._member, self.name)
             if tuple(array.shape) != self.shape or np.dtype(array.dtype) != self.dtype:
                 raise changed(self.name)
             return np.asarray(array[start:stop])
@@ -175,11 +176,14 @@ def stored_rows(
         else:
             shapes = dict(_arrays_in(root, library))
         if label is not None:
+            _refuse_links(root, label, name)
             _one_axis(label, shapes, name)
-            refuse_type(np.dtype(root[label].dtype), f"{name}::{label}")
-            labels = np.asarray(root[label][:])
+            array = _own(root, label, f"{name}::{label}")
+            refuse_type(np.dtype(array.dtype), f"{name}::{label}")
+            labels = np.asarray(array[:])
         member = member.strip("/")
         if member and member not in shapes:
+            _refuse_links(root, member, name)
             inside = {k: s for k, s in shapes.items() if k.startswith(f"{member}/")}
             if not inside:
                 raise DataError(
@@ -231,6 +235,38 @@ def _stored(path: Path, name: str, library: str) -> Iterator[Any]:
             raise
         except Exception as error:  # both packages, and codecs, raise whatever is at hand
             raise damaged(name, kind, error) from error
+
+
+def _own(root: Any, member: str, name: str) -> Any:
+    """The array, if its values lie in the file itself.
+
+    Raises:
+        DataError: they lie in other files, whichever these are.
+    """
+    _refuse_links(root, member, name)
+    array = root[member] if member else root
+    if getattr(array, "external", None) or getattr(array, "is_virtual", False):
+        raise _elsewhere(name, "its values lie in other files")
+    return array
+
+
+def _refuse_links(root: Any, member: str, name: str) -> None:
+    """A path of HDF5 that goes over a link to another file, or to another path, is refused."""
+    if not hasattr(root, "visititems_links"):
+        return
+    parts = [part for part in member.split("/") if part]
+    for i in range(1, len(parts) + 1):
+        link = root.get("/".join(parts[:i]), getlink=True)
+        if hasattr(link, "path"):  # soft and external links have one, hard links have none
+            raise _elsewhere(name, f"{'/'.join(parts[:i])!r} is a link to {link.path!r}")
+
+
+def _elsewhere(name: str, found: str) -> DataError:
+    return DataError(
+        name,
+        f"must hold its values itself; {found}",
+        "Copy them into one file, if you trust it: h5py's dataset[:] reads them.",
+    )
 
 
 def _arrays_in(root: Any, library: str) -> Iterator[tuple[str, tuple[int, ...]]]:

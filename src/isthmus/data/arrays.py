@@ -1,11 +1,16 @@
 """Rows of numbers as arrays: in memory, in files, sparse, or made one by one.
 
-What the axes after the first mean is told from their number, unless ``layout`` says it:
+What the axes after the first mean is told from the shape alone, by :func:`told`:
 
-- (N, D): a table without names;
-- (N, A, B): grey images (1, A, B) where the entries are bytes or A and B at least 8, else series
-  (C, T);
-- (N, A, B, C): images with their channels last where C is at most 4 and A is not; else (C, H, W).
+===================  ============================================================================
+(N, D)               a table without names
+(N, H, W)            images of one channel, if H and W are at least 8
+(N, C, T)            series of C channels, if C is below 8 and T at least 8
+(N, C, H, W)         images of C channels, channels first, if C is at most 4
+(N, H, W, C)         images, channels last, if C is at most 4 and H is not
+===================  ============================================================================
+
+Anything else is refused, unless ``layout`` says what it is.
 
 Bytes stay bytes; other numbers become float32 where that holds every value, else float64.
 """
@@ -34,8 +39,7 @@ LAYOUTS: dict[str, tuple[int, ...]] = {
     "NHWC": (0, 3, 1, 2),
 }
 """For every layout, the axes in the order (N, C, H, W) or (N, C, T); NHW gets one channel."""
-_CHANNELS = (1, 2, 3, 4)
-_SMALLEST_SIDE = 8
+SMALLEST_SIDE, MOST_CHANNELS = 8, 4
 
 
 class Rows(Protocol):
@@ -134,9 +138,8 @@ class Arrays:
                     f"must have rows of shape {first.shape[1:]}, as {first.name} has; its shape"
                     f" is {part.shape}",
                 )
-        self.layout = layout_of(first.shape, first.dtype, layout, first.name)
-        rows = tuple(first.shape[axis] for axis in LAYOUTS[self.layout][1:])
-        self.feature_shape = (1, *rows) if self.layout == "NHW" else rows
+        self.layout = layout_of(first.shape, layout, first.name)
+        self.feature_shape = sample_of(first.shape, self.layout)
         every = {part.dtype for part in self._parts}
         self.dtype = np.result_type(*(d if d == np.uint8 else float_type(d) for d in every))
         if self.dtype != np.uint8:
@@ -180,19 +183,55 @@ class Arrays:
             yield np.ascontiguousarray(values[first:last], dtype=self.dtype)
 
 
-def layout_of(shape: tuple[int, ...], dtype: np.dtype[Any], layout: str | None, name: str) -> str:
+def told(shape: tuple[int, ...]) -> str | None:
+    """The layout that the shape (N, ...) of an array tells; None where it could be two things.
+
+    >>> [told(s) for s in ((9, 5), (9, 28, 28), (9, 2, 140), (9, 3, 32, 32), (9, 32, 32, 3))]
+    ['ND', 'NHW', 'NCT', 'NCHW', 'NHWC']
+    >>> [told(s) for s in ((9, 140, 2), (9, 7, 9, 12))]
+    [None, None]
+    """
+    if len(shape) == 2:
+        return "ND"
+    if len(shape) == 3:
+        if shape[2] < SMALLEST_SIDE:
+            return None
+        return "NHW" if shape[1] >= SMALLEST_SIDE else "NCT"
+    if len(shape) != 4:
+        return None
+    if shape[1] <= MOST_CHANNELS:
+        return "NCHW"
+    return "NHWC" if shape[3] <= MOST_CHANNELS else None
+
+
+def sample_of(shape: tuple[int, ...], layout: str) -> tuple[int, ...]:
+    """(D,), (C, H, W) or (C, T) of an array (N, ...) with this layout.
+
+    >>> sample_of((100, 32, 48, 3), "NHWC"), sample_of((100, 28, 28), "NHW")
+    ((3, 32, 48), (1, 28, 28))
+    """
+    sizes = tuple(shape[axis] for axis in LAYOUTS[layout][1:])
+    return (1, *sizes) if layout == "NHW" else sizes
+
+
+def layout_of(shape: tuple[int, ...], layout: str | None, name: str) -> str:
     """The layout that was asked for, if it fits, or the one that the shape tells.
 
-    >>> layout_of((100, 32, 32, 3), np.dtype(np.uint8), None, "x.npy")
-    'NHWC'
+    Raises:
+        DataError: the shape could mean two things.
+        InvalidParameterError: the layout is none, or does not fit the shape.
     """
     if layout is None:
-        if len(shape) == 2:
-            return "ND"
-        if len(shape) == 3:
-            return "NHW" if dtype == np.uint8 or min(shape[1:]) >= _SMALLEST_SIDE else "NCT"
-        last = shape[3] in _CHANNELS and shape[1] not in _CHANNELS
-        return "NHWC" if last else "NCHW"
+        found = told(shape)
+        if found is not None:
+            return found
+        fitting = " or ".join(repr(key) for key in LAYOUTS if len(key) == len(shape))
+        raise DataError(
+            f"{name} of shape {shape}",
+            "could be images or series",
+            f"Say what its axes are: layout={fitting}; or give flat rows (N, D), and the fit"
+            " their sample_shape.",
+        )
     if layout not in LAYOUTS:
         raise InvalidParameterError(f"layout={layout!r}", f"must be one of {quoted(LAYOUTS, 9)}")
     if len(layout) != len(shape):

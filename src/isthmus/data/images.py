@@ -8,19 +8,23 @@
   first is taken.
 - Labels: the name of the first sub-folder, where every image lies in one.
 - What cannot be decoded is left out and listed, up to a share. The size in a header is looked at
-  before anything is decoded: no image of more than 64 million pixels is.
+  before anything is decoded: no image of more than 64 million pixels is, and no more than those of
+  all threads together at a time. An image is shrunk before its pixels are made into others.
 
 Up to 256 MB are held in memory; more go to a temporary file.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from threading import Condition
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -38,9 +42,13 @@ HELD = 1 << 28
 LONGEST = 64
 """Pixels of the long side, unless ``image_size`` says otherwise."""
 MAX_PIXELS = 64_000_000
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+"""What a file may hold, whatever its name says: Pillow starts a program for PostScript. Its JPEG
+takes in MPO, the files of some cameras."""
 _SAMPLE = 1000
 _AT_ONCE = 256
 _THREADS = 4
+_ORIENTATION = 0x0112
 _GREY = {"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"}
 
 
@@ -74,7 +82,7 @@ def folder_of_images(
     from PIL import Image
 
     def opened(path: Path) -> Image.Image:
-        return Image.open(path)
+        return Image.open(path, formats=FORMATS)
 
     names = [str(path) for path in paths]
     rows, kept, skipped = decoded(paths, names, opened, origin, image_size, max_skipped)
@@ -107,36 +115,47 @@ def decoded(
     if not 0 <= max_skipped <= 1:
         raise InvalidParameterError(f"max_skipped={max_skipped!r}", "must be a share, from 0 to 1")
     faults: dict[int, str] = {}
+    budget = _Budget(MAX_PIXELS)
+
+    def used(i: int, use: Callable[[Image.Image], Any], made: int = 1) -> Any:
+        """What is made of an image, of so many pixels, or in words why nothing is."""
+        try:
+            with opened(items[i]) as image, budget.held(max(_n_pixels(image), made)):
+                return use(image)
+        except Exception as error:  # Pillow's plugins raise whatever their parsers raise
+            return [*str(error).splitlines(), type(error).__name__][0]
+
     with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
         warnings.simplefilter("ignore")  # odd tags are not the user's concern; bombs are an error
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         looks: dict[int, Look] = {}
-        for i, look in enumerate(pool.map(_guarded(lambda item: _look(opened(item))), items)):
+        every = range(len(items))
+        for i, look in _in_turn(pool, lambda i: used(i, _look), every, _AT_ONCE):
             if isinstance(look, str):
                 faults[i] = look
             else:
                 looks[i] = look
         _judge(faults, names, origin, max_skipped)
-        every = list(looks)[:: max(1, len(looks) // _SAMPLE)]
-        height, width = size or _commonest(looks[i].size for i in every)
+        some = list(looks)[:: max(1, len(looks) // _SAMPLE)]
+        height, width = size or _commonest(looks[i].size for i in some)
         grey = all(look.grey for look in looks.values())
         shape = (1 if grey else 3, height, width)
         kept: list[int] = []
 
         def pixels() -> Iterator[np.ndarray]:
-            def one(i: int) -> np.ndarray:
-                with opened(items[i]) as image:
-                    return to_pixels(image, (height, width), grey)
+            def one(i: int) -> Any:
+                return used(
+                    i, lambda image: to_pixels(image, (height, width), grey), height * width
+                )
 
-            waiting = iter(looks)
-            while group := list(islice(waiting, _AT_ONCE)):
-                for i, found in zip(group, pool.map(_guarded(one), group), strict=True):
-                    if isinstance(found, str):
-                        faults[i] = found
-                        _judge(faults, names, origin, max_skipped)
-                    else:
-                        kept.append(i)
-                        yield found
+            at_once = max(1, min(_AT_ONCE, HELD // math.prod(shape)))
+            for i, found in _in_turn(pool, one, looks, at_once):
+                if isinstance(found, str):
+                    faults[i] = found
+                    _judge(faults, names, origin, max_skipped)
+                else:
+                    kept.append(i)
+                    yield found
 
         rows = _gathered(pixels(), len(looks), shape, origin)
     skipped = [names[i] for i in sorted(faults)]
@@ -161,47 +180,75 @@ def to_pixels(image: Image, size: tuple[int, int], grey: bool) -> np.ndarray:
     height, width = size
     if image.mode == "RGB" and not grey:
         image.draft("RGB", (width, height))  # JPEG decodes at a half, a quarter, an eighth
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):
-        deep = np.asarray(image).astype(np.float64)
-        image = Image.fromarray(np.clip(np.rint(deep / 257), 0, 255).astype(np.uint8))
-    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+    if image.getexif().get(_ORIENTATION, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    deep = image.mode.startswith("I")
+    if image.mode in ("P", "PA", "1") or ("transparency" in image.info and not deep):
+        image = image.convert("L" if image.mode == "1" else "RGBA")  # as such they do not blend
+    if image.size != (width, height):
+        gap = None if deep else 3.0  # what has 16 bits is averaged in one step
+        image = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=gap)
+    if deep:
+        values = np.clip(np.asarray(image), 0, 65535).astype(np.uint32)
+        image = Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    if image.mode in ("LA", "La", "RGBA", "RGBa"):
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     image = image.convert("L" if grey else "RGB")
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
     pixels = np.asarray(image, dtype=np.uint8)
     return pixels[None] if grey else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
+def _n_pixels(image: Image) -> int:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS // 10**6} million")
+    return width * height
+
+
 def _look(image: Image) -> Look:
-    with image:
-        width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS // 10**6} million")
-        if image.mode == "F":
-            raise ValueError("pixels are fractions; save such images as .npy")
-        turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        grey = image.mode in _GREY
-        if image.mode == "P" and image.palette is not None:
-            step = len(image.palette.rawmode or image.palette.mode)
-            entries = np.frombuffer(bytes(image.palette.palette), np.uint8)
-            palette = entries[: len(entries) // step * step].reshape(-1, step)[:, :3]
-            grey = bool((palette == palette[:, :1]).all())
+    width, height = image.size
+    if image.mode == "F":
+        raise ValueError("pixels are fractions; save such images as .npy")
+    turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)  # of a PNG this decodes it
+    grey = image.mode in _GREY
+    if image.mode == "P" and image.palette is not None:
+        step = len(image.palette.rawmode or image.palette.mode)
+        entries = np.frombuffer(bytes(image.palette.palette), np.uint8)
+        palette = entries[: len(entries) // step * step].reshape(-1, step)[:, :3]
+        grey = bool((palette == palette[:, :1]).all())
     return Look((width, height) if turned else (height, width), grey)
 
 
-def _guarded(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The function's result, or in words why there is none."""
+class _Budget:
+    """Pixels that threads may hold at a time, all together."""
 
-    def guarded(item: Any) -> Any:
+    def __init__(self, most: int) -> None:
+        self._most = self._left = most
+        self._freed = Condition()
+
+    @contextmanager
+    def held(self, n: int) -> Iterator[None]:
+        """Waits until n are left, or all if n is more than there are."""
+        n = min(n, self._most)
+        with self._freed:
+            self._freed.wait_for(lambda: n <= self._left)
+            self._left -= n
         try:
-            return function(item)
-        except Exception as error:  # Pillow's plugins raise whatever their parsers raise
-            return [*str(error).splitlines(), type(error).__name__][0]
+            yield
+        finally:
+            with self._freed:
+                self._left += n
+                self._freed.notify_all()
 
-    return guarded
+
+def _in_turn(
+    pool: ThreadPoolExecutor, function: Callable[[int], Any], numbers: Iterable[int], at_once: int
+) -> Iterator[tuple[int, Any]]:
+    """Numbers and what the function gives for them; the next when some are done."""
+    waiting = iter(numbers)
+    while group := list(islice(waiting, at_once)):
+        yield from zip(group, pool.map(function, group), strict=True)
 
 
 def _judge(faults: dict[int, str], names: Sequence[str], origin: str, max_skipped: float) -> None:

@@ -1,17 +1,10 @@
 """Samples with a shape, images and series, and the flat rows that everything inside works on.
 
 A sample is an image (C, H, W) or a series (C, T); its row has the entries in that order, the last
-axis fastest. What an array X, or a ``sample_shape`` for flat rows, is taken for:
-
-===================  ============================================================================
-(N, H, W)            images of one channel, if H and W are at least 8
-(N, C, T)            series of C channels, if C is below 8 and T at least 8
-(N, C, H, W)         images of C channels, channels first, if C is at most 4
-(N, H, W, C)         images, channels last, if C is at most 4 and H is not
-===================  ============================================================================
-
-Anything else is refused, unless ``sample_shape`` says what it is: (H, W), (C, T) or (T,) by the
-same rule, (C, H, W) with any C; and (C, 1, T) for a series of 8 channels and more.
+axis fastest. What an array X is taken for, :func:`isthmus.data.arrays.told` tells, as it does for
+sources. What it cannot tell is refused, unless ``sample_shape`` says it, which also gives flat rows
+their shape: (H, W), (C, T) or (T,) by the same rule, (C, H, W) with any C; and (C, 1, T) for a
+series of 8 channels and more.
 """
 
 from __future__ import annotations
@@ -25,11 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isthmus.data.arrays import SMALLEST_SIDE, sample_of, told
 from isthmus.errors import DataError, InvalidParameterError
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
-SMALLEST_SIDE, MOST_CHANNELS = 8, 4
 _SAY = "Say what a sample is: sample_shape=(C, H, W) for images, (C, 1, T) for series."
 
 
@@ -166,21 +159,16 @@ def words(sample_shape: Shape) -> str:
 
 
 def _of(shape: Shape, stated: Shape | None) -> Shape:
-    """What samples of an array are, by the table above."""
+    """What samples of an array are, unless it is stated."""
     if stated is not None:
         if _order(shape, stated) is None:
             raise InvalidParameterError(
                 f"sample_shape={stated}", f"does not fit X, whose samples have the shape {shape}"
             )
         return stated
-    if len(shape) == 2:
-        a, b = shape
-        if b >= SMALLEST_SIDE:
-            return (a, b) if a < SMALLEST_SIDE else (1, a, b)
-    elif shape[0] <= MOST_CHANNELS:
-        return shape
-    elif shape[-1] <= MOST_CHANNELS:
-        return (shape[-1], *shape[:-1])
+    layout = told((1, *shape))
+    if layout is not None:
+        return sample_of((1, *shape), layout)
     raise DataError(f"X with samples of shape {shape}", "could be images or series", _SAY)
 
 
