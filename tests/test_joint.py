@@ -167,6 +167,25 @@ def test_linear_start_without_information_is_the_base_rates() -> None:
     torch.testing.assert_close(head.expected_features(p)[0], wanted, atol=0.02, rtol=0.02)
 
 
+@pytest.mark.parametrize("j", range(9))
+def test_of_a_column_without_an_entry_every_code_is_as_probable(j: int) -> None:
+    module = presets.build((9,), 1, (8,), likelihood="joint", columns=SPECS, noise="masking")
+    x, mask = rows(0, 200), torch.ones(200, 9, dtype=torch.bool)
+    mask[:, j] = False
+    module.prepare(x, mask)
+    linear_start(module, x, mask)
+    assert [name for name, value in module.state_dict().items() if value.isnan().any()] == []
+    p = module.decode(torch.zeros(1, 1))
+    kind, n = COLUMNS[j]
+    many = {"categorical": n, "ordinal": n, "binary": 2}.get(kind, 0)
+    x = rows(1, many or 5)
+    x[:, j] = torch.arange(float(len(x)))
+    found = p.log_prob(x)[:, j]
+    assert bool((found > -20).all())
+    if many:
+        torch.testing.assert_close(found.exp(), torch.full((many,), 1 / many))
+
+
 def test_view_sees_the_mean_and_an_indicator_where_an_entry_is_missing() -> None:
     view = Columns([("real", 0), ("categorical", 2), ("ordinal", 3)], [True, False, True])
     x = torch.tensor([[1.0, 0.0, 2.0], [torch.nan, 1.0, torch.nan], [3.0, torch.nan, 0.0]])

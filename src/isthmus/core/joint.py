@@ -76,6 +76,7 @@ class Joint(Likelihood):
     _logit_place: Tensor
     _no_logit: Tensor
     _no_threshold: Tensor
+    _unseen: Tensor
     feature_column: Tensor
     continuous: Tensor
     log_value: Tensor
@@ -132,6 +133,7 @@ class Joint(Likelihood):
         n_real, n_count = len(self.members["real"]), len(self.members["count"])
         n_ordinal = len(self.members["ordinal"])
         self.register_buffer("log_value", torch.zeros(n_real))
+        self._index("_unseen", torch.zeros(n_real, dtype=torch.bool))
         self.theta = nn.Parameter(torch.zeros(n_real))
         self.register_buffer("log_r", torch.zeros(n_count))
         self.dispersion = nn.Parameter(torch.zeros(n_count))
@@ -265,17 +267,26 @@ class Joint(Likelihood):
         self.log_most.copy_(torch.maximum(self.log_most, counts.clamp(min=1.0).log()))
 
     def prepare(self, x: Tensor) -> None:
-        """Base rates, thresholds and units from training rows (N, D), NaN where missing."""
+        """Base rates, thresholds and units from training rows (N, D), NaN where missing.
+
+        Of a column without an entry nothing is known: every code is as probable, a count is 1 on
+        average, a number N(0, 1).
+        """
         self.unit.fill_(1.0)
         t = self.features(x)
         n_real, n_count = len(self.members["real"]), len(self.members["count"])
         n_binary = len(self.members["binary"])
         counts = slice(n_real, n_real + n_count)
+        self._unseen.copy_(t[:, :n_real].isnan().all(0))
         ordinals = slice(n_real + n_count + n_binary, self.n_single)
+        unseen, even = t.isnan().all(0), self._even().to(t.dtype)
         mean, variance = _moments(t)
-        seen = t.clone()
+        mean = torch.where(unseen, even, mean)
+        seen, even = t.clone(), even.clone()
         seen[:, counts] = t[:, counts].clamp(min=0).log1p()
+        even[counts] = even[counts].log1p()
         centre, spread = _moments(seen)
+        centre = torch.where(unseen, even, centre)
         self._centre.copy_(centre)
         self.slope.copy_(1 / spread.clamp(min=_LEAST_VARIANCE))
         self.slope[:n_real] = 1.0
@@ -299,6 +310,8 @@ class Joint(Likelihood):
         for i, size in enumerate(self.sizes["ordinal"]):
             code = t[:, ordinals.start + i]
             code = code[~code.isnan()]
+            if not len(code):
+                code = torch.arange(size, dtype=t.dtype, device=t.device)
             below = torch.stack([(code <= k).to(t.dtype).mean() for k in range(size - 1)])
             theta = below.clamp(_RATE, 1 - _RATE).logit()
             self.first[i] = theta[0]
@@ -308,6 +321,16 @@ class Joint(Likelihood):
         scaled = torch.where(scaled > 0, scaled, torch.ones_like(scaled))
         self.unit[counts] = scaled[:n_count]
         self.unit[ordinals] = scaled[n_count:]
+
+    def _even(self) -> Tensor:
+        """E[T(x)], (D_T,), of a column of which nothing is known."""
+        found = [
+            {"count": 1.0, "binary": 0.5, "ordinal": (self.columns[j][1] - 1) / 2}.get(name, 0.0)
+            for name in _GROUPS[:-1]
+            for j in self.members[name]
+        ]
+        found += [1 / size for size in self.sizes["categorical"] for _ in range(size)]
+        return torch.tensor(found, device=self.base.device)
 
     def log_variance(self) -> Tensor:
         """σ² of each positive column, of its scaled logarithm, 0 elsewhere: (D,).
@@ -323,8 +346,9 @@ class Joint(Likelihood):
 
     @torch.no_grad()
     def calibrate(self, mean_residual: Tensor) -> None:
-        """σ of each real column from its mean squared residual, (D,)."""
+        """σ of each real column from its mean squared residual, (D,); 1 of one without an entry."""
         real = mean_residual.to(self.log_value.dtype)[self.members["real"]]
+        real = real.masked_fill(self._unseen, 1.0)
         self.log_value.copy_(0.5 * real.clamp(min=MIN_SCALE**2).log())
         self.theta.zero_()
 
