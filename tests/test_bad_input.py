@@ -317,3 +317,11 @@ def test_every_error_of_ours_has_its_three_parts() -> None:
         assert str(error).startswith(error.given)
         assert str(error).endswith(error.remedy)
     assert len(X) == N
+
+
+@pytest.mark.parametrize("size", [1e151, 1e300])
+def test_values_whose_squares_are_no_numbers_are_refused(size: float) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 4))
+    x[5, 2] = -size
+    with pytest.raises(DataError, match=r"column 'x2' of X with the size"):
+        Autoencoder(2).fit(x)

@@ -461,3 +461,21 @@ def test_partial_fit_that_diverges_leaves_the_model_as_it_was():
     np.testing.assert_array_equal(model.transform(X), before)
     model.partial_fit(X)
     assert np.isfinite(model.transform(X)).all()
+
+
+def test_rounds_of_a_long_training_are_short_and_patience_is_as_long_as_before() -> None:
+    """Ctrl-C and a crash keep the last round, which must not lie far back."""
+    from isthmus import Autoencoder
+    from isthmus.estimators import _parameters
+    from isthmus.estimators._defaults import recipe
+
+    n = 5000
+    auto = recipe(n, 10, 2)
+    for epochs, patience in ((5000, "auto"), (5000, 30)):
+        model = Autoencoder(2, max_epochs=epochs, patience=patience)
+        plan, _ = _parameters.plan(model, auto, n)
+        assert plan.evaluate_every == _parameters.MOST_STEPS_A_ROUND
+        rounds = plan.steps / plan.evaluate_every
+        asked = auto.patience if patience == "auto" else patience
+        assert plan.patience is not None
+        assert plan.patience / rounds == pytest.approx(asked / auto.evaluations, rel=0.02)

@@ -19,8 +19,8 @@ DataFile = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="A .csv, .tsv, .npy, .npz or .parquet file, or a bundled table: breast_cancer, "
-        "diabetes, digits, wine.",
+        help="A file, folder or glob of CSV, Parquet, Arrow, NumPy, HDF5, Zarr or images, or a "
+        "bundled table: breast_cancer, diabetes, digits, wine.",
         show_default=False,
     ),
 ]

@@ -232,7 +232,9 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _prepare(self, data: _input.Floats, train: Tensor) -> TensorBatches:
         """Fit the scaling on the training rows, scale all rows."""
         x = torch.from_numpy(data)
-        head = self._likelihood(x.nan_to_num(0).amax(0))
+        known = x.nan_to_num(0)
+        _settling.refuse_huge(self, torch.maximum(known.amax(0), -known.amin(0)))
+        head = self._likelihood(known.amax(0))
         head.check(x)
         some = x if len(train) == len(x) else x[train]
         scaling = Scaling.fit(some, *_settling.scaling_of(self, head))

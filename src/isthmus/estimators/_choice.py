@@ -46,6 +46,8 @@ def fit(
     """
     refuse_mixed(estimator, f"n_components={estimator.n_components!r}")
     streamed = isinstance(X, Source) and not _sources.fits(X)
+    if isinstance(X, Source) and not streamed:
+        X = _sources.whole(X)
     if isinstance(estimator.n_components, str):
         few = _sources.sample(X, MOST_COMPARED) if streamed else X
         k, unrolled = _recommended(estimator, few, callback)

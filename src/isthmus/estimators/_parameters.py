@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from isthmus.estimators._base import Estimator
 
 MOST_CATEGORIES = 1000
+# Rounds of a long training are no longer than this: Ctrl-C and checkpoints keep the last one.
+MOST_STEPS_A_ROUND = 500
 PRECISIONS = ("auto", "float32", "bfloat16")
 NETWORKS = ("auto", "mlp", "conv")
 
@@ -259,12 +261,16 @@ def plan(estimator: Estimator, auto: Recipe, n_rows: int) -> tuple[Plan, Selecti
     steps = auto.steps if estimator.max_epochs == "auto" else int(estimator.max_epochs) * a_round
     rate = auto.learning_rate if estimator.learning_rate == "auto" else estimator.learning_rate
     patience = auto.patience if estimator.patience == "auto" else estimator.patience
+    every = share = max(1, steps // auto.evaluations)
+    if every > MOST_STEPS_A_ROUND:  # a stop finds a recent state; patience stays as long as it was
+        every = MOST_STEPS_A_ROUND
+        patience = None if patience is None else round(int(patience) * share / every)
     precision = auto.precision if estimator.precision == "auto" else estimator.precision
     return (
         Plan(
             steps=steps,
             batch_size=size,
-            evaluate_every=max(1, steps // auto.evaluations),
+            evaluate_every=every,
             learning_rate=float(rate),
             slow=SLOW,
             slow_factor=SLOW_FACTOR,

@@ -11,11 +11,39 @@ from torch import Tensor
 from isthmus.core.joint import Joint
 from isthmus.core.likelihoods import Likelihood
 from isthmus.data.scaling import Kind, Scaling
+from isthmus.data.tables import stand_in
+from isthmus.errors import DataError
 from isthmus.estimators import _input, _parameters
 from isthmus.estimators._defaults import conv_starts_linear
 
 if TYPE_CHECKING:
     from isthmus.estimators._base import Estimator
+
+
+# Squares of larger values, and sums of them over rows and features, leave the range of float64.
+LARGEST = 1e150
+
+
+def refuse_huge(estimator: Estimator, largest: Tensor) -> None:
+    """Refuse values whose squares are no numbers.
+
+    Args:
+        estimator: whose features have names or not.
+        largest: (D,) largest size of each feature.
+
+    Raises:
+        DataError: one is above :data:`LARGEST`.
+    """
+    j = int(largest.argmax())
+    if float(largest[j]) <= LARGEST:
+        return
+    names = getattr(estimator, "feature_names_in_", None)
+    raise DataError(
+        f"column {stand_in(j) if names is None else str(names[j])!r} of X with the size "
+        f"{float(largest[j]):.3g}",
+        f"is out of range: squares of values above {LARGEST:g} are no numbers",
+        "Divide it by its unit, or leave it out.",
+    )
 
 
 def scaling_of(estimator: Estimator, head: Likelihood) -> tuple[Kind, Tensor | None]:

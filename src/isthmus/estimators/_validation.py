@@ -119,7 +119,7 @@ def pca_errors(
     for module, start, part in zip(modules, starts, validation.parts, strict=False):
         head = module.likelihood
         seen = _features(module, start.rows.x, start.rows.mask)
-        mean = seen.nanmean(0) if module.sees_missing else None
+        mean = seen.nanmean(0).nan_to_num(0.0) if module.sees_missing else None
         seen = _filled(seen, mean)
         n, n_features = len(seen), seen[0].numel()
         every = min(n, n_features) <= pca.EXACT_SIZE
