@@ -147,6 +147,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--runs", type=int, default=2)
     parser.add_argument("--arm", choices=sorted(ARMS))
+    parser.add_argument("--only", default="", help="arms with this word; others stay as they were")
     options = parser.parse_args()
     if options.arm:
         print(json.dumps(ARMS[options.arm](options.folder, options.arm)))
@@ -155,9 +156,10 @@ def main() -> None:
     try:
         make(folder, options.gigabytes)
         size = sum(f.stat().st_size for f in folder.glob("*.parquet"))
-        rows = []
+        arms = [how for how in ARMS if options.only in how]
+        rows = [row for row in _common.read("stream") if row["what"] not in arms]
         for i in range(options.runs):
-            for how in ARMS:
+            for how in arms:
                 found = {"what": how, "run": i, **apart(folder, how)}
                 rows.append(found)
                 print(
