@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from isthmus import (
 from isthmus.data.encoding import Encoding
 from isthmus.data.kinds import infer
 from isthmus.data.readers import read
+from isthmus.data.writers import write_frames
 from isthmus.errors import CombinationError, DataError, InvalidParameterError, RunError
 from isthmus.evaluation.evaluate import evaluate
 
@@ -112,6 +114,15 @@ def test_what_no_kind_takes_is_refused_with_the_rule(name):
         Encoding.fit(pa.table(columns), kinds)
 
 
+def test_core_and_data_know_the_same_kinds():
+    from isthmus.core import joint
+    from isthmus.data import kinds
+
+    assert joint.KINDS == kinds.KINDS
+    coded = [kind for kind in kinds.KINDS if kind not in (*joint._REAL, "count")]
+    assert coded == list(kinds.CODED)
+
+
 @pytest.mark.parametrize("kinds", [{"x": "word"}, {"y": "real"}])
 def test_unknown_kind_or_column_is_refused(kinds):
     with pytest.raises(InvalidParameterError, match="must"):
@@ -180,6 +191,120 @@ def test_polars_and_arrow_come_back_as_themselves():
     assert encoding.decode(encoding.encode(X)).num_rows == len(X)
 
 
+NUMBERS = [
+    pa.int8(), pa.uint16(), pa.int64(), pa.float16(), pa.float32(), pa.float64(),
+    pa.decimal128(6, 3), pa.bool_(),
+]  # fmt: skip
+WORDS = [pa.string(), pa.large_string(), *(
+    pa.dictionary(index, text) for index in (pa.int8(), pa.int64())
+    for text in (pa.string(), pa.large_string())
+)]  # fmt: skip
+DATES = [
+    pa.date32(), pa.date64(), pa.timestamp("s"), pa.timestamp("ns"), pa.timestamp("us", "UTC"),
+    pa.timestamp("ms", "Europe/Rome"),
+]  # fmt: skip
+FILLED = [
+    (kind, fit, now)
+    for kinds, family in (
+        (("real", "positive", "count", "categorical", "ordinal"), NUMBERS),
+        (("categorical", "ordinal"), WORDS),
+        (("date",), DATES),
+    )
+    for kind in kinds
+    for fit in family
+    for now in family
+    if fit != pa.bool_() or kind in ("categorical", "ordinal")
+]
+
+
+def some(kind: pa.DataType, now: bool) -> pa.Array:
+    """Three values, of which those of the fit are whole, and those now are not where they can."""
+    if pa.types.is_boolean(kind):
+        values = [True, False, True] if not now else [True, True, True]
+    elif pa.types.is_dictionary(kind) or kind in WORDS:
+        values = ["a", "b", "c"]
+    elif kind in DATES:
+        values = pa.array([10**9, 1, 86_400 * 365], pa.timestamp("s"))
+        return values.cast(pa.timestamp("us")).cast(kind, safe=False)
+    elif pa.types.is_decimal(kind) or pa.types.is_integer(kind):
+        values = [1, 2, 5]
+    else:
+        values = np.array([1.0, 2.0, 5.0], kind.to_pandas_dtype())
+    return pa.array(values, kind)
+
+
+@pytest.mark.filterwarnings("ignore:.*did not see")
+@pytest.mark.parametrize(("kind", "fit", "now"), FILLED, ids=str)
+def test_what_is_known_stays_and_its_type_tells_that_of_what_is_filled(kind, fit, now):
+    encoding = Encoding.fit(pa.table({"x": some(fit, now=False)}), {"x": kind})
+    given = some(now, now=True)
+    if kind in ("real", "positive") and pa.types.is_floating(now):
+        given = pa.array(np.array([1.75, 2.5, 3.25], now.to_pandas_dtype()))
+    holed = given.take(pa.array([0, None, 2]))
+    made = np.array([[0.4], [1.4], [0.4]])
+    whole, filled = (
+        encoding.fill(pa.table({"x": x}), made)["x"].combine_chunks() for x in (given, holed)
+    )
+    assert whole.type == filled.type
+    assert filled.null_count == 0
+    known = encoding.encode(pa.table({"x": given}))[:, 0]
+    for i in (0, 1, 2):
+        if not np.isnan(known[i]):
+            assert whole[i].as_py() == given[i].as_py()
+    if not np.isnan(known[2]):
+        assert filled[2] == whole[2]
+    coded = kind in ("categorical", "ordinal")
+    widened = now == pa.bool_() or (coded and (pa.types.is_decimal(now) or fit == pa.bool_()))
+    assert filled.type == now or widened
+
+
+def test_entries_beyond_the_types_of_the_fit_stay():
+    rows = {"a": [1.75, None, 3.25], "b": [2**60 + 1, None, -7], "c": [True, None, True]}
+    small = pa.table({"a": [1, 2, 30], "b": pa.array([1, 2, 3], pa.int8()), "c": [1.5, 2.0, 0.5]})
+    encoding = Encoding.fit(small, dict.fromkeys("abc", "real"))
+    filled = encoding.fill(pa.table(rows), np.full((3, 3), 12.6))
+    assert filled.to_pydict() == {
+        "a": [1.75, 13.0, 3.25], "b": [2**60 + 1, 13, -7], "c": [1.0, 12.6, 1.0]
+    }  # fmt: skip
+
+
+FRAMES = ["int8", "int64", "Int16", "Int64", "float32", "Float64", "float64", "object", "boolean",
+          "int32[pyarrow]", "double[pyarrow]"]  # fmt: skip
+
+
+@pytest.mark.parametrize("now", FRAMES)
+@pytest.mark.parametrize("fit", FRAMES)
+def test_a_dataframe_that_is_filled_has_its_own_types(fit, now):
+    if fit == "boolean":
+        pytest.skip("no number")
+    X = pd.DataFrame({"x": pd.Series([1, 2, 9], dtype=fit)})
+    encoding = Encoding.fit(X, {"x": "real"})
+    Y = pd.DataFrame({"x": pd.Series([1, 1, 0], dtype=now)})
+    made = np.full((3, 1), 3.0)
+    whole = encoding.fill(Y, made, "pandas")
+    if now == "boolean" or now == "object":
+        assert whole["x"].tolist() == [1, 1, 0]
+    else:
+        pd.testing.assert_frame_equal(whole, Y)
+    if not now.startswith("int") or "pyarrow" in now:
+        filled = encoding.fill(Y.mask([[False], [True], [False]]), made, "pandas")
+        assert filled["x"].tolist() == [1, 3, 0]
+        assert now == "object" or filled.dtypes.equals(whole.dtypes)
+
+
+def test_blocks_that_are_filled_are_one_file(tmp_path):
+    encoding = Encoding.fit(pa.table({"x": [1, 2, 30], "y": ["a", "b", "c"]}), {"x": "real"})
+    dictionary = pa.array(["c", "a"]).dictionary_encode()
+    blocks = [
+        pa.table({"x": [1.5, 2.5], "y": dictionary}),
+        pa.table({"x": [1.5, None], "y": dictionary.take(pa.array([0, None]))}),
+    ]
+    file = tmp_path / "x.parquet"
+    write_frames(file, (encoding.fill(block, np.ones((2, 2))) for block in blocks))
+    found = pq.read_table(file).to_pydict()
+    assert found == {"x": [1.5, 2.5, 1.5, 1.0], "y": ["c", "a", "c", "b"]}
+
+
 def test_unknown_categories_are_missing_or_an_error():
     encoding = Encoding.fit(pa.table({"x": ["a", "b", "c"]}))
     other = pa.table({"x": ["a", "d", "d", None, "?"]})
@@ -208,6 +333,20 @@ TAMPERED = [
     {"columns": [{"name": "x", "kind": "real", "type": "string", "categories": []}]},
     {"columns": [{"name": "x", "kind": "real", "type": "pickle", "categories": []}]},
     {"columns": [{"name": "x", "kind": "binary", "type": "int64", "categories": [1, 1]}]},
+    {"columns": [{"name": "x", "kind": "binary", "type": "int64", "categories": ["a"]}]},
+    {"columns": [{"name": "x", "kind": "binary", "type": "int8", "categories": [1, 1000]}]},
+    *(
+        {"columns": [{"name": "x", "kind": kind, "type": name, "categories": []} | more]}
+        for kind, name, more in [
+            ("date", "timestamp[us]", {"zone": "Nowhere/Land"}),
+            ("date", "timestamp[us]", {"zone": "../../etc/passwd"}),
+            ("date", "date32", {"zone": "UTC"}),
+            ("real", "halffloat", {"pandas": "int64"}),
+            ("real", "double", {"pandas": "float128"}),
+            ("real", "int64", {"pandas": "Int8"}),
+            ("real", "double", {"pandas": "string[os.system]"}),
+        ]
+    ),
 ]
 
 

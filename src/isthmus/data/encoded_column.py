@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from isthmus.data import frames
@@ -64,6 +65,14 @@ class Column(BaseModel):
         fits = is_date(plain) if self.kind == "date" else coded or is_number(plain)
         if not fits:
             raise ValueError(f"a {self.kind} column of the type {self.type}")
+        try:
+            pa.array(self.categories, plain)
+            frames.check_zone(self.zone, plain)
+        except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
+            raise ValueError(f"{str(error)[:100]}, in the type {self.type}") from None
+        dictionary = self.dictionary or self.pandas is None
+        if not dictionary and frames.refused(self.pandas or "", plain):
+            raise ValueError(f"pandas' type {self.pandas!r:.40} for the type {self.type}")
         return self
 
     @property
@@ -124,14 +133,50 @@ class Column(BaseModel):
         unknown = [here[i] for i in np.unique(places[codes == -1.0])]
         return codes, unknown
 
-    def coded(self, column: Any, kind: pa.DataType) -> Any:
-        """Values of the categories → a dictionary array of that type."""
-        found = self.decode(self._codes(column)[0])
-        return pa.DictionaryArray.from_arrays(
-            found.indices.cast(kind.index_type),
-            found.dictionary.cast(kind.value_type),
-            ordered=kind.ordered,
-        )
+    def type_filled(self, given: pa.DataType) -> pa.DataType:
+        """Type of a column of the type ``given`` with its holes filled: that type, but wider where
+
+        - it cannot hold the categories, or its codes are too few for them;
+        - it is Boolean and the kind takes numbers, or it has no type at all.
+
+        Whole numbers stay whole, and what is filled in is rounded.
+        """
+        dictionary = pa.types.is_dictionary(given)
+        plain = given.value_type if dictionary else given
+        own = self.arrow_value_type
+        if pa.types.is_null(plain):
+            return self.decode(np.empty(0)).type
+        if self.kind in CODED:
+            plain = plain if _holds(plain, self.categories, own) else own
+        elif self.kind != "date" and pa.types.is_boolean(plain):
+            plain = pa.float64()
+        if not dictionary or self.kind not in CODED:
+            return plain
+        few = len(self.categories) > np.iinfo(given.index_type.to_pandas_dtype()).max
+        return pa.dictionary(pa.int32() if few else given.index_type, plain, given.ordered)
+
+    def fill(self, column: Any, gone: np.ndarray, made: np.ndarray) -> Any:
+        """The column (N,), where ``gone`` (N,) with the values of ``made`` (N,), encoded."""
+        kind = self.type_filled(column.type)
+        inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if self.kind in CODED and (inner is not kind or kind != column.type):
+            most = len(self.categories) - 1
+            codes = np.where(gone, np.clip(np.round(made), 0, most), self.encode(column)[0])
+            indices = pa.array(np.nan_to_num(codes), mask=np.isnan(codes)).cast(pa.int32())
+            values = pa.array(self.categories, self.arrow_value_type).cast(inner)
+            if inner is kind:
+                return values.take(indices)
+            return pa.DictionaryArray.from_arrays(
+                indices.cast(kind.index_type), values, ordered=kind.ordered
+            )
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        if self.kind == "date":
+            return pc.if_else(pa.array(gone), _moments(made, np.isnan(made), kind), column)
+        filling = self.decode(made)
+        if pa.types.is_dictionary(filling.type):
+            filling = filling.cast(filling.type.value_type)
+        return pc.if_else(pa.array(gone), _fitted(filling, kind), column.cast(kind))
 
     def _unfit(self, kind: pa.DataType, rule: str) -> DataError:
         return DataError(
@@ -152,25 +197,58 @@ class Column(BaseModel):
             )
             return array if self.dictionary else array.cast(plain)
         if self.kind == "date":
-            whole = np.round(np.where(gone, 0.0, values) * _MICROSECONDS)
-            inside = np.clip(whole, -(2.0**62), 2.0**62).astype(np.int64)
-            if pa.types.is_date(plain):
-                inside = inside // _MICROSECONDS * _MICROSECONDS
-                return pa.array(inside, pa.timestamp("us"), mask=gone).cast(plain, safe=False)
-            moments = pa.array(inside, pa.timestamp("us", self.zone), mask=gone)
-            return moments.cast(plain, safe=False)
+            return _moments(values, gone, plain)
         if self.kind == "positive":
             values = np.exp(np.minimum(values, _LARGEST_LOG))
         if self.kind == "count":
             values = np.maximum(np.round(values), 0.0)
-        if pa.types.is_integer(plain):
-            size = np.iinfo(plain.to_pandas_dtype())
-            # 2**63 - 1 is no float64: the largest one inside
-            top = float(size.max)
-            top = top if int(top) == size.max else float(np.nextafter(top, 0))
-            inside = np.clip(np.round(values), size.min, top)
-            values = np.where(gone, 0, inside).astype(plain.to_pandas_dtype())
-        return pa.array(values, mask=gone).cast(plain, safe=False)
+        return (
+            _whole(values, gone, plain)
+            if pa.types.is_integer(plain)
+            else (pa.array(values, mask=gone).cast(plain, safe=False))
+        )
+
+
+def _moments(values: np.ndarray, gone: np.ndarray, kind: pa.DataType) -> Any:
+    whole = np.round(np.where(gone, 0.0, values) * _MICROSECONDS)
+    most = 2.0**62 / (1000 if getattr(kind, "unit", "") == "ns" else 1)
+    inside = np.clip(whole, -most, most).astype(np.int64)
+    if pa.types.is_date(kind):
+        inside = inside // _MICROSECONDS * _MICROSECONDS
+    zone = getattr(kind, "tz", None)
+    return pa.array(inside, pa.timestamp("us", zone), mask=gone).cast(kind, safe=False)
+
+
+def _whole(values: np.ndarray, gone: np.ndarray, kind: pa.DataType) -> Any:
+    size = np.iinfo(kind.to_pandas_dtype())
+    # 2**63 - 1 is no float64: the largest one inside
+    top = float(size.max)
+    top = top if int(top) == size.max else float(np.nextafter(top, 0))
+    inside = np.clip(np.round(values), size.min, top)
+    return pa.array(np.where(gone, 0, inside).astype(kind.to_pandas_dtype()), kind, mask=gone)
+
+
+def _holds(kind: pa.DataType, values: tuple[Any, ...], own: pa.DataType) -> bool:
+    try:
+        return bool(pa.array(values, own).cast(kind).to_pylist() == list(values))
+    except pa.ArrowException:
+        return False
+
+
+def _fitted(made: Any, kind: pa.DataType) -> Any:
+    """Values in a type that may be narrower: the nearest that it has."""
+    if made.type == kind:
+        return made
+    if is_number(made.type) and is_number(kind):
+        values = frames.numbers(made)
+        gone = np.isnan(values)
+        if pa.types.is_integer(kind):
+            return _whole(values, gone, kind)
+        if pa.types.is_decimal(kind):
+            step = 10.0**-kind.scale
+            top = (10.0 ** (kind.precision - kind.scale) - step) * (1 - 1e-12)
+            return pa.array(np.clip(values, -top, top), mask=gone).cast(kind)
+    return made.cast(kind, safe=False)
 
 
 def column_of(survey: Survey, kind: Kind, dtype: str | None) -> Column:
@@ -187,7 +265,7 @@ def column_of(survey: Survey, kind: Kind, dtype: str | None) -> Column:
         dictionary=survey.dictionary,
         ordered=survey.ordered,
         categories=tuple(categories),
-        pandas=dtype,
+        pandas=None if dtype and frames.refused(dtype, plain) else dtype,
         holes=survey.n_present < survey.n_rows,
     )
 

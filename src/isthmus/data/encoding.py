@@ -28,7 +28,6 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from isthmus.data import frames
@@ -180,26 +179,21 @@ class Encoding(BaseModel):
         """The table itself with its missing entries taken from a matrix (N, D), as :meth:`decode`.
 
         Entries that are there stay as they are, to the last bit; an unknown category is missing.
+        The types are those of the table that is given, whatever the fit had and whether an entry
+        is missing or not: :meth:`isthmus.data.encoded_column.Column.type_filled` tells which.
         """
         table = frames.arrow(data)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             gone = np.isnan(self.encode(table))
+        dtypes = frames.pandas_types(table.schema)
         arrays = []
         for j, column in enumerate(self.columns):
             given = table.column(j)
-            if not gone[:, j].any():
-                arrays.append(given)
-                continue
-            made = column.decode(np.asarray(matrix[:, j], dtype=np.float64))
-            plain = column.arrow_value_type
-            known = given.cast(plain, safe=False)
-            filled = pc.if_else(pa.array(gone[:, j]), made.cast(plain), known)
-            arrays.append(
-                column.coded(filled, given.type) if column.dictionary else filled.cast(made.type)
-            )
+            arrays.append(column.fill(given, gone[:, j], np.asarray(matrix[:, j], np.float64)))
+            if arrays[-1].type != given.type:
+                dtypes.pop(column.name, None)
         whole = pa.Table.from_arrays(arrays, names=list(self.names))
-        dtypes = {column.name: column.pandas for column in self.columns if column.pandas}
         return frames.of(whole, frame, dtypes)
 
     def to_json(self) -> dict[str, Any]:

@@ -6,6 +6,8 @@ told by what it can do (``to_arrow``, ``__dataframe__``), not by its class.
 
 from __future__ import annotations
 
+import re
+import zoneinfo
 from typing import Any, Literal
 
 import numpy as np
@@ -155,14 +157,54 @@ def of(table: pa.Table, flavour: str, dtypes: dict[str, str]) -> Any:
         if dtype == "object" and column.dtype.kind == "b":
             frame[name] = column.astype(object)
         # of the other types (dates, objects, categories) Arrow's own tells all
-        castable = dtype.lower().startswith(("int", "uint", "float", "bool", "str"))
-        if not castable or str(column.dtype) in (dtype, "category"):
+        if not _suits(dtype, table.schema.field(name).type) or str(column.dtype) in (
+            dtype,
+            "category",
+        ):
             continue
         whole = dtype.startswith(("int", "uint", "bool")) and dtype != "boolean"
         if whole and column.isna().any():
             continue  # NumPy has no missing whole number
         frame[name] = column.astype(dtype)
     return frame
+
+
+def _suits(dtype: str, kind: pa.DataType) -> bool:
+    """Whether pandas' type of that name holds the values of an Arrow type as they are."""
+    types = pa.types
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+        return dtype in ("str", "string", "string[python]", "string[pyarrow]")
+    if types.is_boolean(kind):
+        return dtype in ("bool", "boolean", "bool[pyarrow]")
+    if not types.is_integer(kind) and not types.is_floating(kind):
+        return False
+    plain = np.dtype(kind.to_pandas_dtype()).name
+    nullable = plain.replace("uint", "UInt") if plain[0] == "u" else plain.capitalize()
+    return dtype in (plain, f"{kind}[pyarrow]") or (dtype == nullable and plain != "float16")
+
+
+def refused(dtype: str, kind: pa.DataType) -> bool:
+    """Whether a name says a type of numbers, Booleans or text that is another than Arrow's."""
+    named = dtype.lower().startswith(("int", "uint", "float", "bool", "str"))
+    return named and not _suits(dtype, kind)
+
+
+def check_zone(zone: str | None, kind: pa.DataType) -> None:
+    """A time zone that there is, as a name or an offset, and of a timestamp.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if zone is None:
+        return
+    if not pa.types.is_timestamp(kind):
+        raise ValueError("a time zone without a timestamp")
+    if re.fullmatch(r"[+-]([01]\d|2[0-3]):[0-5]\d", zone):
+        return
+    try:
+        zoneinfo.ZoneInfo(zone)
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError(f"no time zone {zone[:40]!r}") from error
 
 
 def numbers(column: Any) -> np.ndarray:
