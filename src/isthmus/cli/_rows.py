@@ -128,11 +128,6 @@ def size(found: Table | Source) -> tuple[int, int]:
     return n_rows(found), math.prod(found.feature_shape)
 
 
-def names_in(found: Table | Source) -> tuple[str, ...] | None:
-    """The names of the columns, if they have any."""
-    return found.names
-
-
 def blocks(found: Table | Source, *, mixed: bool) -> Iterator[Any]:
     """What an estimator takes, in order: a table whole, a source block by block.
 

@@ -21,7 +21,7 @@ from isthmus.cli._options import (
     seed_of,
 )
 from isthmus.cli._parameters import NUMBER
-from isthmus.cli._rows import blocks, names_in, opened, size
+from isthmus.cli._rows import blocks, opened, size
 from isthmus.cli._runs import SEEN, Seen, feature_names, numbers_of, open_run
 from isthmus.cli._words import plural, squared_errors, squared_units
 from isthmus.errors import InvalidParameterError
@@ -124,7 +124,7 @@ def reconstruct(
     if mixed:
         write_frames(out, made())
     else:
-        write_blocks(out, made(), feature_names(model) or names_in(found))
+        write_blocks(out, made(), feature_names(model) or found.names)
     error = total / n_rows
     unit = squared_units(model.scaling_.kind)
     many = plural(n_rows, "row")

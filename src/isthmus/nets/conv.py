@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from isthmus.nets.activations import activation as find_activation
+from isthmus.nets.mlp import put
 
 # Places of the grid along one axis that are aimed at: of an image, of a series.
 GRID, LINE = 7, 16
@@ -117,9 +118,7 @@ class _BesideLinear(nn.Module):
         self, low: Tensor | None = None, high: Tensor | None = None, gain: float | None = None
     ) -> None:
         """Set the box (low and high, each (n_in,)) and the gain γ; None leaves as it is."""
-        for buffer, value in ((self.low, low), (self.high, high), (self.gain, gain)):
-            if value is not None:
-                buffer.copy_(torch.as_tensor(value))
+        put((self.low, low), (self.high, high), (self.gain, gain))
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.flatten(1)

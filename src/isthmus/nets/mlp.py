@@ -94,9 +94,7 @@ class MLP(nn.Module):
         self, low: Tensor | None = None, high: Tensor | None = None, gain: float | None = None
     ) -> None:
         """Set the box (low and high, each (n_in,)) and the gain γ; None leaves as it is."""
-        for buffer, value in ((self.low, low), (self.high, high), (self.gain, gain)):
-            if value is not None:
-                buffer.copy_(torch.as_tensor(value))
+        put((self.low, low), (self.high, high), (self.gain, gain))
 
     @property
     def box(self) -> tuple[Tensor, Tensor]:
@@ -172,3 +170,10 @@ class MLP(nn.Module):
 
 def _wide(t: Tensor) -> Tensor:
     return t.float() if t.dtype in (torch.bfloat16, torch.float16) else t
+
+
+def put(*pairs: tuple[Tensor, Tensor | float | None]) -> None:
+    """Copy each value into its buffer; None leaves the buffer as it is."""
+    for buffer, value in pairs:
+        if value is not None:
+            buffer.copy_(torch.as_tensor(value))
