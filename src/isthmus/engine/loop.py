@@ -12,7 +12,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +19,9 @@ from torch import Tensor, nn
 from isthmus.data.batches import Batch, Batches
 from isthmus.engine.checkpoint import State, part, under
 from isthmus.engine.ensemble import Ensemble
+from isthmus.engine.optimizer import Optimizer
 from isthmus.engine.plan import Plan
+from isthmus.engine.traced import Traced, traced
 from isthmus.random import generators, set_generators
 
 Validate = Callable[[nn.Module], dict[str, Tensor]]
@@ -78,21 +79,15 @@ class Training:
         self._seconds = 0.0
         self._begun = False
         self._generators = generators()
-        groups, self._factors = _parameter_groups(module, plan)
-        fused = all(p.is_floating_point() for p in module.parameters())
-        self._optimizer = torch.optim.AdamW(
-            groups, lr=plan.learning_rate, betas=plan.betas, fused=fused
-        )
-        self._call: Callable[..., dict[str, Tensor]] = (
-            torch.compile(module) if plan.compile else module
-        )
+        self._optimizer = Optimizer(module, plan)
         self.kept = module if plan.averaging == 0 else copy.deepcopy(module)
-        self._parameters: list[Tensor] = [p for p in module.parameters() if p.requires_grad]
         self._averages: list[Tensor] = [p for p in self.kept.parameters() if p.requires_grad]
         # walking through the modules costs as much as the averaging, so once
-        pairs = zip(self.kept.buffers(), module.buffers(), strict=True)
-        self._buffers = [(kept, now) for kept, now in pairs if kept.is_floating_point()]
+        self._constants = [t for t in self.kept.buffers() if t.is_floating_point()]
+        self._buffers = [t for t in module.buffers() if t.is_floating_point()]
         self._set_progress = getattr(module, "set_progress", None)
+        self._traced: Traced | None = None
+        self._may_trace = True
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """One step; returns each term's mean over the batch, () or (M,), without waiting."""
@@ -100,16 +95,51 @@ class Training:
         if self._set_progress is not None:
             self._set_progress(t / plan.steps if plan.steps else 1.0)
         rate = plan.rate(min(t, plan.steps)) * self.rate_scale
-        for group, factor in zip(self._optimizer.param_groups, self._factors, strict=True):
-            group["lr"] = rate * factor
-        terms = self._gradients(batch)
-        if plan.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self._parameters, plan.clip_norm)
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
+        step = self._compiled(batch)
+        terms = self._plain(batch, rate) if step is None else self._fast(step, batch, rate)
+        if self.kept is not self.module and self._buffers:
+            torch._foreach_copy_(self._constants, self._buffers)
         self.step_count += 1
-        self._average()
         return terms
+
+    def _plain(self, batch: Batch, rate: float) -> dict[str, Tensor]:
+        """A step operation by operation."""
+        if self._traced is not None:
+            self._optimizer.counted(self.step_count)
+        terms = self._gradients(batch)
+        if self.plan.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self._optimizer.parameters, self.plan.clip_norm)
+        self._optimizer.step(rate, self.step_count)
+        self._optimizer.zero_grad()
+        if self.kept is not self.module:
+            with torch.no_grad():
+                torch._foreach_lerp_(self._averages, self._optimizer.parameters, 1 - self._decay())
+        return terms
+
+    def _compiled(self, batch: Batch) -> Traced | None:
+        """The compiled step, made at the first batch, where it is wanted and takes this batch."""
+        if self._traced is None and self._may_trace:
+            self._may_trace = False
+            averages = [] if self.kept is self.module else self._averages
+            rows = batch[0].shape[self._row_axis]
+            self._traced = traced(self.module, averages, self._optimizer, self.plan, batch, rows)
+        fits = self._traced is not None and self._traced.takes(batch)
+        return self._traced if fits else None
+
+    def _fast(self, step: Traced, batch: Batch, rate: float) -> dict[str, Tensor]:
+        """A compiled step; where the memory is too short for it, a plain one from then on."""
+        try:
+            return step(batch, self._optimizer.now(rate, self.step_count), self._decay())
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+        self._optimizer.counted(self.step_count)
+        self._traced = None
+        return self._plain(batch, rate)
+
+    def _decay(self) -> float:
+        """Of the average: young ones forget faster, after t steps the last tenth of them counts."""
+        return min(self.plan.averaging, (self.step_count + 1) / (self.step_count + 10))
 
     def _gradients(self, batch: Batch) -> dict[str, Tensor]:
         """Backward through the mean loss of the batch, in pieces if the memory asks for it."""
@@ -119,7 +149,7 @@ class Training:
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error) or self._n_pieces >= batch[0].shape[self._row_axis]:
                     raise
-            self._optimizer.zero_grad(set_to_none=True)
+            self._optimizer.zero_grad()
             self._n_pieces *= 2
             if self._n_pieces == 2:
                 warnings.warn(
@@ -137,7 +167,7 @@ class Training:
             with torch.autocast(
                 batch[0].device.type, torch.bfloat16, enabled=self.plan.precision == "bfloat16"
             ):
-                terms = {name: value.mean(-1) for name, value in self._call(*piece).items()}
+                terms = {name: value.mean(-1) for name, value in self.module(*piece).items()}
                 loss = torch.stack(list(terms.values())).sum()
             share = piece[0].shape[self._row_axis] / n_rows
             (loss if share == 1 else share * loss).backward()
@@ -182,14 +212,11 @@ class Training:
 
     def state(self) -> State:
         """All that :meth:`restore` needs after a round, copied, torch's generators included."""
-        moments = {
-            f"{i}.{name}": value
-            for i, each in self._optimizer.state_dict()["state"].items()
-            for name, value in each.items()
-        }
+        if self._traced is not None:
+            self._optimizer.counted(self.step_count)
         tensors = {
             **under("module", self.module.state_dict()),
-            **under("optimizer", moments),
+            **under("optimizer", self._optimizer.moments()),
             **under("generator", self._generators),
         }
         if self.kept is not self.module:
@@ -210,12 +237,9 @@ class Training:
         self.module.load_state_dict(part("module", tensors))
         if self.kept is not self.module:
             self.kept.load_state_dict(part("kept", tensors))
-        moments: dict[int, dict[str, Tensor]] = {}
-        for key, value in part("optimizer", tensors).items():
-            i, _, name = key.partition(".")
-            moments.setdefault(int(i), {})[name] = value.clone()
-        now = self._optimizer.state_dict()
-        self._optimizer.load_state_dict({"state": moments, "param_groups": now["param_groups"]})
+        self._optimizer.restore(part("optimizer", tensors))
+        if self._traced is not None:
+            self._traced.rebind()
         self.step_count = int(facts["step_count"])
         self.rate_scale, self.retries = float(facts["rate_scale"]), int(facts["retries"])
         self._drawn, self._n_pieces = int(facts["drawn"]), int(facts["n_pieces"])
@@ -231,16 +255,6 @@ class Training:
         drawn, scale, retries = self._drawn, self.rate_scale, self.retries
         self.restore(good)
         self._drawn, self.rate_scale, self.retries = drawn, scale / 2, retries + 1
-
-    def _average(self) -> None:
-        if self.kept is self.module:
-            return
-        # young averages forget faster: after t steps about the last tenth of them counts
-        decay = min(self.plan.averaging, self.step_count / (self.step_count + 9))
-        with torch.no_grad():
-            torch._foreach_lerp_(self._averages, self._parameters, 1 - decay)
-            for kept, now in self._buffers:
-                kept.copy_(now)
 
     def _round(
         self,
@@ -280,18 +294,3 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
         "DefaultCPUAllocator" in said and "allocate" in said
     )
-
-
-def _parameter_groups(module: nn.Module, plan: Plan) -> tuple[list[dict[str, Any]], list[float]]:
-    """Groups and the factor of the rate of each: matrices decay, vectors and slow ones do not."""
-    members: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in module.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        slow = any(part in name.replace("/", ".") for part in plan.slow)
-        matrix = parameter.ndim > (2 if isinstance(module, Ensemble) else 1)
-        decay = plan.weight_decay if matrix and not slow else 0.0
-        key = (decay, plan.slow_factor if slow else 1.0)
-        members.setdefault(key, []).append(parameter)
-    groups = [{"params": group, "weight_decay": decay} for (decay, _), group in members.items()]
-    return groups, [factor for _, factor in members]

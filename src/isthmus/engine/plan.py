@@ -9,6 +9,7 @@ from typing import Literal
 from isthmus.errors import InvalidParameterError
 
 Precision = Literal["float32", "bfloat16"]
+Rule = Literal["adamw", "muon"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,9 @@ class Plan:
             0 for the weights themselves.
         patience: rounds without a better validation loss after which the run ends, or None.
         precision: what matrix products run in; losses and weights are always float32 or wider.
-        compile: whether ``torch.compile`` is used.
+        compile: whether the step is compiled (:mod:`isthmus.engine.traced`); "auto" where the plan
+            is long enough.
+        optimizer: "adamw", or "muon" for matrices (:mod:`isthmus.engine.optimizer`).
         constant: whether the rate stays at its peak, for training without a known end.
     """
 
@@ -48,7 +51,8 @@ class Plan:
     averaging: float = 0.99
     patience: int | None = None
     precision: Precision = "float32"
-    compile: bool = False
+    compile: bool | Literal["auto"] = False
+    optimizer: Rule = "adamw"
     constant: bool = False
 
     def __post_init__(self) -> None:

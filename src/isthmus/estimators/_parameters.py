@@ -277,7 +277,7 @@ def plan(estimator: Estimator, auto: Recipe, n_rows: int) -> tuple[Plan, Selecti
             weight_decay=float(estimator.weight_decay),
             patience=None if patience is None else int(patience),
             precision=cast(Precision, precision),
-            compile=estimator.compile is True,
+            compile=cast(Any, estimator.compile),
         ),
         selection,
     )

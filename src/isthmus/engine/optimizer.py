@@ -1,0 +1,230 @@
+"""The optimiser: which rule moves which parameter, what it remembers, and how a step is written.
+
+A rule is a pure function of a parameter, its gradient and what is remembered of it:
+
+- ``adamw``: decoupled weight decay (Loshchilov & Hutter 2019, *Decoupled Weight Decay
+  Regularization*, algorithm 2);
+- ``muon``: the momentum of a matrix, made orthogonal by five Newton-Schulz iterations (Jordan et
+  al. 2024, *Muon: An optimizer for hidden layers*), scaled so that an update has the root mean
+  square of Adam's (Liu et al. 2025, *Muon is Scalable for LLM Training*, equation 4). Vectors, slow
+  parameters and kernels of convolutions stay with AdamW.
+
+The pure functions are what a traced step is made of (:mod:`isthmus.engine.traced`). A step that is
+not traced takes torch's fused AdamW, on the same tensors, and both give the same figures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from isthmus.engine.ensemble import Ensemble
+from isthmus.engine.plan import Plan
+
+EPSILON = 1e-8
+MOMENTUM = 0.95
+# Quintic of Newton-Schulz with the steepest slope at zero (Jordan et al. 2024).
+QUINTIC = (3.4445, -4.7750, 2.0315)
+ITERATIONS = 5
+# Root mean square of Adam's updates, about 0.2, which Muon's are brought to.
+RMS = 0.2
+
+
+class Now(NamedTuple):
+    """What a rule needs of the moment; numbers, or tensors () inside a traced step.
+
+    Attributes:
+        rate: learning rate.
+        first: 1 / (1 − β₁ᵗ).
+        second: 1 / √(1 − β₂ᵗ).
+    """
+
+    rate: Tensor | float
+    first: Tensor | float
+    second: Tensor | float
+
+
+@dataclass(frozen=True)
+class Member:
+    """One parameter: its rule, its decay and the factor of its rate."""
+
+    parameter: nn.Parameter
+    rule: str
+    decay: float
+    factor: float
+
+
+class Optimizer:
+    """Moves the parameters of a module.
+
+    Args:
+        module: parameters that require no gradient are left alone.
+        plan: rule, decay, which parameters are slow.
+
+    Attributes:
+        members: the parameters that are moved, in the order of the module.
+    """
+
+    def __init__(self, module: nn.Module, plan: Plan) -> None:
+        self.betas = plan.betas
+        self.members = _members(module, plan)
+        self.parameters: list[Tensor] = [each.parameter for each in self.members]
+        adam = [each for each in self.members if each.rule == "adamw"]
+        self._muon = [each for each in self.members if each.rule == "muon"]
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for each in adam:
+            groups.setdefault((each.decay, each.factor), []).append(each.parameter)
+        self._factors = [factor for _, factor in groups]
+        self._adam = (
+            torch.optim.AdamW(
+                [{"params": some, "weight_decay": decay} for (decay, _), some in groups.items()],
+                betas=plan.betas,
+                eps=EPSILON,
+                fused=all(each.parameter.is_floating_point() for each in adam),
+            )
+            if adam
+            else None
+        )
+        # made now, as torch would at the first step, so that a traced step has them from the start
+        for each in adam:
+            assert self._adam is not None  # noqa: S101  (there is a member)
+            p = each.parameter
+            self._adam.state[p] = {
+                "step": torch.zeros((), device=p.device),
+                "exp_avg": torch.zeros_like(p),
+                "exp_avg_sq": torch.zeros_like(p),
+            }
+        self._momenta = [torch.zeros_like(each.parameter) for each in self._muon]
+
+    def step(self, rate: float, count: int) -> None:
+        """Move the parameters by their gradients, outside a trace; ``count`` steps came before."""
+        if self._adam is not None:
+            for group, factor in zip(self._adam.param_groups, self._factors, strict=True):
+                group["lr"] = rate * factor
+            self._adam.step()
+        now = self.now(rate, count)
+        for each, momentum in zip(self._muon, self._momenta, strict=True):
+            p = each.parameter
+            if p.grad is not None:
+                with torch.no_grad():
+                    moved, (after,) = self._moved(each, p, p.grad, (momentum,), now)
+                    p.copy_(moved)
+                    momentum.copy_(after)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for p in self.parameters:
+            p.grad = None
+
+    def now(self, rate: float, count: int) -> Now:
+        """Numbers of the step that ``count`` steps came before."""
+        first, second = self.betas
+        return Now(rate, 1 / (1 - first ** (count + 1)), 1 / math.sqrt(1 - second ** (count + 1)))
+
+    def slots(self) -> list[tuple[Tensor, ...]]:
+        """What is remembered of each member, the tensors themselves."""
+        momenta = dict(zip((id(each) for each in self._muon), self._momenta, strict=True))
+        found: list[tuple[Tensor, ...]] = []
+        for each in self.members:
+            if each.rule == "muon":
+                found.append((momenta[id(each)],))
+            else:
+                assert self._adam is not None  # noqa: S101  (each has that rule)
+                state = self._adam.state[each.parameter]
+                found.append((state["exp_avg"], state["exp_avg_sq"]))
+        return found
+
+    def update(
+        self,
+        parameters: Sequence[Tensor],
+        gradients: Sequence[Tensor | None],
+        slots: Sequence[tuple[Tensor, ...]],
+        now: Now,
+    ) -> list[tuple[Tensor, tuple[Tensor, ...]]]:
+        """The step as a pure function: for each member what it and its slots become."""
+        return [
+            (p, memory) if g is None else self._moved(each, p, g, memory, now)
+            for each, p, g, memory in zip(self.members, parameters, gradients, slots, strict=True)
+        ]
+
+    def _moved(
+        self, each: Member, p: Tensor, g: Tensor, memory: tuple[Tensor, ...], now: Now
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        rate = now.rate * each.factor
+        kept = p * (1 - rate * each.decay)
+        if each.rule == "muon":
+            (m,) = memory
+            m = torch.lerp(m, g, 1 - MOMENTUM)
+            ahead = torch.lerp(g, m, MOMENTUM)
+            size = RMS * math.sqrt(max(p.shape[-2:]))
+            return kept - rate * size * orthogonal(ahead).to(p.dtype), (m,)
+        first, second = self.betas
+        m, v = memory
+        m = torch.lerp(m, g, 1 - first)
+        v = v * second + g * g * (1 - second)
+        return kept - rate * now.first * m / (v.sqrt() * now.second + EPSILON), (m, v)
+
+    def moments(self) -> dict[str, Tensor]:
+        """All that :meth:`restore` needs, by name, the tensors themselves."""
+        adam = {} if self._adam is None else self._adam.state_dict()["state"]
+        named = {f"{i}.{name}": value for i, each in adam.items() for name, value in each.items()}
+        return named | {f"muon.{i}": value for i, value in enumerate(self._momenta)}
+
+    def restore(self, moments: dict[str, Tensor]) -> None:
+        """Take over copies of the moments of an optimiser of the same module and plan."""
+        states: dict[int, dict[str, Tensor]] = {}
+        for key, value in moments.items():
+            i, _, name = key.partition(".")
+            if i == "muon":
+                self._momenta[int(name)].copy_(value)
+            else:
+                states.setdefault(int(i), {})[name] = value.clone()
+        if self._adam is not None and states:
+            now = self._adam.state_dict()
+            self._adam.load_state_dict({"state": states, "param_groups": now["param_groups"]})
+
+    def counted(self, count: int) -> None:
+        """Let torch's optimiser know how many steps were done without it."""
+        if self._adam is not None:
+            for state in self._adam.state.values():
+                state["step"].fill_(count)
+
+
+def orthogonal(g: Tensor) -> Tensor:
+    """The nearest orthogonal matrix to each (…, A, B), to within what five iterations give.
+
+    Singular values end between about 0.7 and 1.2, in bfloat16, whose products are the fast ones.
+
+    >>> values = torch.linalg.svdvals(orthogonal(torch.eye(3, 4) * 5).float())
+    >>> bool(((values > 0.5) & (values < 1.5)).all())
+    True
+    """
+    a, b, c = QUINTIC
+    tall = g.shape[-2] > g.shape[-1]
+    x = (g.mT if tall else g).bfloat16()
+    x = x / torch.linalg.vector_norm(x, dim=(-2, -1), keepdim=True).clamp(min=1e-7)
+    for _ in range(ITERATIONS):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * (gram @ gram)) @ x
+    nearest: Tensor = x.mT if tall else x
+    return nearest
+
+
+def _members(module: nn.Module, plan: Plan) -> list[Member]:
+    """Matrices decay, vectors and slow parameters do not."""
+    axes = 2 + isinstance(module, Ensemble)
+    members = []
+    for name, p in module.named_parameters():
+        if not p.requires_grad:
+            continue
+        slow = any(part in name.replace("/", ".") for part in plan.slow)
+        decay = plan.weight_decay if p.ndim >= axes and not slow else 0.0
+        matrix = p.ndim == axes and not slow and min(p.shape[-2:]) > 1
+        rule = "muon" if plan.optimizer == "muon" and matrix else "adamw"
+        members.append(Member(p, rule, decay, plan.slow_factor if slow else 1.0))
+    return members

@@ -1,0 +1,247 @@
+"""The training step as one compiled graph: forward, backward, optimiser and average.
+
+The step is run once on tensors without data, every operation is written down
+(``torch.fx.experimental.proxy_tensor.make_fx``), and TorchInductor makes machine code of the list.
+Against a step from Python that leaves out the time between operations, and the optimiser and the
+casts to bfloat16 run through each weight once. The compiled step works in place on the tensors of
+the training, so that the two kinds of step can follow each other.
+
+What is written down is fixed: shapes, training mode, and every decision that Python took on the
+way. Numbers that change from step to step are tensors. Random numbers are drawn by torch's own
+functions, from its generators, as without a trace. Results agree with those of the plain step to
+rounding (tests/test_traced.py).
+
+Compiling takes 18 to 24 s on two cores where nothing is known, 3 s from the cache, which is a
+folder that stays (``TORCHINDUCTOR_CACHE_DIR``, or isthmus/compiled in the user's cache).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from isthmus.data.batches import Batch
+from isthmus.engine.optimizer import Now, Optimizer
+from isthmus.engine.plan import Plan
+
+# Seconds that compiling takes where nothing is cached.
+COST = 20.0
+# Seconds that a step saves (benchmarks/training.py): of Python, of passes over the weights, of the
+# arithmetic.
+SAVED = 5e-4
+SAVED_A_WEIGHT = 2.5e-9
+SAVED_A_PRODUCT = 8e-12
+
+
+class Traced:
+    """A compiled step of a training.
+
+    Args:
+        module: in training mode.
+        averages: of the optimiser's parameters, or nothing.
+        optimizer: whose parameters and memory are changed in place.
+        plan: of the training.
+        batch: one like all to come.
+
+    Raises:
+        Exception: whatever tracing or compiling raises; nothing has been changed then.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        averages: Sequence[Tensor],
+        optimizer: Optimizer,
+        plan: Plan,
+        batch: Batch,
+    ) -> None:
+        self._module, self._averages, self._optimizer = module, list(averages), optimizer
+        self._plan = plan
+        self._like = [(t.shape, t.dtype) for t in batch]
+        self._names: list[str] = []
+        self._fixed: list[Tensor] = []
+        self.rebind()
+        now = torch.zeros(4, device=batch[0].device)
+        self._call = _compiled(self._step, [*self._fixed, *batch, now])
+
+    def takes(self, batch: Batch) -> bool:
+        """Whether the step was compiled for batches of that shape."""
+        return [(t.shape, t.dtype) for t in batch] == self._like
+
+    def rebind(self) -> None:
+        """Work on the tensors that the training has now, after they were replaced."""
+        moved = {id(p) for p in self._optimizer.parameters}
+        tensors = {**dict(self._module.named_parameters()), **dict(self._module.named_buffers())}
+        by_id = {id(t): name for name, t in tensors.items()}
+        self._moved = [by_id[id(p)] for p in self._optimizer.parameters]
+        self._others = [name for name, t in tensors.items() if id(t) not in moved]
+        slots = self._optimizer.slots()
+        self._sizes = [len(each) for each in slots]
+        self._fixed = [
+            *(p.detach() for p in self._optimizer.parameters),
+            *(t for each in slots for t in each),
+            *(a.detach() for a in self._averages),
+            *(tensors[name].detach() for name in self._others),
+        ]
+
+    def __call__(self, batch: Batch, now: Now, decay: float) -> dict[str, Tensor]:
+        """One step; the mean of each term over the batch."""
+        numbers = torch.tensor([*now, 1 - decay])
+        if batch[0].device.type != "cpu":
+            numbers = numbers.to(batch[0].device, non_blocking=True)
+        return dict(zip(self._names, self._call(*self._fixed, *batch, numbers), strict=True))
+
+    def _step(self, *tensors: Tensor) -> list[Tensor]:
+        rest = iter(tensors)
+        parameters = list(islice(rest, len(self._moved)))
+        slots = [tuple(islice(rest, size)) for size in self._sizes]
+        averages = list(islice(rest, len(self._averages)))
+        others = dict(zip(self._others, islice(rest, len(self._others)), strict=True))
+        *batch, numbers = rest
+        rate, first, second, young = numbers.unbind()
+        leaves = [p.detach().requires_grad_() for p in parameters]
+        given = {**others, **dict(zip(self._moved, leaves, strict=True))}
+        with torch.autocast(
+            numbers.device.type, torch.bfloat16, enabled=self._plan.precision == "bfloat16"
+        ):
+            terms = torch.func.functional_call(self._module, given, tuple(batch))
+            means = {name: value.mean(-1) for name, value in terms.items()}
+            loss = torch.stack(list(means.values())).sum()
+        self._names = list(means)
+        found = torch.autograd.grad(loss, leaves, allow_unused=True)
+        with torch.no_grad():
+            gradients = _clipped(found, self._plan.clip_norm)
+            after = self._optimizer.update(parameters, gradients, slots, Now(rate, first, second))
+            for p, memory, (moved, remembered) in zip(parameters, slots, after, strict=True):
+                p.copy_(moved)
+                for old, new in zip(memory, remembered, strict=True):
+                    old.copy_(new)
+            for a, (moved, _) in zip(averages, after, strict=bool(averages)):
+                a.copy_(torch.lerp(a, moved, young))
+        return [value.detach() for value in means.values()]
+
+
+def _clipped(gradients: Sequence[Tensor | None], most: float | None) -> Sequence[Tensor | None]:
+    if most is None:
+        return gradients
+    norm = torch.stack([g.norm() for g in gradients if g is not None]).norm()
+    share = (most / (norm + 1e-6)).clamp(max=1.0)
+    return [None if g is None else g * share for g in gradients]
+
+
+Step = Callable[..., list[Tensor]]
+
+
+def _compiled(step: Step, example: list[Tensor]) -> Step:
+    # here, because these imports take a second and few trainings need them
+    from torch._inductor import standalone_compile
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    with _cache():
+        graph = make_fx(step, tracing_mode="fake", _allow_non_fake_inputs=True)(*example)
+        patches = {
+            "fallback_random": True,
+            "size_asserts": False,
+            # no pool of processes that outlives the fit
+            "compile_threads": 1,
+            # part of the key of the cache, so that code for one thread is not taken for two
+            "cpp.threads": torch.get_num_threads(),
+        }
+        compiled: Step = standalone_compile(
+            graph,
+            [*example],
+            dynamic_shapes="from_example_inputs",
+            options={"config_patches": patches},
+        )
+    return compiled
+
+
+@contextmanager
+def _cache() -> Iterator[None]:
+    """Compiled code is kept in the user's cache unless they chose a folder."""
+    name = "TORCHINDUCTOR_CACHE_DIR"
+    chosen = os.environ.get(name)
+    if chosen is None:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        os.environ[name] = str(Path(base) / "isthmus" / "compiled")
+    try:
+        yield
+    finally:
+        if chosen is None:
+            os.environ.pop(name, None)
+
+
+def can_compile(device: torch.device) -> bool:
+    """Whether there is what compiling needs: a C++ compiler on a CPU, triton on a GPU.
+
+    >>> can_compile(torch.device("meta"))
+    False
+    """
+    if device.type == "cpu":
+        return any(shutil.which(name) for name in (os.environ.get("CXX"), "g++", "clang++") if name)
+    if device.type == "cuda":
+        from torch.utils._triton import has_triton
+
+        return bool(has_triton())
+    return False
+
+
+def is_worth(module: nn.Module, plan: Plan, rows: int) -> bool:
+    """Whether a plan is so long that compiling its step costs less than it saves.
+
+    Decided by sizes, not by the clock, so that equal fits take equal steps. A network with foreign
+    modules is not compiled unasked: what Python decides inside them would be fixed. Neither is
+    one with convolutions, whose time is in torch's own kernels.
+
+    >>> tall = nn.Linear(784, 512)
+    >>> [is_worth(tall, Plan(steps=n, batch_size=256), 256) for n in (1000, 100_000)]
+    [False, True]
+    """
+    kinds = [type(each) for each in module.modules()]
+    ours = all(kind.__module__.split(".")[0] in ("isthmus", "torch") for kind in kinds)
+    convolves = any(issubclass(kind, nn.modules.conv._ConvNd) for kind in kinds)
+    weights = sum(p.numel() for p in module.parameters())
+    saved = SAVED + weights * (SAVED_A_WEIGHT + rows * SAVED_A_PRODUCT)
+    return ours and not convolves and plan.steps * saved > COST
+
+
+def traced(
+    module: nn.Module,
+    averages: Sequence[Tensor],
+    optimizer: Optimizer,
+    plan: Plan,
+    batch: Batch,
+    rows: int,
+) -> Traced | None:
+    """The compiled step of a plan, or None where it is not wanted, not worth it, or not possible.
+
+    That it is not possible is said once, as a warning.
+    """
+    if plan.compile is False or (plan.compile == "auto" and not is_worth(module, plan, rows)):
+        return None
+    device = batch[0].device
+    if not can_compile(device):
+        _say("there is no C++ compiler" if device.type == "cpu" else f"not for {device.type}")
+        return None
+    try:
+        return Traced(module, averages, optimizer, plan, batch)
+    except Exception as error:  # torch's compiler raises what it likes; the plain step remains
+        _say(f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}")
+        return None
+
+
+_said: set[str] = set()
+
+
+def _say(reason: str) -> None:
+    if reason not in _said:
+        _said.add(reason)
+        warnings.warn(f"The training step is not compiled: {reason[:200]}", stacklevel=4)
