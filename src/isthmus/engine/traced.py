@@ -65,7 +65,7 @@ class Traced:
     ) -> None:
         self._module, self._averages, self._optimizer = module, list(averages), optimizer
         self._plan = plan
-        self._like = [(t.shape, t.dtype) for t in batch]
+        self._like = [t.shape for t in batch]
         self._names: list[str] = []
         self._fixed: list[Tensor] = []
         self.rebind()
@@ -74,7 +74,7 @@ class Traced:
 
     def takes(self, batch: Batch) -> bool:
         """Whether the step was compiled for batches of that shape."""
-        return [(t.shape, t.dtype) for t in batch] == self._like
+        return [t.shape for t in batch] == self._like
 
     def rebind(self) -> None:
         """Work on the tensors that the training has now, after they were replaced."""
