@@ -238,8 +238,6 @@ class Training:
         if self.kept is not self.module:
             self.kept.load_state_dict(part("kept", tensors))
         self._optimizer.restore(part("optimizer", tensors))
-        if self._traced is not None:
-            self._traced.rebind()
         self.step_count = int(facts["step_count"])
         self.rate_scale, self.retries = float(facts["rate_scale"]), int(facts["retries"])
         self._drawn, self._n_pieces = int(facts["drawn"]), int(facts["n_pieces"])

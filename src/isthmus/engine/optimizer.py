@@ -10,7 +10,8 @@ A rule is a pure function of a parameter, its gradient and what is remembered of
   parameters and kernels of convolutions stay with AdamW.
 
 The pure functions are what a traced step is made of (:mod:`isthmus.engine.traced`). A step that is
-not traced takes torch's fused AdamW, on the same tensors, and both give the same figures.
+not traced takes torch's fused AdamW, on the same tensors, and both give the same figures. That is
+taken as a function: torch's class of that name imports the compiler, which takes over a second.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 from isthmus.engine.ensemble import Ensemble
 from isthmus.engine.plan import Plan
@@ -33,6 +35,8 @@ QUINTIC = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
 # Root mean square of Adam's updates, about 0.2, which Muon's are brought to.
 RMS = 0.2
+# What a rule remembers of a parameter, by torch's names.
+SLOTS = {"adamw": ("exp_avg", "exp_avg_sq"), "muon": ("momentum_buffer",)}
 
 
 class Now(NamedTuple):
@@ -74,47 +78,55 @@ class Optimizer:
         self.betas = plan.betas
         self.members = _members(module, plan)
         self.parameters: list[Tensor] = [each.parameter for each in self.members]
-        adam = [each for each in self.members if each.rule == "adamw"]
-        self._muon = [each for each in self.members if each.rule == "muon"]
-        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-        for each in adam:
-            groups.setdefault((each.decay, each.factor), []).append(each.parameter)
-        self._factors = [factor for _, factor in groups]
-        self._adam = (
-            torch.optim.AdamW(
-                [{"params": some, "weight_decay": decay} for (decay, _), some in groups.items()],
-                betas=plan.betas,
-                eps=EPSILON,
-                fused=all(each.parameter.is_floating_point() for each in adam),
-            )
-            if adam
-            else None
-        )
-        # made now, as torch would at the first step, so that a traced step has them from the start
-        for each in adam:
-            assert self._adam is not None  # noqa: S101  (there is a member)
-            p = each.parameter
-            self._adam.state[p] = {
-                "step": torch.zeros((), device=p.device),
-                "exp_avg": torch.zeros_like(p),
-                "exp_avg_sq": torch.zeros_like(p),
-            }
-        self._momenta = [torch.zeros_like(each.parameter) for each in self._muon]
+        self._slots: list[tuple[Tensor, ...]] = [
+            tuple(torch.zeros_like(each.parameter) for _ in SLOTS[each.rule])
+            for each in self.members
+        ]
+        # torch's fused step takes together what has the same decay and rate
+        self._groups: dict[tuple[float, float], list[int]] = {}
+        for i, each in enumerate(self.members):
+            if each.rule == "adamw":
+                self._groups.setdefault((each.decay, each.factor), []).append(i)
+        self._fused = all(p.is_floating_point() for p in self.parameters)
+        self._counts = {
+            i: torch.zeros((), device=self.parameters[i].device)
+            for group in self._groups.values()
+            for i in group
+        }
 
+    @torch.no_grad()
     def step(self, rate: float, count: int) -> None:
         """Move the parameters by their gradients, outside a trace; ``count`` steps came before."""
-        if self._adam is not None:
-            for group, factor in zip(self._adam.param_groups, self._factors, strict=True):
-                group["lr"] = rate * factor
-            self._adam.step()
+        first, second = self.betas
+        for (decay, factor), group in self._groups.items():
+            some = [i for i in group if self.parameters[i].grad is not None]
+            if not some:
+                continue
+            adamw(
+                [self.parameters[i] for i in some],
+                [_gradient(self.parameters[i]) for i in some],
+                [self._slots[i][0] for i in some],
+                [self._slots[i][1] for i in some],
+                [],
+                [self._counts[i] for i in some],
+                foreach=not self._fused,
+                fused=self._fused,
+                amsgrad=False,
+                beta1=first,
+                beta2=second,
+                lr=rate * factor,
+                weight_decay=decay,
+                eps=EPSILON,
+                maximize=False,
+            )
         now = self.now(rate, count)
-        for each, momentum in zip(self._muon, self._momenta, strict=True):
+        for i, each in enumerate(self.members):
             p = each.parameter
-            if p.grad is not None:
-                with torch.no_grad():
-                    moved, (after,) = self._moved(each, p, p.grad, (momentum,), now)
-                    p.copy_(moved)
-                    momentum.copy_(after)
+            if each.rule == "muon" and p.grad is not None:
+                moved, after = self._moved(each, p, p.grad, self._slots[i], now)
+                p.copy_(moved)
+                for old, new in zip(self._slots[i], after, strict=True):
+                    old.copy_(new)
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -128,16 +140,7 @@ class Optimizer:
 
     def slots(self) -> list[tuple[Tensor, ...]]:
         """What is remembered of each member, the tensors themselves."""
-        momenta = dict(zip((id(each) for each in self._muon), self._momenta, strict=True))
-        found: list[tuple[Tensor, ...]] = []
-        for each in self.members:
-            if each.rule == "muon":
-                found.append((momenta[id(each)],))
-            else:
-                assert self._adam is not None  # noqa: S101  (each has that rule)
-                state = self._adam.state[each.parameter]
-                found.append((state["exp_avg"], state["exp_avg_sq"]))
-        return found
+        return self._slots
 
     def update(
         self,
@@ -171,28 +174,34 @@ class Optimizer:
 
     def moments(self) -> dict[str, Tensor]:
         """All that :meth:`restore` needs, by name, the tensors themselves."""
-        adam = {} if self._adam is None else self._adam.state_dict()["state"]
-        named = {f"{i}.{name}": value for i, each in adam.items() for name, value in each.items()}
-        return named | {f"muon.{i}": value for i, value in enumerate(self._momenta)}
+        named: dict[str, Tensor] = {}
+        for key, i in self._numbers().items():
+            if i in self._counts:
+                named[f"{key}.step"] = self._counts[i]
+            for name, slot in zip(SLOTS[self.members[i].rule], self._slots[i], strict=True):
+                named[f"{key}.{name}"] = slot
+        return named
 
     def restore(self, moments: dict[str, Tensor]) -> None:
-        """Take over copies of the moments of an optimiser of the same module and plan."""
-        states: dict[int, dict[str, Tensor]] = {}
-        for key, value in moments.items():
-            i, _, name = key.partition(".")
-            if i == "muon":
-                self._momenta[int(name)].copy_(value)
-            else:
-                states.setdefault(int(i), {})[name] = value.clone()
-        if self._adam is not None and states:
-            now = self._adam.state_dict()
-            self._adam.load_state_dict({"state": states, "param_groups": now["param_groups"]})
+        """Take over the moments of an optimiser of the same module and plan."""
+        for name, own in self.moments().items():
+            own.copy_(moments[name])
 
     def counted(self, count: int) -> None:
-        """Let torch's optimiser know how many steps were done without it."""
-        if self._adam is not None:
-            for state in self._adam.state.values():
-                state["step"].fill_(count)
+        """Let torch's fused step know how many steps were done without it."""
+        for own in self._counts.values():
+            own.fill_(count)
+
+    def _numbers(self) -> dict[int, int]:
+        """Number in a checkpoint → number of the member: group after group, as torch counts."""
+        order = [i for group in self._groups.values() for i in group]
+        order += [i for i, each in enumerate(self.members) if each.rule == "muon"]
+        return dict(enumerate(order))
+
+
+def _gradient(p: Tensor) -> Tensor:
+    assert p.grad is not None  # noqa: S101  (the caller left out the others)
+    return p.grad
 
 
 def orthogonal(g: Tensor) -> Tensor:

@@ -67,17 +67,6 @@ class Traced:
         self._plan = plan
         self._like = [t.shape for t in batch]
         self._names: list[str] = []
-        self._fixed: list[Tensor] = []
-        self.rebind()
-        now = torch.zeros(4, device=batch[0].device)
-        self._call = _compiled(self._step, [*self._fixed, *batch, now])
-
-    def takes(self, batch: Batch) -> bool:
-        """Whether the step was compiled for batches of that shape."""
-        return [t.shape for t in batch] == self._like
-
-    def rebind(self) -> None:
-        """Work on the tensors that the training has now, after they were replaced."""
         moved = {id(p) for p in self._optimizer.parameters}
         tensors = {**dict(self._module.named_parameters()), **dict(self._module.named_buffers())}
         by_id = {id(t): name for name, t in tensors.items()}
@@ -91,6 +80,12 @@ class Traced:
             *(a.detach() for a in self._averages),
             *(tensors[name].detach() for name in self._others),
         ]
+        now = torch.zeros(4, device=batch[0].device)
+        self._call = _compiled(self._step, [*self._fixed, *batch, now])
+
+    def takes(self, batch: Batch) -> bool:
+        """Whether the step was compiled for batches of that shape."""
+        return [t.shape for t in batch] == self._like
 
     def __call__(self, batch: Batch, now: Now, decay: float) -> dict[str, Tensor]:
         """One step; the mean of each term over the batch."""
