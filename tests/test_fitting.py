@@ -476,6 +476,6 @@ def test_rounds_of_a_long_training_are_short_and_patience_is_as_long_as_before()
         plan, _ = _parameters.plan(model, auto, n)
         assert plan.evaluate_every == _parameters.MOST_STEPS_A_ROUND
         rounds = plan.steps / plan.evaluate_every
-        asked = auto.patience if patience == "auto" else patience
+        asked = auto.patience(auto.evaluations) if patience == "auto" else patience
         assert plan.patience is not None
         assert plan.patience / rounds == pytest.approx(asked / auto.evaluations, rel=0.02)

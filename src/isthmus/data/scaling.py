@@ -50,6 +50,8 @@ class Scaling:
         Raises:
             InvalidParameterError: unknown kind.
         """
+        if kind == "none":
+            return cls.of(*(torch.zeros(x.shape[1], dtype=torch.float64),) * 3, kind)
         return cls.of(*_moments(x), kind, only)
 
     @classmethod
@@ -101,13 +103,25 @@ class Scaling:
         return torch.ones_like(self.scale) if self.kind == "standard" else self.scale
 
     def apply(self, x: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """(N, D) in the units of the data → scaled, in ``dtype``; computed in float64."""
+        """(N, D) in the units of the data → scaled, in ``dtype``; computed in float64.
+
+        Of the kind "none" the values as they are: without a copy where the type is the same.
+        """
+        if self.kind == "none":
+            return x.to(dtype)
         parts = torch.split(x, _CHUNK)
         return torch.cat([((c.double() - self.shift) / self.scale).to(dtype) for c in parts])
 
     def invert(self, x: Tensor) -> Tensor:
         """Scaled (N, D) → units of the data, float64."""
         return x.double() * self.scale + self.shift
+
+
+def mean_of(x: Tensor) -> Tensor:
+    """Mean of each feature over the rows that have it, float64 (D,); 0 where none has."""
+    chunks = torch.split(x, _CHUNK)
+    n = torch.stack([(~c.isnan()).sum(0) for c in chunks]).sum(0).clamp(min=1).double()
+    return torch.stack([_filled(c).sum(0) / n for c in chunks]).sum(0)
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -117,12 +131,17 @@ def _moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """
     chunks = torch.split(x, _CHUNK)
     n = torch.stack([(~c.isnan()).sum(0) for c in chunks]).sum(0).clamp(min=1).double()
-    mean = torch.stack([c.double().nan_to_num(0.0).sum(0) / n for c in chunks]).sum(0)
-    square = torch.stack(
-        [((c.double() - mean).nan_to_num(0.0).square() / n).sum(0) for c in chunks]
-    ).sum(0)
+    mean = mean_of(x)
+    square = torch.stack([(_filled(c, mean) - mean).square_().div_(n).sum(0) for c in chunks])
     eps = torch.finfo(x.dtype).eps if x.is_floating_point() else 0.0
-    return mean, square.sqrt(), rounding_of(mean, eps)
+    return mean, square.sum(0).sqrt(), rounding_of(mean, eps)
+
+
+def _filled(chunk: Tensor, value: Tensor | float = 0.0) -> Tensor:
+    """The chunk in float64, a missing entry at that value."""
+    wide = chunk.double()
+    gone = wide.isnan()
+    return wide.where(~gone, torch.as_tensor(value)) if bool(gone.any()) else wide
 
 
 def rounding_of(mean: Tensor, eps: float) -> Tensor:

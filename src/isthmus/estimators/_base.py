@@ -24,7 +24,7 @@ from isthmus.core.autoencoder import Autoencoder as Core
 from isthmus.core.joint import Joint
 from isthmus.core.likelihoods import Likelihood, likelihood
 from isthmus.data.batches import TensorBatches
-from isthmus.data.scaling import Scaling
+from isthmus.data.scaling import Scaling, mean_of
 from isthmus.data.source import Source
 from isthmus.data.tables import fingerprint
 from isthmus.engine.plan import Plan
@@ -232,15 +232,14 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _prepare(self, data: _input.Floats, train: Tensor) -> TensorBatches:
         """Fit the scaling on the training rows, scale all rows."""
         x = torch.from_numpy(data)
-        known = x.nan_to_num(0)
-        _settling.refuse_huge(self, torch.maximum(known.amax(0), -known.amin(0)))
-        head = self._likelihood(known.amax(0))
+        known = x.nan_to_num(0) if bool(x.isnan().any()) else x
+        low, high = torch.aminmax(known, dim=0)
+        _settling.refuse_huge(self, torch.maximum(high, -low))
+        head = self._likelihood(high)
         head.check(x)
         some = x if len(train) == len(x) else x[train]
         scaling = Scaling.fit(some, *_settling.scaling_of(self, head))
-        mean = scaling.shift
-        if scaling.kind == "none":
-            mean = some.double().nanmean(0).nan_to_num(0.0)
+        mean = mean_of(some) if scaling.kind == "none" else scaling.shift
         _settling.settle(self, head, scaling, len(x), mean)
         return TensorBatches(*self._scaled(data, torch.float32)).to(self._device)
 

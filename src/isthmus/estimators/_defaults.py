@@ -44,10 +44,9 @@ class Recipe:
     precision: Precision = "float32"
     evaluations: int = EVALUATIONS
 
-    @property
-    def patience(self) -> int:
-        """Rounds without a gain that end training."""
-        return round(PATIENCE * self.evaluations / EVALUATIONS)
+    def patience(self, evaluations: int) -> int:
+        """Rounds without a gain that end training, of that many in a full run."""
+        return round(PATIENCE * evaluations / EVALUATIONS)
 
 
 def recipe(n_rows: int, n_features: int, n_components: int) -> Recipe:

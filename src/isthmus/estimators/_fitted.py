@@ -302,14 +302,17 @@ class Fitted(TransformerMixin):
         The second is (N, D) bool, where entries are there, or None for everywhere.
         """
         data, _ = self._ready(X)
-        return self._scaled(data, torch.float32)
+        x, there = self._scaled(data, torch.float32)
+        given = torch.from_numpy(data)
+        return (x.clone() if x.data_ptr() == given.data_ptr() else x), there
 
     def _scaled(self, data: _input.Rows, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         x = torch.from_numpy(data)
-        there = ~x.isnan()
+        gone = x.isnan()
         x = self.scaling_.apply(x, dtype)
-        if bool(there.all()):
+        if not bool(gone.any()):
             return x, None
+        there = ~gone
         return torch.where(there, x, self._fill.to(dtype)), there
 
     def _ready(self, X: Any) -> tuple[_input.Floats, Core]:

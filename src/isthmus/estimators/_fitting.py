@@ -213,7 +213,7 @@ def _begin(
     if rows.box is not None:
         module.likelihood.reach(rows.box[1])
     if start:
-        linear_start(module, x, mask, rows.spectrum)
+        linear_start(module, x, mask, rows.known(module))
     head = module.likelihood
     if isinstance(head, LocationScale):
         module.set_jitter(jitter * float(head.log_value.exp().mean()))

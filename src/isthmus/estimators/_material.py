@@ -14,7 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from isthmus.core.pca import Spectrum
+from isthmus.core.autoencoder import Autoencoder
+from isthmus.core.linear_start import has_view
+from isthmus.core.pca import EXACT_SIZE, Spectrum, spectrum
 from isthmus.data.batches import Batches, TensorBatches
 from isthmus.data.split import folds, hold_out
 from isthmus.engine.ensemble import EnsembleBatches
@@ -40,19 +42,37 @@ class Selection:
         return [(everything, None)]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Start:
     """What an autoencoder starts from.
 
     Attributes:
         rows: scaled training rows, all or a sample.
-        spectrum: of all of them where these are a sample.
+        spectrum: of all of them; None until :meth:`known` has found it.
         box: their extremes, each (D,), where these are a sample.
     """
 
     rows: TensorBatches
     spectrum: Spectrum | None = None
     box: tuple[Tensor, Tensor] | None = None
+
+    def known(self, module: Autoencoder) -> Spectrum | None:
+        """The spectrum, once for the linear start and for the line of PCA.
+
+        None where the autoencoder starts from something else than the rows as they are, or where
+        the axes would fill the memory.
+        """
+        x, mask = self.rows.x, self.rows.mask
+        n, n_features = len(x), x[0].numel()
+        if (
+            self.spectrum is None
+            and max(n_features, module.n_components) <= EXACT_SIZE
+            and not has_view(module.encoder.net)
+            and module.likelihood.support != "mixed"
+            and not (mask is not None and module.sees_missing)
+        ):
+            self.spectrum = spectrum(x, min(n, n_features))
+        return self.spectrum
 
 
 @dataclass(frozen=True)

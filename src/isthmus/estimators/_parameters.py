@@ -16,6 +16,7 @@ from isthmus.data.scaling import KINDS, Kind
 from isthmus.engine.plan import Plan, Precision
 from isthmus.errors import CombinationError, InvalidParameterError
 from isthmus.estimators._defaults import (
+    FEW_EVALUATIONS,
     MOST_HELD_OUT,
     SLOW,
     SLOW_FACTOR,
@@ -260,8 +261,9 @@ def plan(estimator: Estimator, auto: Recipe, n_rows: int) -> tuple[Plan, Selecti
     a_round = max(1, n_train // min(size, n_train))
     steps = auto.steps if estimator.max_epochs == "auto" else int(estimator.max_epochs) * a_round
     rate = auto.learning_rate if estimator.learning_rate == "auto" else estimator.learning_rate
-    patience = auto.patience if estimator.patience == "auto" else estimator.patience
-    every = share = max(1, steps // auto.evaluations)
+    evaluations = _evaluations(auto, steps * size, selection.n_held_out)
+    patience = auto.patience(evaluations) if estimator.patience == "auto" else estimator.patience
+    every = share = max(1, steps // evaluations)
     if every > MOST_STEPS_A_ROUND:  # a stop finds a recent state; patience stays as long as it was
         every = MOST_STEPS_A_ROUND
         patience = None if patience is None else round(int(patience) * share / every)
@@ -281,6 +283,13 @@ def plan(estimator: Estimator, auto: Recipe, n_rows: int) -> tuple[Plan, Selecti
         ),
         selection,
     )
+
+
+def _evaluations(auto: Recipe, n_trained: int, n_held_out: int) -> int:
+    """How often held-out rows are looked at: in at most a tenth of the time of a short training."""
+    # a look takes half the time of a step over as many rows
+    affordable = 0.2 * n_trained / max(1, n_held_out)
+    return max(min(FEW_EVALUATIONS, auto.evaluations), min(auto.evaluations, round(affordable)))
 
 
 def _selection(estimator: Estimator, auto: Recipe, n_rows: int) -> Selection:
