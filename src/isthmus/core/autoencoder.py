@@ -18,7 +18,7 @@ from torch.distributions import Distribution
 
 from isthmus.core.conditional import Conditional
 from isthmus.core.corruption import Corruption, GaussianNoise, Identity
-from isthmus.core.jacobian import need_closed_form
+from isthmus.core.jacobian import KnowsJacobian, need_closed_form
 from isthmus.core.likelihoods import Likelihood
 from isthmus.core.objectives import EvidenceBound, Objective
 from isthmus.core.penalties import KL, Contraction, Penalty, kl_per_latent
@@ -166,7 +166,7 @@ class Autoencoder(nn.Module):
         touched = None if corrupted is None else corrupted.touched
         if self.training and self.has_jitter:
             x_tilde = x_tilde + self.jitter * torch.randn_like(x_tilde)
-        q: Distribution = self.encoder(x_tilde)
+        q, slopes = self._posterior(x, x_tilde)
         if noise is None:
             z = q.rsample(torch.Size((n_draws or self.objective.n_draws,)))
         else:
@@ -181,7 +181,18 @@ class Autoencoder(nn.Module):
             p=self.decoder(z, n_lead=2),
             prior=None if self.prior is None else self.prior(),
             encoder=self.encoder,
+            slopes=slopes,
         )
+
+    def _posterior(self, x: Tensor, x_tilde: Tensor) -> tuple[Distribution, list[Tensor] | None]:
+        """q(z|x̃); where the derivative at x is wanted and x̃ is x, its slopes of the same pass."""
+        net = self.encoder.net
+        wanted = any(isinstance(penalty, Contraction) for penalty in self.penalties)
+        if wanted and x_tilde is x and isinstance(net, KnowsJacobian):
+            raw, slopes = net.with_slopes(x)
+            return self.encoder.head.distribution(raw, self.encoder.shape), slopes
+        q: Distribution = self.encoder(x_tilde)
+        return q, None
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> dict[str, Tensor]:
         """The terms of the loss, each (N,), nats per sample; their sum is the loss."""

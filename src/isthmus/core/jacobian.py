@@ -38,10 +38,15 @@ class KnowsJacobian(Protocol):
     def n_hidden_layers(self) -> int:
         """Number of hidden layers."""
 
-    def jacobian_rows(self, x: Tensor, v: Tensor) -> Tensor:
+    def with_slopes(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """net(x), and what the two below need of that pass."""
+
+    def jacobian_rows(self, x: Tensor, v: Tensor, slopes: list[Tensor] | None = None) -> Tensor:
         """vᵀ∂net(x)/∂x, (N, R, D), for v of shape (R, n_out) or (N, R, n_out)."""
 
-    def squared_jacobian(self, x: Tensor, n_rows: int) -> Tensor:
+    def squared_jacobian(
+        self, x: Tensor, n_rows: int, slopes: list[Tensor] | None = None
+    ) -> Tensor:
         """Σ over the first ``n_rows`` outputs of ‖∂net_i(x)/∂x‖², (N,)."""
 
 
@@ -52,6 +57,7 @@ def squared_jacobian(
     n_outputs: int,
     method: Method = "auto",
     n_probes: int = 1,
+    slopes: list[Tensor] | None = None,
 ) -> Tensor:
     """‖∂ net(x)[:K] / ∂x‖²_F for every sample.
 
@@ -62,6 +68,7 @@ def squared_jacobian(
         n_outputs: number of raw outputs.
         method: "auto" is exact, by the closed form where there is one hidden layer.
         n_probes: rows of Hutchinson's estimate.
+        slopes: of the network's pass over x, where there was one (:class:`KnowsJacobian`).
 
     Returns:
         (N,), squared units of the code per squared unit of the scaled input.
@@ -79,11 +86,11 @@ def squared_jacobian(
     if method == "hutchinson":
         v = x.new_zeros(x.shape[0], n_probes, n_outputs)
         v[..., :n_components] = 2.0 * torch.randint_like(v[..., :n_components], 2) - 1.0
-        rows = known.jacobian_rows(x, v) if known else _functional_rows(net, x, v)
+        rows = known.jacobian_rows(x, v, slopes) if known else _functional_rows(net, x, v)
         rows = rows.float() if rows.dtype in (torch.bfloat16, torch.float16) else rows
         return rows.square().sum((1, 2)) / n_probes
     if known is not None:
-        return known.squared_jacobian(x, n_components)
+        return known.squared_jacobian(x, n_components, slopes)
     v = torch.eye(n_outputs, dtype=x.dtype, device=x.device)[:n_components]
     return _functional_rows(net, x, v.expand(x.shape[0], -1, -1)).square().sum((1, 2))
 

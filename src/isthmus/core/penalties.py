@@ -125,6 +125,7 @@ class Contraction(Penalty):
             encoder.n_outputs,
             self.method,
             self.n_probes,
+            trace.slopes,
         )
         return self.weight * norm
 

@@ -32,6 +32,7 @@ class Trace:
         p: decoder's distribution, batch shape (S, N, *F).
         prior: p(z), batch shape (K,), or None.
         encoder: the module that gave ``q``, for penalties on its derivative.
+        slopes: what its network keeps of a pass over x for its derivative there, or None.
     """
 
     x: Tensor
@@ -43,6 +44,7 @@ class Trace:
     p: Distribution
     prior: Distribution | None
     encoder: Conditional
+    slopes: list[Tensor] | None = None
 
     def log_likelihood(self) -> Tensor:
         """log p(x|z), (S, N), nats per sample: summed over the features that are there."""

@@ -79,9 +79,19 @@ class MLP(nn.Module):
         return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
 
     def forward(self, x: Tensor) -> Tensor:
+        return self._run(x, None)
+
+    def with_slopes(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The outputs, and σ'(a_l) of every hidden layer, each (N, H_l), for a Jacobian at x."""
+        slopes: list[Tensor] = []
+        return self._run(x, slopes), slopes
+
+    def _run(self, x: Tensor, slopes: list[Tensor] | None) -> Tensor:
         x = x.flatten(1)
         h = x.clamp(self.low, self.high)
         for i, layer in enumerate(self.layers):
+            if i and slopes is not None:
+                slopes.append(self.activation.derivative(h))
             h = layer(self.activation.function(h) if i else h)
         h = self.gain * h
         if self.linear is None:
@@ -121,14 +131,17 @@ class MLP(nn.Module):
                 rows = rows @ layer.weight
         return rows
 
-    def jacobian_rows(self, x: Tensor, v: Tensor) -> Tensor:
-        """vᵀ∂net(x)/∂x, (N, R, D), for v of shape (R, n_out) or (N, R, n_out)."""
+    def jacobian_rows(self, x: Tensor, v: Tensor, slopes: list[Tensor] | None = None) -> Tensor:
+        """vᵀ∂net(x)/∂x, (N, R, D), for v of shape (R, n_out) or (N, R, n_out).
+
+        ``slopes`` are those of :meth:`with_slopes` at x, where they are known.
+        """
         dense = self._dense()
         parts = []
         if dense:
             rows = v
             if self.n_hidden_layers:
-                rows = self._at_first_layer(self._slopes(x), v)
+                rows = self._at_first_layer(self._slopes(x) if slopes is None else slopes, v)
             flat = x.flatten(1)
             inside = ((flat >= self.low) & (flat <= self.high))[:, None, :]
             parts.append((self.gain * rows) @ dense[0].weight * inside)
@@ -136,7 +149,9 @@ class MLP(nn.Module):
             parts.append(v @ self.linear.weight)
         return sum(parts[1:], parts[0]).expand(x.shape[0], -1, -1)
 
-    def squared_jacobian(self, x: Tensor, n_rows: int) -> Tensor:
+    def squared_jacobian(
+        self, x: Tensor, n_rows: int, slopes: list[Tensor] | None = None
+    ) -> Tensor:
         """Σ_{i < n_rows} ‖∂net_i(x)/∂x‖², (N,): the closed form for one hidden layer.
 
         Deeper networks propagate their rows R down to the first hidden layer and finish with
@@ -148,24 +163,45 @@ class MLP(nn.Module):
         if not (self.training and self.n_hidden_layers):
             n_out = self.n_out
             v = torch.eye(n_out, dtype=x.dtype, device=x.device)[:n_rows]
-            return _wide(self.jacobian_rows(x, v)).square().sum((1, 2))
+            return _wide(self.jacobian_rows(x, v, slopes)).square().sum((1, 2))
         A = None if self.linear is None else self.linear.weight[:n_rows]
         W1 = dense[0].weight
-        G = W1 @ W1.T
-        slopes = self._slopes(x)
+        G = _gram(W1)
+        slopes = self._slopes(x) if slopes is None else slopes
         if self.n_hidden_layers == 1:
             d = slopes[0]
             W2 = self.gain * dense[-1].weight[:n_rows]
-            squared = _wide((d @ (G * (W2.T @ W2))) * d).sum(1)
+            squared = _quadratic(d, G * (W2.T @ W2)).sum(1)
             if A is not None:
                 squared = squared + 2 * _wide(d @ ((W2.T @ A) * W1).sum(1))
         else:
             v = torch.eye(dense[-1].out_features, dtype=W1.dtype, device=x.device)[:n_rows]
             R = self.gain * self._at_first_layer(slopes, v)
-            squared = _wide((R @ G) * R).sum((1, 2))
+            squared = _quadratic(R, G).sum((1, 2))
             if A is not None:
                 squared = squared + 2 * _wide(R * (A @ W1.T)).sum((1, 2))
         return squared if A is None else squared + A.square().sum()
+
+
+def _gram(w: Tensor) -> Tensor:
+    """w wᵀ, (H, H), for what depends on it through symmetric matrices alone.
+
+    The gradient is then 2·dG·w, one product instead of two.
+    """
+    half = w @ w.detach().T
+    return 2 * half - half.detach()
+
+
+def _quadratic(r: Tensor, g: Tensor) -> Tensor:
+    """(r g) ∘ r, (…, H), for a symmetric g (H, H); its sums are rᵀ g r.
+
+    The gradient with respect to r is 2·r g, known from the forward pass: one product is saved.
+    """
+    fixed = r.detach()
+    product = fixed @ g
+    known = _wide(product.detach())
+    towards_r = 2 * known * _wide(r)
+    return _wide(product) * _wide(fixed) + towards_r - towards_r.detach()
 
 
 def _wide(t: Tensor) -> Tensor:
