@@ -77,7 +77,9 @@ class Autoencoder(Estimator):
         decoder: your own ``nn.Module`` from (N, K) to the likelihood's raw outputs, (N, D) for
             most.
         device: "auto", "cpu", "cuda", "cuda:1", …
-        precision: "auto", "float32" or "bfloat16" for matrix products in training.
+        precision: "auto", "float32" or "bfloat16" for matrix products: "auto" is what the processor
+            does fast in training, and float32 afterwards; "bfloat16" holds for float32 rows that
+            are transformed and scored as well.
         compile: "auto", True or False: whether the training step is compiled.
         random_state: seed of initialisation, order and noise; None for a new one.
         verbose: 1 prints a line a round.
