@@ -242,6 +242,7 @@ PARAMETERS = (
     Parameter("batch_size", WHOLE_OR_AUTO, _TRAINING, "Rows of a step, or auto."),
     Parameter("learning_rate", NUMBER_OR_AUTO, _TRAINING, "Peak rate of AdamW, or auto."),
     Parameter("weight_decay", NUMBER, _TRAINING, "Decoupled decay of the weights."),
+    Parameter("optimizer", TEXT, _TRAINING, "adamw or muon."),
     Parameter(
         "early_stopping",
         SWITCH_OR_AUTO,

@@ -10,6 +10,7 @@ from isthmus.errors import InvalidParameterError
 
 Precision = Literal["float32", "bfloat16"]
 Rule = Literal["adamw", "muon"]
+RULES = ("adamw", "muon")
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     batch_size: str | int = "auto"
     learning_rate: str | float = "auto"
     weight_decay: float = 0.3
+    optimizer: str = "adamw"
     early_stopping: str | bool = "auto"
     validation_fraction: float = 0.1
     patience: str | int | None = "auto"

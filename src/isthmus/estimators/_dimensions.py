@@ -65,6 +65,7 @@ KEPT = (
     "batch_size",
     "learning_rate",
     "weight_decay",
+    "optimizer",
     "device",
     "precision",
 )

@@ -13,7 +13,7 @@ from isthmus.core.autoencoder import Autoencoder as Core
 from isthmus.core.jacobian import METHODS
 from isthmus.core.likelihoods import Likelihood
 from isthmus.data.scaling import KINDS, Kind
-from isthmus.engine.plan import Plan, Precision
+from isthmus.engine.plan import RULES, Plan, Precision, Rule
 from isthmus.errors import CombinationError, InvalidParameterError
 from isthmus.estimators._defaults import (
     FEW_EVALUATIONS,
@@ -91,6 +91,7 @@ def check(estimator: Estimator, n_features: int) -> None:
     _one_of("early_stopping", estimator.early_stopping, ("auto", True, False))
     _one_of("precision", estimator.precision, PRECISIONS)
     _one_of("compile", estimator.compile, ("auto", True, False))
+    _one_of("optimizer", estimator.optimizer, RULES)
     _one_of("scaling", estimator.scaling, KINDS)
     _one_of("activation", estimator.activation, tuple(ACTIVATIONS))
     _one_of("network", estimator.network, NETWORKS)
@@ -277,6 +278,7 @@ def plan(estimator: Estimator, auto: Recipe, n_rows: int) -> tuple[Plan, Selecti
             slow=SLOW,
             slow_factor=SLOW_FACTOR,
             weight_decay=float(estimator.weight_decay),
+            optimizer=cast(Rule, estimator.optimizer),
             patience=None if patience is None else int(patience),
             precision=cast(Precision, precision),
             compile=cast(Any, estimator.compile),

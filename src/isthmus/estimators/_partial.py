@@ -97,6 +97,7 @@ def _continue(estimator: Estimator, n_rows: int) -> Training:
             batch_size=plan.batch_size,
             learning_rate=plan.learning_rate / 10,
             weight_decay=plan.weight_decay,
+            optimizer=plan.optimizer,
             slow=plan.slow,
             slow_factor=plan.slow_factor,
             clip_norm=plan.clip_norm,

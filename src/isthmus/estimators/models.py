@@ -67,8 +67,10 @@ class Autoencoder(Estimator):
             regularises already.
         max_epochs: passes over the training rows, at most; "auto" from the size of the data.
         batch_size: rows of a step.
-        learning_rate: peak rate of AdamW.
+        learning_rate: peak rate of the optimiser.
         weight_decay: decoupled decay of the non-linear layers' matrices.
+        optimizer: "adamw", or "muon": the updates of matrices are made orthogonal, which takes more
+            time a step and fewer steps on wide networks (:mod:`isthmus.engine.optimizer`).
         early_stopping: "auto" cross-validates the number of steps on up to 1,000 rows and
             holds rows out above; True always holds rows out; False trains to the end.
         validation_fraction: share of the rows held out, between 0 and 1; at most 2,000 rows.
@@ -80,7 +82,9 @@ class Autoencoder(Estimator):
         precision: "auto", "float32" or "bfloat16" for matrix products: "auto" is what the processor
             does fast in training, and float32 afterwards; "bfloat16" holds for float32 rows that
             are transformed and scored as well.
-        compile: "auto", True or False: whether the training step is compiled.
+        compile: whether the training step is compiled by the machine's C++ compiler; "auto" where
+            the training is so long that it saves more than the 20 s it takes
+            (:mod:`isthmus.engine.traced`).
         random_state: seed of initialisation, order and noise; None for a new one.
         verbose: 1 prints a line a round.
 
