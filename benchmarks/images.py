@@ -5,15 +5,15 @@
 Three networks: the dense one with its linear start, the dense one without it (which suits images
 better where components are few) and the convolutional one. All get the same images, number of
 components, likelihood (Gaussian), scaling (common) and seconds of process CPU time on one thread,
-everything in ``fit`` included; what else they do is their own recipe. The number of epochs that fills
-the budget is found by two fits of seed 0, the second near to it, after one that warms up; the dense
-networks' is rounded up, the convolutional one's down. No fit stops early, and each keeps its best
-state by the tenth of the training rows that it holds out itself. The seconds that were used are in
-the results, which are written at the end, from one run.
+everything in ``fit`` included; what else they do is their own recipe. The number of epochs that
+fills the budget is found by two fits of seed 0, the second near to it, after one that warms up; the
+dense networks' is rounded up, the convolutional one's down. No fit stops early, and each keeps its
+best state by the tenth of the training rows that it holds out itself. The seconds that were used
+are in the results, which are written at the end, from one run.
 
 MNIST: the first 20,000 training and 2,000 test images. Frey faces: 1,765 training and 200 test
-frames, dealt at random (seed 0); neighbours in time are alike, so that a test frame often has a near
-twin among the training frames.
+frames, dealt at random (seed 0); neighbours in time are alike, so that a test frame often has a
+near twin among the training frames.
 
 Figures: squared error of a test image, sum over its pixels in [0, 1]; for variational models minus
 the evidence bound in nats an image (pixels in [0, 1]), lower is better.
