@@ -199,6 +199,8 @@ def test_more_rows_are_worth_more_convolutions_and_larger_batches(n_rows: int) -
     *channels, width = found.hidden_layer_sizes
     assert len(channels) == (3 if n_rows > MANY_ROWS else 1)
     assert width > max(channels)
-    assert found.batch_size <= plain.batch_size
+    assert found.batch_size <= 128
+    series = conv_recipe(plain, n_rows, series=True).hidden_layer_sizes
+    assert len(series) == 4
     assert found.steps <= plain.steps
     assert (found.n_folds > 0) == (n_rows <= FEW_ROWS)

@@ -28,7 +28,7 @@ FEW_COMPONENTS = 3
 WIDE = 512
 # Channels of a convolution, and the width of the dense layers beside them.
 CHANNELS, DENSE = 32, 256
-# More rows than this are worth three convolutions, fewer are worth more steps.
+# More images than this are worth three convolutions, fewer are worth more steps.
 MANY_ROWS = 5000
 # Weights of a layer from which bfloat16 products pay for their casts.
 HEAVY = 1e5
@@ -80,16 +80,18 @@ def recipe(n_rows: int, n_features: int, n_components: int) -> Recipe:
     )
 
 
-def conv_recipe(plain: Recipe, n_rows: int) -> Recipe:
+def conv_recipe(plain: Recipe, n_rows: int, *, series: bool = False) -> Recipe:
     """The recipe of convolutional networks, from that of perceptrons for the same rows.
 
-    Convolutions of 32 channels, one up to 5,000 rows and three above, and a dense layer of 256; the
-    steps are those of a perceptron, at most 3,000, at about twice the time each.
+    Convolutions of 32 channels, one for up to 5,000 images and three for more and for series, and a
+    dense layer of 256; the steps are those of a perceptron, at most 3,000, at about twice the time
+    each. Variational models of series overshoot with one convolution and batches of 64.
     """
     few = n_rows <= FEW_ROWS
+    deep = series or n_rows > MANY_ROWS
     return Recipe(
-        hidden_layer_sizes=(CHANNELS,) * (3 if n_rows > MANY_ROWS else 1) + (DENSE,),
-        batch_size=min(128, plain.batch_size),
+        hidden_layer_sizes=(CHANNELS,) * (3 if deep else 1) + (DENSE,),
+        batch_size=128 if deep and not few else min(128, plain.batch_size),
         steps=min(plain.steps, 3000),
         learning_rate=plain.learning_rate if few else 8e-3,
         n_folds=plain.n_folds,
