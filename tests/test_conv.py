@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.decomposition import PCA
-from torch import Tensor
+from torch import Tensor, nn
 
 from core_examples import perturbed
 from isthmus import presets
@@ -17,7 +17,8 @@ from isthmus.core.jacobian import squared_jacobian
 from isthmus.core.linear_start import HasLinearPath, linear_start
 from isthmus.engine.ensemble import Ensemble
 from isthmus.errors import CombinationError, InvalidParameterError
-from isthmus.nets.conv import ConvDecoder, ConvEncoder, Patches
+from isthmus.estimators._defaults import FEW_ROWS, MANY_ROWS, conv_recipe, recipe
+from isthmus.nets.conv import LARGEST, ConvDecoder, ConvEncoder, Patches
 
 IMAGES = [(1, 8, 8), (1, 9, 31), (2, 31, 9), (1, 28, 20), (3, 28, 28), (4, 64, 64)]
 SERIES = [(1, 8), (1, 140), (3, 501)]
@@ -80,6 +81,33 @@ def test_flat_rows_go_in_and_come_out(shape: tuple[int, ...], n_raw: int) -> Non
     assert decoder(encoder(x)).shape == (12, n_raw * math.prod(shape))
     assert isinstance(encoder, HasLinearPath)
     assert isinstance(decoder, HasLinearPath)
+
+
+@pytest.mark.parametrize("n_raw", [1, 2])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_every_pixel_has_weights_of_its_own_up_to_a_size(
+    shape: tuple[int, ...], n_raw: int
+) -> None:
+    decoder = ConvDecoder(3, SIZES[::-1], _grid(shape), n_raw, linear_path=False)
+    n_out = n_raw * math.prod(shape)
+    assert (decoder.beside is None) == (n_out > LARGEST)
+    z = torch.randn(12, 3)
+    with torch.no_grad():
+        decoder.last.weight.zero_()
+        alone = decoder(z)
+    if decoder.beside is None:
+        assert not alone.any()
+    else:  # without the last convolution it is a perceptron of two hidden layers
+        net = nn.Sequential(decoder.hidden, nn.SiLU(), decoder.deeper, nn.SiLU(), decoder.beside)
+        torch.testing.assert_close(alone, net(z))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_outputs_start_at_unit_scale(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    decoder = ConvDecoder(8, (64, 16, 64), _grid(shape), linear_path=False)
+    spread = float(decoder(torch.randn(200, 8)).detach().std())
+    assert 0.1 < spread < 2
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -162,3 +190,17 @@ def test_what_cannot_be_built_is_refused(more: dict[str, object], words: str) ->
 def test_categories_are_no_brightness() -> None:
     with pytest.raises(CombinationError, match="network='conv' with likelihood='categorical'"):
         _build(SMALL, likelihood="categorical")
+
+
+@pytest.mark.parametrize("n_rows", [2, 150, FEW_ROWS, FEW_ROWS + 1, MANY_ROWS, 20_000, 10**7])
+def test_more_rows_are_worth_more_convolutions_and_larger_batches(n_rows: int) -> None:
+    plain = recipe(n_rows, 784, 8)
+    found = conv_recipe(plain, n_rows)
+    *channels, width = found.hidden_layer_sizes
+    assert len(channels) == (3 if n_rows > MANY_ROWS else 1)
+    assert width > max(channels)
+    assert found.batch_size <= 128
+    series = conv_recipe(plain, n_rows, series=True).hidden_layer_sizes
+    assert len(series) == 4
+    assert found.steps <= plain.steps
+    assert (found.n_folds > 0) == (n_rows <= FEW_ROWS)

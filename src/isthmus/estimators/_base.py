@@ -295,7 +295,9 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _recipe(self, n_rows: int, n_components: int) -> Recipe:
         plain = recipe(n_rows, self.n_features_in_, n_components)
-        return conv_recipe(plain, n_rows) if self._network() == "conv" else plain
+        if self._network() != "conv":
+            return plain
+        return conv_recipe(plain, n_rows, series=len(self.sample_shape_ or ()) == 2)
 
     def _describe(self, hidden: Sequence[int], n_categories: int) -> dict[str, Any]:
         """Arguments of :func:`isthmus.presets.build`, networks of the user's own apart."""

@@ -26,8 +26,10 @@ MOST_HELD_OUT = 2000
 FEW_ROWS = 1000
 FEW_COMPONENTS = 3
 WIDE = 512
-# Channels of the convolutions, then the width of the dense layer.
-CONVOLUTIONS = (32, 32, 32, 256)
+# Channels of a convolution, and the width of the dense layers beside them.
+CHANNELS, DENSE = 32, 256
+# More images than this are worth three convolutions, fewer are worth more steps.
+MANY_ROWS = 5000
 # Weights of a layer from which bfloat16 products pay for their casts.
 HEAVY = 1e5
 
@@ -77,16 +79,18 @@ def recipe(n_rows: int, n_features: int, n_components: int) -> Recipe:
     )
 
 
-def conv_recipe(plain: Recipe, n_rows: int) -> Recipe:
+def conv_recipe(plain: Recipe, n_rows: int, *, series: bool = False) -> Recipe:
     """The recipe of convolutional networks, from that of perceptrons for the same rows.
 
-    Three convolutions of 32 channels and a dense layer of 256; the steps are those of a perceptron,
-    at most 3,000, at about twice the time each.
+    Convolutions of 32 channels, one for up to 5,000 images and three for more and for series, and a
+    dense layer of 256; the steps are those of a perceptron, at most 3,000, at about twice the time
+    each. Variational models of series overshoot with one convolution and batches of 64.
     """
     few = n_rows <= FEW_ROWS
+    deep = series or n_rows > MANY_ROWS
     return Recipe(
-        hidden_layer_sizes=CONVOLUTIONS,
-        batch_size=64 if few else 128,
+        hidden_layer_sizes=(CHANNELS,) * (3 if deep else 1) + (DENSE,),
+        batch_size=128 if deep and not few else min(128, plain.batch_size),
         steps=min(plain.steps, 3000),
         learning_rate=plain.learning_rate if few else 8e-3,
         n_folds=plain.n_folds,

@@ -8,8 +8,14 @@ channels that are put back as patches, is sub-pixel convolution (Shi et al. 2016
 Single Image and Video Super-Resolution*, equation 4): every pixel is reached by the same number
 of weights, so that there is no checkerboard. One dense layer stands between grid and code.
 
-    encoder:  A x + b + γ f(clamp(x)) ,      f = dense ∘ σ ∘ dense ∘ blocks ∘ patches
-    decoder:  A z + b + γ g(z) ,             g = patches⁻¹ ∘ conv ∘ blocks ∘ σ ∘ dense ∘ σ ∘ dense
+    encoder:  A x + b + γ f(clamp(x)) ,  f = dense ∘ σ ∘ dense ∘ blocks ∘ patches
+    decoder:  A z + b + γ g(z) ,         g = patches⁻¹ ∘ conv ∘ blocks ∘ σ ∘ dense ∘ h + dense ∘ h ,
+                                         h = σ ∘ dense ∘ σ ∘ dense
+
+The second output of the decoder, straight from its hidden layer h to the pixels, gives every pixel
+weights of its own, as aligned images ask for (a face whose eyes are always in one place); to the
+convolutions, whose weights are the same everywhere, the rest is left. Above :data:`LARGEST`
+outputs, where its weights would outnumber all others, it is left out.
 
 Both have the linear path of :mod:`isthmus.nets.mlp` and their last non-linear layer starts at zero,
 so that before the first step they *are* the linear path. No layer mixes samples: there is
@@ -39,6 +45,8 @@ from isthmus.nets.mlp import put
 GRID, LINE = 7, 16
 # The smallest side of an image, the shortest series.
 SMALLEST = 8
+# Outputs of the decoder up to which each has weights of its own: 16,384 × 256 are 17 MB.
+LARGEST = 2**14
 
 
 class Patches(nn.Module):
@@ -178,8 +186,8 @@ class ConvDecoder(_BesideLinear):
 
     Args:
         n_in: K.
-        hidden_layer_sizes: width of the dense layer, then channels of the convolutions, at least
-            one; the mirror image of the encoder's.
+        hidden_layer_sizes: width of the two dense layers, then channels of the convolutions, at
+            least one; the mirror image of the encoder's.
         shape: (C, H, W) of a sample; H = 1 for a series.
         n_raw: raw outputs of one feature.
         activation: a name of :data:`isthmus.nets.activations.ACTIVATIONS`.
@@ -205,16 +213,22 @@ class ConvDecoder(_BesideLinear):
         self.patches = Patches(shape)
         self.place = (*self.patches.grid, channels[0])
         self.hidden = _dense(n_in, width)
+        self.deeper = _dense(width, width)
         self.unfold = _dense(width, math.prod(self.place))
         self.blocks = _blocks(channels, self.patches, self.sigma)
         self.last = _convolution(channels[-1], n_raw * self.patches.n_channels, self.patches.kernel)
-        if linear_path:
-            nn.init.zeros_(self.last.weight)
+        n_out = n_raw * math.prod(shape)
+        self.beside = _dense(width, n_out) if n_out <= LARGEST else None
+        ends = [self.last.weight] if self.beside is None else [self.last.weight, self.beside.weight]
+        with torch.no_grad():
+            for weight in ends:
+                weight.mul_(0.0 if linear_path else len(ends) ** -0.5)
 
     def nonlinear(self, x: Tensor) -> Tensor:
-        h = self.sigma(self.unfold(self.sigma(self.hidden(x))))
-        h = h.reshape(-1, *self.place).permute(0, 3, 1, 2)
-        return self.patches.back(self.last(self.blocks(h)), self.n_raw)
+        h = self.sigma(self.deeper(self.sigma(self.hidden(x))))
+        grid = self.sigma(self.unfold(h)).reshape(-1, *self.place).permute(0, 3, 1, 2)
+        out = self.patches.back(self.last(self.blocks(grid)), self.n_raw)
+        return out if self.beside is None else out + self.beside(h)
 
 
 def _blocks(
