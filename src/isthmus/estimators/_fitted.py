@@ -253,6 +253,8 @@ class Fitted(TransformerMixin):
                 kind's default.
             random_state: seed or generator of the draw.
         """
+        check_is_fitted(self)
+        X = _sources.held(X, self)
         data, _ = self._ready(X)
         own = self._architecture["noise"]
         mixed = self.encoding_ is not None
@@ -301,7 +303,8 @@ class Fitted(TransformerMixin):
 
         The second is (N, D) bool, where entries are there, or None for everywhere.
         """
-        data, _ = self._ready(X)
+        check_is_fitted(self)
+        data, _ = self._ready(_sources.held(X, self))
         return self._scaled(data, torch.float32)
 
     def _scaled(self, data: _input.Rows, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
