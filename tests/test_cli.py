@@ -964,9 +964,9 @@ def test_a_full_stdout_is_told() -> None:
 @pytest.mark.parametrize(
     ("error", "line", "stayed", "parameters", "said"),
     [
-        (83.0, 100.0, False, {}, "17% less squared error than PCA with the same 8 components"),
+        (83.0, 100.0, False, {}, "17% less squared error than PCA at 8 dimensions"),
         (103.0, 100.0, False, {}, "3% more squared error"),
-        (100.1, 100.0, False, {}, "The same squared error"),
+        (100.01, 100.0, False, {}, "The same squared error"),
         (0.0, 0.0, False, {}, "The same squared error"),
         (5.0, 0.0, False, {}, "More than twice"),
         (100.0, 100.0, True, {}, "It stayed at PCA: nothing better was found on held-out rows"),

@@ -201,7 +201,7 @@ def _taken(column: ColumnSummary, n_rows: int) -> str:
     why = unusable(column, n_rows)
     if column.missing == 1 or not why:
         return column.kind or "-"
-    return "identifier" if "row" in why else "-"
+    return "identifier" if "row" in why or "identifier" in why else "-"
 
 
 def _facts(column: ColumnSummary, n_rows: int) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from isthmus.cli._options import (
 from isthmus.cli._progress import training
 from isthmus.cli._rows import opened, size
 from isthmus.cli._runs import check_place
-from isthmus.cli._tasks import empty_tasks, warning
+from isthmus.cli._tasks import empty_tasks, identifiers, warning
 from isthmus.cli._words import held_out, plural, verdict
 from isthmus.errors import InvalidParameterError
 
@@ -133,7 +133,7 @@ def fit(
             _resume.clear(out)
             return _answer(done, out, data, [_resume.DONE], time.perf_counter() - started)
         told = _idle_settings(estimator, table, settings.parameters, flags, config)
-        told += empty_tasks(table, _width(estimator))
+        told += [*empty_tasks(table, _width(estimator)), *identifiers(table)]
         # What it warns of is said below.
         warnings.filterwarnings("ignore", "Training was interrupted")
         warnings.filterwarnings("ignore", "The loss is no finite number")

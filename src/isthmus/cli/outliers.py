@@ -26,7 +26,7 @@ from isthmus.cli._options import (
 from isthmus.cli._progress import training
 from isthmus.cli._rows import as_table, column, left_out, of_run, opened
 from isthmus.cli._runs import check_place
-from isthmus.cli._tasks import empty_tasks, too_wide, warning
+from isthmus.cli._tasks import empty_tasks, identifiers, too_wide, warning
 from isthmus.cli._words import plural
 from isthmus.cli.fit import MODELS, model_name
 from isthmus.errors import InvalidParameterError
@@ -268,7 +268,7 @@ def _fitted(
     with training(quiet) as listener, warnings.catch_warnings():
         autoencoder = _autoencoder(kind, values, table)
         detector = OutlierDetector(autoencoder, random_state=random_state, **rule)
-        told = empty_tasks(table, 1)
+        told = [*empty_tasks(table, 1), *identifiers(table)]
         told += too_wide(autoencoder, table) if autoencoder is not None else []
         warnings.filterwarnings("ignore", "Training was interrupted")
         with _interrupts.training(warning(told, listener)) as tell:

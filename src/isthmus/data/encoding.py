@@ -96,7 +96,7 @@ class Encoding(BaseModel):
         if not surveys:
             raise DataError("X", "must have at least one row and one column")
         names = [survey.name for survey in surveys]
-        refuse_duplicates(names, "X")
+        refuse_duplicates(names, surveys[0].origin)
         said = stated(kinds, names)
         dtypes = frames.pandas_types(first[0])
         columns = []

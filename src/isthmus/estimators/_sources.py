@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.data import choosing
+from isthmus.data import choosing, frames
 from isthmus.data.arrays import Arrays, InMemory
 from isthmus.data.encoding import Encoding, told_once
 from isthmus.data.source import Source, TableSource, in_memory, n_rows
@@ -138,5 +138,8 @@ class EncodedSource:
 
     def read(self, piece: int) -> Iterator[NDArray[Any]]:
         """Blocks (n, D), NaN where an entry is missing."""
+        first = sum(self.lengths[:piece])
         for table in self.source.tables(piece):
-            yield self.encoding.encode(table, self.handle_unknown)
+            marked = frames.marked(table, self.origin, first)
+            yield self.encoding.encode(marked, self.handle_unknown)
+            first += table.num_rows
