@@ -29,7 +29,7 @@ BUG, INPUT = 1, 2
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 # Advice that names the argument first and the flag in brackets; here the flag is enough.
 _BOTH = re.compile(
-    r"drop=\[.*\] \(on the command line (--drop .*)\)"
+    r"drop=\[.*?\] \(on the command line (--drop .*?)\)(?=[.,;]|$)"
     r"|\b(?:handle_unknown|kinds|layout|likelihood)=[^()]* \(on the command line (--[^()]*)\)"
 )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -282,5 +283,7 @@ def in_flags() -> Iterator[None]:
         name, _, value = error.given.partition("=")
         if name not in ("drop", "layout"):
             raise
-        spelled = value if name == "drop" else value.strip("'")
+        spelled = value
+        if isinstance(error, InvalidParameterError):  # the argument itself, as Python spells it
+            spelled = ",".join(re.findall(r"'([^']*)'", value))
         raise type(error)(f"--{name} {spelled}", error.rule, error.remedy) from error

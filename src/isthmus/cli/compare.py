@@ -84,6 +84,7 @@ def compare(
     sizes = _sizes(n_components)
     values = _parameters.from_flags(flags)
     random_state = seed_of(seed)
+    names, axes = names_of(drop), layout_of(layout)
     started = time.perf_counter()
     run = None if into is None else open_run(into, data)
     if run is not None and values:
@@ -94,14 +95,15 @@ def compare(
         )
     with training(quiet) as listener:
         with _interrupts.starting():
+            from isthmus.data.tables import as_list
             from isthmus.estimators import VariationalAutoencoder
             from isthmus.estimators.compare import compare as sweep
         extra: list[str] = []
         if run is None or into is None:
-            table = rows(data, names_of(drop), layout=layout_of(layout))
+            table = rows(data, names, layout=axes)
         else:
             kept = recorded(into)
-            found_rows, extra = of_run(run, kept, data, names_of(drop), layout_of(layout))
+            found_rows, extra = of_run(run, kept, data, names, axes)
             table = as_table(found_rows)
             _same_columns(run, into, table.values.shape[1], data)
         model: Estimator = run if run is not None else VariationalAutoencoder(**values)
@@ -117,6 +119,12 @@ def compare(
             made = {"created": now(), "origin": data, "n_rows": n_rows}
             attach(into, "comparison", {**found.as_facts(), **made}, arrays)
     told = left_out(extra, data)
+    if into is not None:
+        told.append(f"Kept in {into}.")
+    elif found.compresses:
+        words = ["isthmus", "fit", data, *(["--drop", as_list(names)] if names else [])]
+        words += ["--layout", axes] if axes else []
+        told.append(f"Next: {shlex.join(words)} --n-components {found.recommended} --out RUN.")
     return _answer(found, data, n_rows, missing, into, told, time.perf_counter() - started)
 
 
@@ -185,9 +193,5 @@ def _answer(
         *wrapped(found.reason),
         *told,
     ]
-    if into is not None:
-        lines.append(f"Kept in {into}.")
-    elif found.compresses:
-        lines.append(f"Next: isthmus fit {shlex.quote(data)} --n-components {k} --out RUN.")
     facts = {"data": data, "n_rows": n_rows, **found.as_facts(), "sizes": table, "into": into}
     return Answer("\n".join(lines), {**facts, "seconds": seconds})

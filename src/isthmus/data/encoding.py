@@ -231,8 +231,9 @@ class _Unknown:
             return
         count = sum(n for n, _ in self.found.values())
         entries = "1 entry is" if count == 1 else f"{count} entries are"
+        several = len(self.found) > 1
         told = [
-            f"{name!r} ({f'{n}, such as ' if n > 1 else ''}{value!r})"
+            f"{name!r} ({f'{n}, such as ' if several and n > 1 else ''}{value!r})"
             for name, (n, value) in self.found.items()
         ]
         warnings.warn(
