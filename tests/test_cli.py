@@ -679,16 +679,6 @@ REFUSED: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...
         ("lacks 'e'", "has 'f'"),
     ),
     "fewer columns": (_named("data.csv", ("a", "b", "c", "d")), TRANSFORM, ("lacks 'e'",)),
-    "more columns": (
-        lambda place: [csv(place / "data.csv", np.ones((3, 6)), (*NAMES, "z")), None][1],
-        TRANSFORM,
-        ("did not see 'z'", "--drop z"),
-    ),
-    "another order": (
-        _named("data.csv", ("a", "c", "b", "d", "e")),
-        TRANSFORM,
-        ("order", "column 2 is 'c' and was 'b'"),
-    ),
     "other columns without names": (
         _saved("data.npy", np.zeros((4, 3))),
         ("score", "run", "data.npy"),

@@ -228,7 +228,7 @@ def layout_of(shape: tuple[int, ...], layout: str | None, name: str) -> str:
         fitting = [key for key in LAYOUTS if len(key) == len(shape)]
         raise DataError(
             f"{name} of shape {shape}",
-            "could be images or series" if len(shape) == 3 else "could have its channels anywhere",
+            "could be images or series",
             f"Say what its axes are: layout={' or '.join(map(repr, fitting))} (on the command "
             f"line --layout {' or '.join(fitting)}); or give flat rows (N, D), and the fit their "
             "sample_shape.",
