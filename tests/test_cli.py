@@ -679,16 +679,6 @@ REFUSED: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...
         ("lacks 'e'", "has 'f'"),
     ),
     "fewer columns": (_named("data.csv", ("a", "b", "c", "d")), TRANSFORM, ("lacks 'e'",)),
-    "more columns": (
-        lambda place: [csv(place / "data.csv", np.ones((3, 6)), (*NAMES, "z")), None][1],
-        TRANSFORM,
-        ("did not see 'z'", "--drop z"),
-    ),
-    "another order": (
-        _named("data.csv", ("a", "c", "b", "d", "e")),
-        TRANSFORM,
-        ("order", "column 2 is 'c' and was 'b'"),
-    ),
     "other columns without names": (
         _saved("data.npy", np.zeros((4, 3))),
         ("score", "run", "data.npy"),
@@ -964,9 +954,9 @@ def test_a_full_stdout_is_told() -> None:
 @pytest.mark.parametrize(
     ("error", "line", "stayed", "parameters", "said"),
     [
-        (83.0, 100.0, False, {}, "17% less squared error than PCA with the same 8 components"),
+        (83.0, 100.0, False, {}, "17% less squared error than PCA at 8 dimensions"),
         (103.0, 100.0, False, {}, "3% more squared error"),
-        (100.1, 100.0, False, {}, "The same squared error"),
+        (100.01, 100.0, False, {}, "The same squared error"),
         (0.0, 0.0, False, {}, "The same squared error"),
         (5.0, 0.0, False, {}, "More than twice"),
         (100.0, 100.0, True, {}, "It stayed at PCA: nothing better was found on held-out rows"),

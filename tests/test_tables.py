@@ -273,10 +273,8 @@ FRAMES = ["int8", "int64", "Int16", "Int64", "float32", "Float64", "float64", "o
 
 
 @pytest.mark.parametrize("now", FRAMES)
-@pytest.mark.parametrize("fit", FRAMES)
+@pytest.mark.parametrize("fit", [dtype for dtype in FRAMES if dtype != "boolean"])
 def test_a_dataframe_that_is_filled_has_its_own_types(fit, now):
-    if fit == "boolean":
-        pytest.skip("no number")
     X = pd.DataFrame({"x": pd.Series([1, 2, 9], dtype=fit)})
     encoding = Encoding.fit(X, {"x": "real"})
     Y = pd.DataFrame({"x": pd.Series([1, 1, 0], dtype=now)})

@@ -9,7 +9,7 @@ import dataclasses
 import math
 import shlex
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +31,14 @@ _REPEATED = (
 )
 
 
-def contents(data: str, drop: Sequence[str], every: bool) -> Answer:
+def contents(data: str, drop: Sequence[str], every: bool, layout: str | None = None) -> Answer:
     """All that is told of what :func:`isthmus.data.opening.open_data` opens.
 
     Args:
         data: a file, folder, glob or bundled name.
         drop: names of columns to leave out.
         every: whether all columns are listed, not the first ones only.
+        layout: what the axes of an array are; None to tell it from its shape.
 
     Raises:
         DataError: it cannot be opened or read.
@@ -47,13 +48,13 @@ def contents(data: str, drop: Sequence[str], every: bool) -> Answer:
 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        source = _opened(data, drop)
+        source = _opened(data, drop, layout)
         found = describe(source)
     told = [str(warning.message) for warning in said if warning.category is UserWarning]
     if len(found.skipped) > MOST_SKIPPED * (found.rows + len(found.skipped)) and told:
         told.append(f"fit refuses more than {MOST_SKIPPED:.0%} of them: mend or remove them first.")
     files, advice = _n_files(data), advise(found)
-    command = _command(data, [*drop, *advice.drop], advice)
+    command = _command(data, [*drop, *advice.drop], layout, advice)
     named = getattr(source, "label_names", ()) or _distinct(source.labels)
     lines = [_head(found, source.names is not None, files)]
     if found.labels is not None:
@@ -95,47 +96,27 @@ def contents(data: str, drop: Sequence[str], every: bool) -> Answer:
     return Answer("\n".join(lines), facts)
 
 
-class _Without:
-    """An array whose columns have no names, less some of them."""
-
-    def __init__(self, source: Source, drop: Sequence[str]) -> None:
-        from isthmus.data.tables import kept, stand_in
-
-        every = [stand_in(j) for j in range(source.feature_shape[0])]
-        self._source = source
-        self._kept = kept(every, drop, source.origin)
-        self.names: tuple[str, ...] | None = tuple(every[j] for j in self._kept)
-        self.feature_shape: tuple[int, ...] = (len(self._kept),)
-        self.origin, self.dtype = source.origin, source.dtype
-        self.lengths, self.labels = source.lengths, source.labels
-
-    def read(self, piece: int) -> Iterator[Any]:
-        """Blocks of the columns that stay."""
-        for block in self._source.read(piece):
-            yield block[:, self._kept]
-
-
-def _opened(data: str, drop: Sequence[str]) -> Source:
+def _opened(data: str, drop: Sequence[str], layout: str | None) -> Source:
+    from isthmus.cli._rows import in_flags
+    from isthmus.data import choosing
     from isthmus.data.opening import open_data
+    from isthmus.data.tables import kept, stand_in
     from isthmus.errors import InvalidParameterError
 
     try:
-        try:
-            return open_data(data, drop=drop, max_skipped=1.0)
-        except InvalidParameterError:
-            source = open_data(data, max_skipped=1.0)
-            if len(source.feature_shape) > 1:
-                raise
-            return _Without(source, drop)
-    except (DataError, InvalidParameterError) as error:
+        with in_flags():
+            try:
+                return open_data(data, drop=drop, layout=layout, max_skipped=1.0)
+            except InvalidParameterError:  # columns without names are called x0, x1, ...
+                source = open_data(data, layout=layout, max_skipped=1.0)
+                if len(source.feature_shape) > 1 or not drop:
+                    raise
+                every = [stand_in(j) for j in range(source.feature_shape[0])]
+                return choosing.of_source(source, kept(every, drop, source.origin))
+    except DataError as error:
         if error.rule.startswith("holds no file of data"):
             raise DataError(data, f"is no run and {error.rule}", error.remedy) from error
-        if not error.given.startswith("drop="):
-            raise
-        names = error.given.removeprefix("drop=")
-        if isinstance(error, InvalidParameterError):
-            names = ",".join(drop)
-        raise DataError(f"--drop {names}", error.rule, error.remedy) from error
+        raise
 
 
 def _n_files(data: str) -> int | None:
@@ -220,7 +201,7 @@ def _taken(column: ColumnSummary, n_rows: int) -> str:
     why = unusable(column, n_rows)
     if column.missing == 1 or not why:
         return column.kind or "-"
-    return "identifier" if "row" in why else "-"
+    return "identifier" if "row" in why or "identifier" in why else "-"
 
 
 def _facts(column: ColumnSummary, n_rows: int) -> dict[str, Any]:
@@ -250,7 +231,7 @@ def _suggested(command: str | None, advice: Advice) -> list[str]:
     return ["Suggested:", f"  {command}", *(line for text in paragraphs for line in wrapped(text))]
 
 
-def _command(data: str, drop: Sequence[str], advice: Advice) -> str | None:
+def _command(data: str, drop: Sequence[str], layout: str | None, advice: Advice) -> str | None:
     """The command line to copy; None where nothing can be fitted."""
     from isthmus.data.tables import as_list
 
@@ -258,6 +239,7 @@ def _command(data: str, drop: Sequence[str], advice: Advice) -> str | None:
         return None
     words = ["isthmus", "fit", data]
     words += ["--drop", as_list(drop)] if drop else []
+    words += ["--layout", layout] if layout else []
     words += ["--model", advice.model]
     words += ["--likelihood", advice.likelihood]
     words += ["--network", advice.network] if advice.network else []

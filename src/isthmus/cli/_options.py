@@ -51,6 +51,16 @@ Drop = Annotated[
         show_default=False,
     ),
 ]
+Layout = Annotated[
+    str | None,
+    typer.Option(
+        "--layout",
+        metavar="AXES",
+        help="What the axes of an array are, where its shape does not tell: NHW, NCHW (channels "
+        "first) or NHWC (channels last) of images, NCT or NTC of series, ND of a table.",
+        show_default=False,
+    ),
+]
 Seed = Annotated[
     str | None,
     typer.Option("--seed", metavar="N", help="Seed; without one, results differ each time."),
@@ -67,6 +77,12 @@ Debug = Annotated[
     bool,
     typer.Option("--debug", help="Print the traceback of an error.", rich_help_panel=OUTPUT),
 ]
+# As in isthmus.data.arrays, which is not imported only to parse; and what others call them.
+_LAYOUTS = {
+    **{name.lower(): name for name in ("ND", "NHW", "NCT", "NTC", "NCHW", "NHWC")},
+    "channels-first": "NCHW",
+    "channels-last": "NHWC",
+}
 _EVERYWHERE = {"json": Json, "quiet": Quiet, "debug": Debug}
 
 
@@ -120,6 +136,25 @@ def _names_in(line: str) -> list[str]:
     if '"' not in line:
         return [name.strip() for name in line.split(",")]
     return [name for row in csv.reader([line], skipinitialspace=True) for name in row]
+
+
+def layout_of(text: str | None) -> str | None:
+    """The layout, however it is spelled.
+
+    Raises:
+        InvalidParameterError: it is none.
+
+    >>> layout_of("nhwc"), layout_of("channels-last"), layout_of(None)
+    ('NHWC', 'NHWC', None)
+    """
+    if text is None:
+        return None
+    name = _LAYOUTS.get(text.lower(), text.upper())
+    if name not in _LAYOUTS.values():
+        raise InvalidParameterError(
+            f"--layout {text}", f"must be one of {', '.join(dict.fromkeys(_LAYOUTS.values()))}"
+        )
+    return name
 
 
 def seed_of(text: str | None) -> int | None:

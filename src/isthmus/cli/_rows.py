@@ -9,26 +9,32 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isthmus.cli import _interrupts
-from isthmus.errors import DataError
+from isthmus.errors import DataError, InvalidParameterError
 
 if TYPE_CHECKING:
     from isthmus.data.source import Source
     from isthmus.data.tables import Table
 
-_DROP = "drop="
 # Bytes of a file that is read whole: as text it may take twice that in memory.
 READ_WHOLE = 1 << 28
 # Rows by which verbs judge that cannot go block by block.
 MOST_SAMPLED = 20_000
 
 
-def rows(data: str | os.PathLike[str], drop: Sequence[str] = (), *, new: bool = False) -> Table:
+def rows(
+    data: str | os.PathLike[str],
+    drop: Sequence[str] = (),
+    *,
+    new: bool = False,
+    layout: str | None = None,
+) -> Table:
     """The table in a file, or a bundled one; its columns may be of any kind.
 
     Of what does not fit into memory easily, a random sample of :data:`MOST_SAMPLED` rows.
@@ -37,18 +43,20 @@ def rows(data: str | os.PathLike[str], drop: Sequence[str] = (), *, new: bool = 
         data: as for :func:`isthmus.data.readers.read` or :func:`isthmus.open_data`.
         drop: names of columns to leave out.
         new: whether they are rows for a model that is there: their columns may be missing wholly.
+        layout: what the axes of an array are; None to tell it from its shape.
 
     Raises:
         DataError: they cannot be read, or a name of ``--drop`` is not there.
     """
-    from isthmus.data.tables import Table as Whole
-
-    found = opened(data, drop, new=new)
-    return found if isinstance(found, Whole) else sampled(found)
+    return as_table(opened(data, drop, new=new, layout=layout))
 
 
 def opened(
-    data: str | os.PathLike[str], drop: Sequence[str] = (), *, new: bool = False
+    data: str | os.PathLike[str],
+    drop: Sequence[str] = (),
+    *,
+    new: bool = False,
+    layout: str | None = None,
 ) -> Table | Source:
     """The same, as a source where it is large, or no single file of a table.
 
@@ -59,10 +67,105 @@ def opened(
         from isthmus.data.opening import open_data
         from isthmus.data.readers import read
 
-    with _in_flags():
-        if is_one_table(data):
+    with in_flags():
+        if layout is None and is_one_table(data):
             return read(data, drop=drop, allow_empty=new, mixed=True)
-        return open_data(data, drop=drop)
+        return open_data(data, drop=drop, layout=layout)
+
+
+def of_run(
+    model: Any,
+    recorded: Mapping[str, Any],
+    data: str | os.PathLike[str],
+    drop: Sequence[str] = (),
+    layout: str | None = None,
+) -> tuple[Table | Source, list[str]]:
+    """Rows for a model that is there: the columns of its fit by name, in the order of the fit.
+
+    Columns that the fit dropped are left out again where they are there, and so are others.
+
+    Args:
+        model: an estimator or a detector, fitted.
+        recorded: what its run says of the rows of the fit: ``drop`` and ``layout``.
+        data: as for :func:`rows`.
+        drop: names of columns to leave out besides; they must be there.
+        layout: what the axes of an array are; by default as in the fit.
+
+    Returns:
+        The rows, and the names of columns that neither the fit had nor anyone asked to leave out.
+
+    Raises:
+        DataError: they cannot be read, a column of the fit is missing, or one to drop.
+    """
+    with _interrupts.starting():
+        from isthmus.data import choosing
+        from isthmus.data.readers import names_in
+        from isthmus.data.tables import Table as Whole
+
+    fitted = getattr(model, "feature_names_in_", None)
+    again = list(recorded.get("drop") or [])
+    if layout is None and is_one_table(data):
+        names = names_in(data)
+        if names is None:
+            return _nameless(data, [*drop], again, model.n_features_in_), []
+        if fitted is None:
+            return opened(data, [*drop, *(n for n in again if n in names)], new=True), []
+        extra = _extra(names, drop, fitted, data)
+        found = opened(data, [*drop, *extra], new=True)
+    else:
+        found = _laid_out(data, drop, layout, recorded.get("layout"))
+        if fitted is None or found.names is None:
+            return found, []
+        extra = _extra(found.names, drop, fitted, data)
+    at = choosing.places(found.names or (), list(map(str, fitted)), os.fspath(data), more=True)
+    chosen = (
+        choosing.of_table(found, at) if isinstance(found, Whole) else choosing.of_source(found, at)
+    )
+    return chosen, [name for name in extra if name not in again]
+
+
+def left_out(names: Sequence[str], data: str | os.PathLike[str]) -> list[str]:
+    """The sentence on columns that the fit did not have; none where there are none."""
+    from isthmus.data.tables import quoted
+
+    if not names:
+        return []
+    columns = "column" if len(names) == 1 else "columns"
+    return [f"Left out of {data}: {columns} {quoted(names)}, which the fit did not have."]
+
+
+def _extra(
+    names: Sequence[str], drop: Sequence[str], fitted: Any, data: str | os.PathLike[str]
+) -> list[str]:
+    """The columns that the fit did not have, unless they are dropped by name already."""
+    from isthmus.data.choosing import places
+
+    here = [name for name in names if name not in drop]
+    known = [str(name) for name in fitted]
+    places(here, known, os.fspath(data), more=True)
+    return [name for name in here if name not in known]
+
+
+def _nameless(
+    data: str | os.PathLike[str], drop: list[str], again: list[str], n_features: int
+) -> Table | Source:
+    """Columns without names: those that the fit dropped go, if as many as it had are left."""
+    found = opened(data, drop, new=True)
+    if not again or drop or size(found)[1] != n_features + len(again):
+        return found
+    return opened(data, again, new=True)
+
+
+def _laid_out(
+    data: str | os.PathLike[str], drop: Sequence[str], layout: str | None, known: str | None
+) -> Table | Source:
+    """A source with the layout that is asked for, else with that of the fit where it fits."""
+    if layout is None and known is not None:
+        try:
+            return opened(data, drop, new=True, layout=known)
+        except InvalidParameterError:  # no array, or one with other axes
+            pass
+    return opened(data, drop, new=True, layout=layout)
 
 
 def is_one_table(data: str | os.PathLike[str]) -> bool:
@@ -78,23 +181,27 @@ def is_one_table(data: str | os.PathLike[str]) -> bool:
             return True
         if path.is_file():
             small = path.suffix.lower() in ENDINGS and path.stat().st_size <= READ_WHOLE
-            return small and (path.suffix.lower() != ".npy" or n_axes(path) == 2)
+            return small and n_axes(path) == 2
         return not path.exists() and not any(sign in name for sign in "*?[") and "::" not in name
     except (OSError, ValueError):
         return True
 
 
-def sampled(source: Source) -> Table:
-    """A table of the source's rows, or of a random sample of them."""
-    from isthmus.estimators._sources import sample
+def as_table(found: Table | Source) -> Table:
+    """A table as it is; of a source all rows, or a random sample of them."""
+    from isthmus.data.tables import Table as Whole
+    from isthmus.data.taking import sample
 
-    return _as_table(sample(source, MOST_SAMPLED), source.origin)
+    if isinstance(found, Whole):
+        return found
+    return _as_table(sample(found, MOST_SAMPLED), found.origin)
 
 
 def together(found: Table | Source) -> Table | None:
     """All rows as one table; None where they are too many for memory."""
     from isthmus.data.tables import Table as Whole
-    from isthmus.estimators._sources import fits, whole
+    from isthmus.data.taking import whole
+    from isthmus.estimators._sources import fits
 
     if isinstance(found, Whole):
         return found
@@ -105,7 +212,7 @@ def together(found: Table | Source) -> Table | None:
 
 def picked(source: Source, positions: Any) -> Table:
     """The rows at these positions, rising."""
-    from isthmus.estimators._sources import take
+    from isthmus.data.taking import take
 
     return _as_table(take(source, positions), source.origin)
 
@@ -136,7 +243,7 @@ def blocks(found: Table | Source, *, mixed: bool) -> Iterator[Any]:
         mixed: whether the model is of a table with columns of any kind.
     """
     from isthmus.data.tables import Table as Whole
-    from isthmus.estimators._sources import tables
+    from isthmus.data.taking import tables
 
     if isinstance(found, Whole):
         yield found
@@ -168,11 +275,15 @@ def column(data: str | os.PathLike[str], name: str, flag: str) -> Any:
 
 
 @contextmanager
-def _in_flags() -> Iterator[None]:
+def in_flags() -> Iterator[None]:
+    """Within it, what is said of arguments is said of the flags that stand for them."""
     try:
         yield
-    except DataError as error:
-        if not error.given.startswith(_DROP):
+    except (DataError, InvalidParameterError) as error:
+        name, _, value = error.given.partition("=")
+        if name not in ("drop", "layout"):
             raise
-        names = error.given.removeprefix(_DROP)
-        raise DataError(f"--drop {names}", error.rule, error.remedy) from error
+        spelled = value
+        if isinstance(error, InvalidParameterError):  # the argument itself, as Python spells it
+            spelled = ",".join(re.findall(r"'([^']*)'", value))
+        raise type(error)(f"--{name} {spelled}", error.rule, error.remedy) from error

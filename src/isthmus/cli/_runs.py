@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import tempfile
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +75,18 @@ def open_run(run: str, data: str | None = None) -> Estimator:
     return load(run)
 
 
+def recorded(run: str) -> dict[str, Any]:
+    """What the run says of the rows of its fit: where they are from, what was dropped, ...
+
+    Raises:
+        RunError: missing, foreign, truncated or newer.
+    """
+    from isthmus.runs import directory
+
+    found: dict[str, Any] = directory.read_config(run)["data"]
+    return found
+
+
 def _looks_like_run(path: str) -> bool:
     try:
         return (Path(path) / "config.json").is_file()
@@ -132,8 +143,9 @@ def numbers_of(model: Estimator, table: Any) -> Any:
     if model.encoding_ is None:
         values = getattr(table, "values", table)
         return values.reshape(len(values), -1)
-    with warnings.catch_warnings():  # of unknown categories: the verb's own work tells of them
-        warnings.simplefilter("ignore", UserWarning)
+    from isthmus.data.encoding import untold
+
+    with untold():  # of unknown categories: the verb's own work tells of them
         return model.encoding_.encode(table)
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from isthmus.cli._words import plural
+
+# Rows by which a column is given up that has a number twice, or a fraction.
+_FIRST = 1000
 
 if TYPE_CHECKING:
     from isthmus.data.source import Source
@@ -56,6 +60,52 @@ def empty_tasks(table: Table | Source, n_components: int) -> list[str]:
             "components."
         ]
     return []
+
+
+def identifiers(found: Table | Source) -> list[str]:
+    """A sentence on columns of whole numbers that number the rows; of a source by its first rows.
+
+    Images and series have no columns.
+    """
+    from itertools import islice
+
+    import numpy as np
+
+    from isthmus.cli._rows import blocks
+    from isthmus.data.advice import is_identifier
+    from isthmus.data.tables import Table as Whole
+    from isthmus.data.tables import as_list, quoted, stand_in
+    from isthmus.data.taking import is_mixed
+
+    table = found
+    if not isinstance(found, Whole):
+        if len(found.feature_shape) > 1:
+            return []
+        from isthmus.data.readers import table_of
+
+        (first,) = islice(blocks(found, mixed=is_mixed(found)), 1)
+        table = first if isinstance(first, Whole) else table_of(first, found.origin)
+    assert isinstance(table, Whole)  # noqa: S101
+    n_rows = len(table.values)
+    names = table.names or tuple(stand_in(j) for j in range(table.values.shape[1]))
+    some = table.values[:_FIRST]
+    candidates = np.flatnonzero(
+        (some == np.round(some)).all(0) & (np.diff(np.sort(some, axis=0), axis=0) > 0).all(0)
+    )
+    told = []
+    for j in candidates:
+        values = table.values[:, j]
+        low, high = float(values.min()), float(values.max())
+        different = bool((values == np.round(values)).all()) and len(np.unique(values)) == n_rows
+        if is_identifier(names[j], n_rows, low, high, different):
+            told.append(names[j])
+    if not told:
+        return []
+    verb = "numbers" if len(told) == 1 else "number"
+    return [
+        f"{quoted(told)} of {table.origin} {verb} the rows, another whole number in each: mostly "
+        f"an identifier, and no feature. Leave out with --drop {shlex.quote(as_list(told))}."
+    ]
 
 
 def too_wide(estimator: Estimator, table: Table) -> list[str]:

@@ -121,8 +121,8 @@ def verdict(figures: Mapping[str, Any], n_components: int, parameters: Mapping[s
 
     >>> figures = {"squared_error": 3.0, "pca_squared_error": 4.0, "stayed_linear": False}
     >>> print(verdict({**figures, "unit": "squared data units"}, 2, {}))
-    25% less squared error than PCA with the same 2 components, on held-out rows: 3 against 4
-    squared data units per row.
+    25% less squared error than PCA at 2 dimensions on held-out rows, 3 against 4 squared data units
+    per row.
     """
     loss = _loss(figures, parameters)
     return f"{loss} {_squared(figures, n_components, parameters)}".strip()
@@ -143,9 +143,9 @@ def _loss(figures: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
 def _squared(figures: Mapping[str, Any], n_components: int, parameters: Mapping[str, Any]) -> str:
     error, line = _number(figures["squared_error"]), _number(figures["pca_squared_error"])
     per_row = f"{figures.get('unit', squared_units('common'))} per row"
-    same = f"PCA with the same {plural(n_components, 'component')}"
+    rows = figures.get("judged_on", _APART)
     if figures["stayed_linear"]:
-        why = f"nothing better was found on {figures.get('judged_on', _APART)}"
+        why = f"nothing better was found on {rows}"
         if figures.get("diverged"):
             why = "training diverged"
         told = "" if math.isnan(error) else f" Squared error {number(error)} {per_row}."
@@ -153,34 +153,19 @@ def _squared(figures: Mapping[str, Any], n_components: int, parameters: Mapping[
     if math.isnan(error):
         return "No rows were held out, so there is no comparison with PCA."
     if math.isnan(line):
-        rows = figures.get("judged_on", _APART)
         return f"Squared error on {rows} {number(error)} {per_row}."
-    figure = (
-        f"on {figures.get('judged_on', _APART)}: {number(error)} against {number(line)} {per_row}"
-        f"{_within(figures, n_components)}."
-    )
-    percent = round(100 * (1 - error / line)) if line > 0 else (0 if error == line else -math.inf)
-    if percent == 0:
-        return f"The same squared error as {same}, {figure}"
-    if percent <= -100:
-        return f"More than twice the squared error of {same}, {figure}"
-    return (
-        f"{abs(percent)}% {'less' if percent > 0 else 'more'} squared error than {same}, {figure}"
-    )
+    from isthmus.evaluation import versus_pca
 
-
-def _within(figures: Mapping[str, Any], n_components: int) -> str:
-    """How sure the difference is, and what PCA would need."""
-    if "less_than_pca" not in figures:
-        return ""
-    low, high = (100 * figures[f"less_than_pca_{end}"] for end in ("low", "high"))
-    if low <= 0 <= high:
-        return f"; that may be chance (95% interval {low:.0f}% to {high:.0f}% less)"
-    if high < 0:
-        return f" (95% interval {-high:.0f}% to {-low:.0f}% more)"
-    needs = figures["n_components_pca_needs"]
-    enough = "" if needs is None or needs <= n_components else f"; PCA needs {needs} to match it"
-    return f" (95% interval {low:.0f}% to {high:.0f}%{enough})"
+    known = "less_than_pca" in figures
+    share = 1 - error / line if line > 0 else (0.0 if error == line else -math.inf)
+    return versus_pca.sentence(
+        share,
+        n_components,
+        (figures["less_than_pca_low"], figures["less_than_pca_high"]) if known else None,
+        rows=rows,
+        figures=f"{number(error)} against {number(line)} {per_row}",
+        n_to_match=figures.get("n_components_pca_needs"),
+    )
 
 
 def _is_gaussian(parameters: Mapping[str, Any]) -> bool:

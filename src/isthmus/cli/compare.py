@@ -11,10 +11,20 @@ import typer
 
 from isthmus.cli import _interrupts, _parameters
 from isthmus.cli._answer import Answer, columns, number, wrapped
-from isthmus.cli._options import OUTPUT, DataFile, Drop, Quiet, Seed, names_of, seed_of
+from isthmus.cli._options import (
+    OUTPUT,
+    DataFile,
+    Drop,
+    Layout,
+    Quiet,
+    Seed,
+    layout_of,
+    names_of,
+    seed_of,
+)
 from isthmus.cli._progress import training
-from isthmus.cli._rows import rows as read_rows
-from isthmus.cli._runs import open_run
+from isthmus.cli._rows import as_table, left_out, of_run, rows
+from isthmus.cli._runs import open_run, recorded
 from isthmus.cli._words import plural
 from isthmus.errors import DataError, InvalidParameterError
 
@@ -61,6 +71,7 @@ def compare(
         ),
     ] = None,
     drop: Drop = None,
+    layout: Layout = None,
     seed: Seed = None,
     quiet: Quiet = False,
     **flags: Any,
@@ -73,6 +84,7 @@ def compare(
     sizes = _sizes(n_components)
     values = _parameters.from_flags(flags)
     random_state = seed_of(seed)
+    names, axes = names_of(drop), layout_of(layout)
     started = time.perf_counter()
     run = None if into is None else open_run(into, data)
     if run is not None and values:
@@ -83,11 +95,17 @@ def compare(
         )
     with training(quiet) as listener:
         with _interrupts.starting():
+            from isthmus.data.tables import as_list
             from isthmus.estimators import VariationalAutoencoder
             from isthmus.estimators.compare import compare as sweep
-        table = read_rows(data, names_of(drop))
-        if run is not None:
-            _same_columns(run, into or "", table.values.shape[1], data)
+        extra: list[str] = []
+        if run is None or into is None:
+            table = rows(data, names, layout=axes)
+        else:
+            kept = recorded(into)
+            found_rows, extra = of_run(run, kept, data, names, axes)
+            table = as_table(found_rows)
+            _same_columns(run, into, table.values.shape[1], data)
         model: Estimator = run if run is not None else VariationalAutoencoder(**values)
         n_rows, missing = len(table.values), bool((table.values != table.values).any())
         found = sweep(table, sizes, model, random_state, listener)
@@ -100,7 +118,14 @@ def compare(
             arrays = {name: torch.from_numpy(a.copy()) for name, a in found.arrays().items()}
             made = {"created": now(), "origin": data, "n_rows": n_rows}
             attach(into, "comparison", {**found.as_facts(), **made}, arrays)
-    return _answer(found, data, n_rows, missing, into, time.perf_counter() - started)
+    told = left_out(extra, data)
+    if into is not None:
+        told.append(f"Kept in {into}.")
+    elif found.compresses:
+        words = ["isthmus", "fit", data, *(["--drop", as_list(names)] if names else [])]
+        words += ["--layout", axes] if axes else []
+        told.append(f"Next: {shlex.join(words)} --n-components {found.recommended} --out RUN.")
+    return _answer(found, data, n_rows, missing, into, told, time.perf_counter() - started)
 
 
 def _sizes(text: str) -> str | list[int]:
@@ -119,16 +144,22 @@ def _same_columns(run: Estimator, path: str, n_features: int, data: str) -> None
         raise DataError(
             f"{data} with {plural(n_features, 'column')}",
             f"must have {run.n_features_in_}, as the data that {path} was fitted to",
-            "Give the table of the fit, with the same --drop.",
+            "Give a table with the columns of the fit.",
         )
 
 
 def _answer(
-    found: Comparison, data: str, n_rows: int, missing: bool, into: str | None, seconds: float
+    found: Comparison,
+    data: str,
+    n_rows: int,
+    missing: bool,
+    into: str | None,
+    told: list[str],
+    seconds: float,
 ) -> Answer:
     table = found.table()
     mark = {True: "←", False: ""}
-    rows = [
+    body = [
         (
             str(row["n_components"]),
             f"{number(row['error'])} ± {number(row['error_se'])}",
@@ -153,17 +184,14 @@ def _answer(
         f"{plural(n_rows, 'row')} of {plural(found.n_features, 'feature')}, "
         f"{found.n_held_out} judged without having been trained on, in {seconds:.1f} s.",
         "",
-        columns([head, *rows], right=(0, 1, 2, 3, 4, 5)),
+        columns([head, *body], right=(0, 1, 2, 3, 4, 5)),
         f"Errors in {found.unit} per row, nats per row: higher is better.",
         *([_NO_NATS[missing]] if math.isnan(table[0]["pca_log_likelihood"]) else []),
         "; ".join(guesses) + ".",
         "",
         f"Recommended: {title}",
         *wrapped(found.reason),
+        *told,
     ]
-    if into is not None:
-        lines.append(f"Kept in {into}.")
-    elif found.compresses:
-        lines.append(f"Next: isthmus fit {shlex.quote(data)} --n-components {k} --out RUN.")
     facts = {"data": data, "n_rows": n_rows, **found.as_facts(), "sizes": table, "into": into}
     return Answer("\n".join(lines), {**facts, "seconds": seconds})

@@ -10,12 +10,22 @@ import typer
 
 from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer, columns, number, wrapped
-from isthmus.cli._options import Drop, Force, RunFolder, names_of
-from isthmus.cli._rows import column, opened, picked, rows, size, together
+from isthmus.cli._options import Drop, Force, Layout, RunFolder, layout_of, names_of
+from isthmus.cli._rows import (
+    as_table,
+    column,
+    left_out,
+    of_run,
+    opened,
+    picked,
+    size,
+    together,
+)
 from isthmus.cli._runs import is_seen, numbers_of, open_run
 from isthmus.errors import DataError, InvalidParameterError, RunError
 
 if TYPE_CHECKING:
+    from isthmus.data.source import Source
     from isthmus.data.tables import Table
     from isthmus.estimators import Estimator
 
@@ -67,6 +77,7 @@ def evaluate(
         ),
     ] = None,
     drop: Drop = None,
+    layout: Layout = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of all draws.")] = 0,
     force: Force = False,
 ) -> Answer:
@@ -79,17 +90,18 @@ def evaluate(
     named = names_of(factors)
     if factors is not None and not named:
         raise InvalidParameterError("--factors ''", "must name columns")
-    origin, facts = measured(
+    origin, facts, told = measured(
         run,
         data,
         label=label,
         outlier_label=outlier_label,
         factors=named,
         drop=names_of(drop),
+        layout=layout_of(layout),
         seed=seed,
         force=force,
     )
-    lines = [*_lines(facts), "", f"Written into {run}."]
+    lines = [*_lines(facts), "", f"Written into {run}.", *told]
     return Answer("\n".join(lines), {"run": run, "data": origin, **facts})
 
 
@@ -101,10 +113,11 @@ def measured(
     outlier_label: str | None = None,
     factors: Sequence[str] = (),
     drop: Sequence[str] = (),
+    layout: str | None = None,
     seed: int = 0,
     force: bool = False,
     verb: str = "evaluate",
-) -> tuple[str, dict[str, Any]]:
+) -> tuple[str, dict[str, Any], list[str]]:
     """Measure a model and write what is found into its run.
 
     Args:
@@ -114,12 +127,13 @@ def measured(
         outlier_label: column that is 1 for known outliers.
         factors: columns of known factors.
         drop: columns that are neither features nor labels.
+        layout: what the axes of an array are; by default as in the fit.
         seed: of all draws.
         force: whether an evaluation is replaced that has what this one lacks.
         verb: which asks, for the advice.
 
     Returns:
-        Where the rows are from, and the facts.
+        Where the rows are from, the facts, and what to say besides.
 
     Raises:
         RunError: the run cannot be read or written, or has an evaluation with labels.
@@ -129,6 +143,7 @@ def measured(
         import numpy as np
         import torch
 
+        from isthmus.data.labels import is_column
         from isthmus.evaluation.evaluate import evaluate as measure
         from isthmus.runs import directory
 
@@ -140,7 +155,17 @@ def measured(
     again = f"Name the rows: isthmus {verb} {shlex.quote(run)} DATA."
     asked = [("--label", label), ("--outlier-label", outlier_label)]
     columns_of = [(f, n) for f, n in (*asked, *(("--factors", n) for n in factors)) if n]
-    origin, kind, table, reference = _rows(model, recorded, run, data, columns_of, drop, again)
+    extra: list[str] = []
+    if data is None:
+        origin, kind, table, reference = _of_fit(model, recorded, run, columns_of, again)
+    else:
+        for flag, name in columns_of:
+            column(data, name, flag)
+        leave = [*drop, *(name for _, name in columns_of)]
+        leave = list(dict.fromkeys(name for name in leave if is_column(data, name)))
+        found_rows, extra = of_run(model, recorded, data, leave, layout)
+        origin, table = data, as_table(found_rows)
+        kind, reference = _of_others(model, recorded, table)
     found_in = {(flag, name): column(origin, name, flag) for flag, name in columns_of}
     places = None
     if reference is not None and kind == "held out" and model.held_out_ is not None:
@@ -167,7 +192,7 @@ def measured(
     )
     tensors = {name: torch.from_numpy(values.copy()) for name, values in found.arrays.items()}
     directory.attach(run, "evaluation", found.facts, tensors)
-    return origin, found.facts
+    return origin, found.facts, left_out(extra, origin)
 
 
 def _refuse_loss(run: str, lacks: Sequence[str]) -> None:
@@ -199,34 +224,34 @@ def _refuse_loss(run: str, lacks: Sequence[str]) -> None:
     )
 
 
-def _rows(
-    model: Estimator,
-    recorded: Mapping[str, Any],
-    run: str,
-    data: str | None,
-    asked: Sequence[tuple[str, str]],
-    drop: Sequence[str],
-    again: str,
-) -> tuple[str, Any, Table, Any]:
-    """Where the rows are from, what they are to the model, they, and the rows of the fit."""
-    import numpy as np
-
-    from isthmus.data.tables import Table as Whole
+def _of_others(model: Estimator, recorded: Mapping[str, Any], table: Table) -> tuple[Any, Any]:
+    """What rows that are given are to the model, and the rows of its fit."""
     from isthmus.data.tables import fingerprint
 
     print_of_fit = recorded.get("fingerprint")
-    if data is not None:
-        for flag, name in asked:
-            column(data, name, flag)
-        table = _read(data, [*drop, *(name for _, name in asked)], recorded)
-        if print_of_fit and fingerprint(numbers_of(model, table)) == print_of_fit:
-            return data, _kind(model, table), table, None
-        return data, "new", table, _rows_of_fit(model, recorded)
+    if print_of_fit and fingerprint(numbers_of(model, table)) == print_of_fit:
+        return _kind(model, table), None
+    return "new", _rows_of_fit(model, recorded)
+
+
+def _of_fit(
+    model: Estimator,
+    recorded: Mapping[str, Any],
+    run: str,
+    asked: Sequence[tuple[str, str]],
+    again: str,
+) -> tuple[str, Any, Table, Any]:
+    """Where the rows of the fit are from, what they are to the model, they, and a reference."""
+    import numpy as np
+
+    from isthmus.data.tables import Table as Whole
+
+    print_of_fit = recorded.get("fingerprint")
     origin = recorded.get("origin")
     if not origin:
         raise RunError(run, "does not say which rows it was fitted to", again)
     try:
-        found = opened(origin, list(recorded.get("drop") or []))
+        found = _opened(recorded)
     except DataError as error:
         raise DataError(
             f"{origin}, the rows of the fit,", f"cannot be read: {error}", again
@@ -240,7 +265,7 @@ def _rows(
     elif held is not None and not isinstance(found, Whole):
         table = picked(found, np.sort(held.rows))
     else:
-        table = rows(origin, list(recorded.get("drop") or []))
+        table = as_table(found)
     inside = [(flag, name) for flag, name in asked if name in (table.names or ())]
     if inside:
         flag, name = inside[0]
@@ -251,7 +276,7 @@ def _rows(
         )
     if size(found)[0] > len(table.values):
         kind = "training" if held is None else "held out"
-        return str(origin), kind, table, rows(origin, list(recorded.get("drop") or []))
+        return str(origin), kind, table, as_table(found)
     return str(origin), _kind(model, table), table, None
 
 
@@ -260,18 +285,10 @@ def _kind(model: Estimator, table: Table) -> str:
     return "held out" if held is not None and len(held.rows) < len(table.values) else "training"
 
 
-def _read(data: str, leave: Sequence[str], recorded: Mapping[str, Any]) -> Table:
-    """The rows without labels, and without what the fit dropped where it is there."""
-    from isthmus.data.labels import is_column
-
-    asked = list(dict.fromkeys(name for name in leave if is_column(data, name)))
-    also = [name for name in recorded.get("drop") or [] if name not in asked]
-    if not also:
-        return rows(data, asked, new=True)
-    try:
-        return rows(data, [*asked, *also], new=True)
-    except DataError:  # the columns that the fit dropped need not be in new rows
-        return rows(data, asked, new=True)
+def _opened(recorded: Mapping[str, Any]) -> Table | Source:
+    """The rows of the fit, as they were opened for it."""
+    leave, layout = list(recorded.get("drop") or []), recorded.get("layout")
+    return opened(str(recorded["origin"]), leave, layout=layout)
 
 
 def _rows_of_fit(model: Estimator, recorded: Mapping[str, Any]) -> Any:
@@ -279,11 +296,10 @@ def _rows_of_fit(model: Estimator, recorded: Mapping[str, Any]) -> Any:
     origin = recorded.get("origin")
     if not origin:
         return None
-    leave = list(recorded.get("drop") or [])
     try:
-        found = opened(origin, leave)
+        found = _opened(recorded)
         if is_seen(model, found):
-            return together(found) or rows(origin, leave)
+            return together(found) or as_table(found)
     except DataError:
         pass
     return None

@@ -14,11 +14,22 @@ import typer
 
 from isthmus.cli import _config, _idle, _interrupts, _parameters, _resume
 from isthmus.cli._answer import Answer, number
-from isthmus.cli._options import OUTPUT, DataFile, Drop, Force, Quiet, Seed, names_of, seed_of
+from isthmus.cli._options import (
+    OUTPUT,
+    DataFile,
+    Drop,
+    Force,
+    Layout,
+    Quiet,
+    Seed,
+    layout_of,
+    names_of,
+    seed_of,
+)
 from isthmus.cli._progress import training
 from isthmus.cli._rows import opened, size
 from isthmus.cli._runs import check_place
-from isthmus.cli._tasks import empty_tasks, warning
+from isthmus.cli._tasks import empty_tasks, identifiers, warning
 from isthmus.cli._words import held_out, plural, verdict
 from isthmus.errors import InvalidParameterError
 
@@ -84,6 +95,7 @@ def fit(
         ),
     ] = None,
     drop: Drop = None,
+    layout: Layout = None,
     seed: Seed = None,
     resume: Annotated[
         bool,
@@ -107,6 +119,7 @@ def fit(
     values = {**settings.parameters, **_parameters.from_flags(flags)}
     random_state = settings.random_state if seed is None else seed_of(seed)
     columns = names_of(drop) if drop is not None else settings.drop
+    axes = layout_of(layout)
     started = time.perf_counter()
     goes_on = resume and not force and _resume.is_run(out)
     check_place(out, force or goes_on)
@@ -114,13 +127,13 @@ def fit(
         from isthmus import estimators
     create = getattr(estimators, MODELS[kind])
     with training(quiet) as listener, warnings.catch_warnings():
-        table = opened(data, columns)
+        table = opened(data, columns, layout=axes)
         estimator: Estimator = create(random_state=random_state, **values)
         if goes_on and (done := _resume.finished(out, estimator, table)) is not None:
             _resume.clear(out)
-            return _answer(done, out, data, columns, [_resume.DONE], time.perf_counter() - started)
+            return _answer(done, out, data, [_resume.DONE], time.perf_counter() - started)
         told = _idle_settings(estimator, table, settings.parameters, flags, config)
-        told += empty_tasks(table, _width(estimator))
+        told += [*empty_tasks(table, _width(estimator)), *identifiers(table)]
         # What it warns of is said below.
         warnings.filterwarnings("ignore", "Training was interrupted")
         warnings.filterwarnings("ignore", "The loss is no finite number")
@@ -134,11 +147,12 @@ def fit(
         print(f"Warning: {told[-1]}", file=sys.stderr)
     with _interrupts.saving():
         command = shlex.join(["isthmus", *sys.argv[1:]])
-        provenance = {"origin": data, "drop": list(columns or []), "command": command}
+        left = {"drop": list(columns or []), "layout": axes}
+        provenance = {"origin": data, **left, "command": command}
         estimator.save(out, force=force or goes_on, provenance=provenance)
         if not estimator.interrupted_:
             _resume.clear(out)
-    return _answer(estimator, out, data, columns, told, time.perf_counter() - started)
+    return _answer(estimator, out, data, told, time.perf_counter() - started)
 
 
 def model_name(name: str) -> str:
@@ -231,19 +245,15 @@ def _answer(
     estimator: Estimator,
     out: str,
     data: str,
-    drop: Sequence[str],
     told: Sequence[str],
     seconds: float,
 ) -> Answer:
-    from isthmus.data.tables import as_list
-
     n_rows, n_features = estimator.n_samples_, estimator.n_features_in_
     n_components, parameters = estimator.n_components_, estimator.get_params(deep=False)
     scaling = estimator.scaling_.kind
     figures = held_out(estimator, n_components, estimator.history_, scaling, n_rows)
     parameters["likelihood"] = estimator.likelihood_
     name, run = type(estimator).__name__, shlex.quote(out)
-    leave = f" --drop {shlex.quote(as_list(drop))}" if drop else ""
     lines = [
         f"{name}: {plural(n_rows, 'row')} of {plural(n_features, 'feature')} → "
         f"{plural(n_components, 'component')}; training took {figures['training_seconds']:.1f} s.",
@@ -251,7 +261,7 @@ def _answer(
         f"{verdict(figures, n_components, parameters)}",
         f"Saved to {out}.",
         f"Next: isthmus report {run}, "
-        f"or isthmus transform {run} {shlex.quote(data)}{leave} --out codes.csv.",
+        f"or isthmus transform {run} {shlex.quote(data)} --out codes.csv.",
     ]
     lines[-2:-2] = _too_narrow(estimator)
     if estimator.interrupted_:

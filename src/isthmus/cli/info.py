@@ -13,7 +13,7 @@ import typer
 from isthmus.cli import _detectors, _interrupts
 from isthmus.cli._answer import Answer, columns, number
 from isthmus.cli._contents import SHOWN, contents
-from isthmus.cli._options import Drop, names_of
+from isthmus.cli._options import Drop, Layout, layout_of, names_of
 from isthmus.cli._words import held_out, plural, verdict
 from isthmus.errors import DataError, RunError
 
@@ -45,6 +45,7 @@ def info(
         ),
     ],
     drop: Drop = None,
+    layout: Layout = None,
     every: Annotated[
         bool, typer.Option("--all", help=f"List every column, not the first {SHOWN} only.")
     ] = False,
@@ -67,7 +68,7 @@ def info(
             "is no run folder, no data file and no bundled table",
             f"The bundled tables are {', '.join(BUNDLED)}.",
         )
-    return contents(what, names_of(drop), every)
+    return contents(what, names_of(drop), every, layout_of(layout))
 
 
 def _run(run: str) -> Answer:

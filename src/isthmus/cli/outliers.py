@@ -16,15 +16,17 @@ from isthmus.cli._options import (
     DataFile,
     Drop,
     Force,
+    Layout,
     Quiet,
     Seed,
+    layout_of,
     names_of,
     seed_of,
 )
 from isthmus.cli._progress import training
-from isthmus.cli._rows import column, rows
+from isthmus.cli._rows import as_table, column, left_out, of_run, opened
 from isthmus.cli._runs import check_place
-from isthmus.cli._tasks import empty_tasks, too_wide, warning
+from isthmus.cli._tasks import empty_tasks, identifiers, too_wide, warning
 from isthmus.cli._words import plural
 from isthmus.cli.fit import MODELS, model_name
 from isthmus.errors import InvalidParameterError
@@ -138,6 +140,7 @@ def outliers(
         ),
     ] = None,
     drop: Drop = None,
+    layout: Layout = None,
     seed: Seed = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -166,24 +169,30 @@ def outliers(
     if save is not None:
         check_place(save, force)
     leave, origin = names_of(drop), data if new is None else new
+    axes, extra = layout_of(layout), list[str]()
     known = None if not label else _known(label, origin, data)
     if detector is None:
         random_state = seed_of(seed) or 0
-        table = _rows(data, leave, label)
-        judged = table if new is None else _rows(new, leave, label, new=True)
+        given = opened(data, _leave(data, leave, label), layout=axes)
+        table = as_table(given)
         judge = _fitted(table, kind, values, rule, random_state, quiet)
+        if new is not None:
+            known_drop = {"drop": leave, "layout": axes}
+            given, extra = of_run(judge, known_drop, new, _leave(new, [], label))
     else:
         spelled = {"--" + name.replace("_", "-"): value for name, value in values.items()}
         also = {"--new": new, "--model": model, "--save": save, "--seed": seed}
         judge = _detectors.opened(detector, {**rules, **also, **spelled})
         rule = {"threshold": judge.threshold}
-        judged = _rows(data, leave, label, new=True)
+        given, extra = of_run(judge, {}, data, _leave(data, leave, label), axes)
+    judged = table if detector is None and new is None else as_table(given)
     scores = judge.score_samples(judged)
     p_values = judge.p_values(judged)
     flagged = scores < judge.offset_
     first = np.lexsort((np.arange(len(scores)), scores))[: max(1, top)]
     shown = first[flagged[first]]
-    found = _found(judge, judged, shown, scores, p_values) if len(shown) else []
+    shape = getattr(given, "feature_shape", ())
+    found = _found(judge, judged, shape, shown, scores, p_values) if len(shown) else []
     facts: dict[str, Any] = {
         "data": data,
         "new": new,
@@ -197,8 +206,9 @@ def outliers(
         "outliers": found,
         "out": out,
         "run": save,
+        "left_out": extra,
     }
-    lines = _lines(facts, origin)
+    lines = [*_lines(facts, origin), *left_out(extra, origin)]
     if known is not None:
         from isthmus.evaluation.detection import auroc
 
@@ -233,14 +243,14 @@ def _known(label: str, origin: str, data: str) -> Any:
     return values
 
 
-def _rows(origin: str, leave: list[str], label: str | None, *, new: bool = False) -> Table:
-    """The features: without the label where it is a column of them."""
+def _leave(origin: str, leave: list[str], label: str | None) -> list[str]:
+    """What is left out: the label too where it is a column of the features."""
     from isthmus.data import labels
 
     aside = label and label not in leave and labels.is_column(origin, label)
     if aside and label and labels.holds(origin, label):
-        leave = [*leave, label]
-    return rows(origin, leave, new=new)
+        return [*leave, label]
+    return leave
 
 
 def _fitted(
@@ -258,7 +268,7 @@ def _fitted(
     with training(quiet) as listener, warnings.catch_warnings():
         autoencoder = _autoencoder(kind, values, table)
         detector = OutlierDetector(autoencoder, random_state=random_state, **rule)
-        told = empty_tasks(table, 1)
+        told = [*empty_tasks(table, 1), *identifiers(table)]
         told += too_wide(autoencoder, table) if autoencoder is not None else []
         warnings.filterwarnings("ignore", "Training was interrupted")
         with _interrupts.training(warning(told, listener)) as tell:
@@ -295,25 +305,42 @@ def _autoencoder(kind: str | None, values: dict[str, Any], table: Table) -> Any:
 
 
 def _found(
-    detector: OutlierDetector, table: Table, rows: Any, scores: Any, p_values: Any
+    detector: OutlierDetector,
+    table: Table,
+    shape: tuple[int, ...],
+    rows: Any,
+    scores: Any,
+    p_values: Any,
 ) -> list[dict[str, Any]]:
-    """The rows that are told of, and for each the features that count, largest first."""
-    from isthmus.data.tables import stand_in
+    """The rows that are told of, and for each the features that count, largest first.
+
+    Args:
+        detector: that judged.
+        table: all rows.
+        shape: of one of them: images (C, H, W) and series (C, T) have entries without names.
+        rows: positions of those to tell of.
+        scores: (N,) of all.
+        p_values: (N,) of all.
+    """
+    from isthmus.data.tables import entry_name
     from isthmus.estimators.outliers import VIEWS
 
     x = table.values[rows]
     told = replace(table, values=x)
     parts = detector.explain(told)
     views = detector.surprises(told).argmax(1)
-    names = table.names or [stand_in(j) for j in range(x.shape[1])]
+    places = shape if len(shape) > 1 else x.shape[1:]
+
+    def named(j: int) -> str:
+        return table.names[j] if table.names else entry_name(j, places)
+
     found = []
     for i, row in enumerate(rows):
         share = parts[i] / parts[i].sum() if parts[i].sum() > 0 else parts[i]
         order = (-share).argsort(kind="stable")[:_MOST_NAMED]
         kept = [int(j) for n, j in enumerate(order) if n == 0 or share[j] >= _LEAST_SHARE]
         features = [
-            {"feature": str(names[j]), "value": float(x[i, j]), "share": float(share[j])}
-            for j in kept
+            {"feature": named(j), "value": float(x[i, j]), "share": float(share[j])} for j in kept
         ]
         found.append(
             {

@@ -14,15 +14,17 @@ from isthmus.cli._options import (
     DataFile,
     Drop,
     Force,
+    Layout,
     OutFile,
     RunFolder,
     Seed,
+    layout_of,
     names_of,
     seed_of,
 )
 from isthmus.cli._parameters import NUMBER
-from isthmus.cli._rows import blocks, opened, size
-from isthmus.cli._runs import SEEN, Seen, feature_names, numbers_of, open_run
+from isthmus.cli._rows import blocks, left_out, of_run, size
+from isthmus.cli._runs import SEEN, Seen, feature_names, numbers_of, open_run, recorded
 from isthmus.cli._words import plural, squared_errors, squared_units
 from isthmus.errors import InvalidParameterError
 
@@ -71,6 +73,7 @@ def reconstruct(
             rich_help_panel=_CORRUPTION,
         ),
     ] = None,
+    layout: Layout = None,
     seed: Seed = None,
     force: Force = False,
 ) -> Answer:
@@ -91,12 +94,13 @@ def reconstruct(
     with _interrupts.starting():
         import numpy as np
 
+        from isthmus.data.encoding import told_once, untold
         from isthmus.data.frames import arrow
         from isthmus.data.writers import check_destination, write_blocks, write_frames
 
     check_destination(out, force)
     model = open_run(run, data)
-    found = opened(data, names_of(drop), new=True)
+    found, extra = of_run(model, recorded(run), data, names_of(drop), layout_of(layout))
     n_rows, n_features = size(found)
     seen = Seen(model, n_rows, n_features)
     mixed = model.encoding_ is not None
@@ -108,11 +112,14 @@ def reconstruct(
         for block in blocks(found, mixed=mixed):
             clean, given = seen.numbers(block), block
             if noise is not None:
-                given = _instead(block, model.corrupt(block, noise, level, random_state=state))
+                with untold():
+                    noisy = model.corrupt(block, noise, level, random_state=state)
+                given = _instead(block, noisy)
             missing = np.isnan(clean)
             n_missing += int(missing.sum())
             if mixed:
-                total += float(model.squared_errors(given, block).sum())
+                with untold():
+                    total += float(model.squared_errors(given, block).sum())
                 yield arrow(model.impute(given) if fill else model.reconstruct(given))
                 continue
             result = model.reconstruct(given).reshape(clean.shape)
@@ -122,7 +129,8 @@ def reconstruct(
             yield np.where(missing, result, clean) if fill else result
 
     if mixed:
-        write_frames(out, made())
+        with told_once():
+            write_frames(out, made())
     else:
         write_blocks(out, made(), feature_names(model) or found.names)
     error = total / n_rows
@@ -136,6 +144,7 @@ def reconstruct(
         "n_missing": n_missing,
         "filled_only": fill,
         "seen": bool(seen),
+        "left_out": extra,
     }
     if fill:
         entries = "1 missing entry" if n_missing == 1 else f"{n_missing or 'no'} missing entries"
@@ -167,6 +176,7 @@ def reconstruct(
             lines.append(WIDER)
     if seen:
         lines.append(SEEN)
+    lines += left_out(extra, data)
     return Answer("\n".join(lines), {**facts, "squared_error": error, "unit": unit})
 
 

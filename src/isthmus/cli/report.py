@@ -69,11 +69,11 @@ def report(
     page = place(run) if out is None else Path(out)
     check_destination(page, force, endings=(".html", ".htm"))
     evaluation = None if data or label else _attached(run)
-    measured = evaluation is None
+    measured, told = evaluation is None, list[str]()
     if evaluation is None:
         from isthmus.cli.evaluate import measured as measure
 
-        measure(run, data, label=label, force=force, verb="report")
+        _, _, told = measure(run, data, label=label, force=force, verb="report")
         evaluation = _attached(run)
         assert evaluation is not None  # noqa: S101  (evaluate wrote it)
 
@@ -84,6 +84,7 @@ def report(
     lines = [
         *([versus["sentence"]] if versus else []),
         *([f"Evaluated first; that is in {run} now."] if measured else []),
+        *told,
         f"Open {page} ({len(text) / 1e6:.1f} MB).",
     ]
     facts = {

@@ -9,9 +9,18 @@ import typer
 
 from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer, number
-from isthmus.cli._options import OUTPUT, DataFile, Drop, Force, RunFolder, names_of
-from isthmus.cli._rows import blocks, opened, size
-from isthmus.cli._runs import SEEN, Seen, open_run
+from isthmus.cli._options import (
+    OUTPUT,
+    DataFile,
+    Drop,
+    Force,
+    Layout,
+    RunFolder,
+    layout_of,
+    names_of,
+)
+from isthmus.cli._rows import blocks, left_out, of_run, size
+from isthmus.cli._runs import SEEN, Seen, open_run, recorded
 from isthmus.cli._words import plural, squared_errors, squared_units
 
 EXAMPLES = """Examples:
@@ -36,18 +45,20 @@ def score(
         ),
     ] = None,
     drop: Drop = None,
+    layout: Layout = None,
     force: Force = False,
 ) -> Answer:
     """Tell how well a model explains the rows of a table."""
     with _interrupts.starting():
         import numpy as np
 
+        from isthmus.data.encoding import told_once, untold
         from isthmus.data.writers import check_destination, write_blocks
 
     if out is not None:
         check_destination(out, force)
     model = open_run(run, data)
-    found = opened(data, names_of(drop), new=True)
+    found, extra = of_run(model, recorded(run), data, names_of(drop), layout_of(layout))
     n_rows, n_features = size(found)
     seen = Seen(model, n_rows, n_features)
     mixed = model.encoding_ is not None
@@ -57,16 +68,18 @@ def score(
         for block in blocks(found, mixed=mixed):
             values = seen.numbers(block)
             nats = model.score_samples(block)
-            result = None if mixed else model.reconstruct(block).reshape(values.shape)
-            errors = squared_errors(model, block if mixed else values, result)
+            with untold():
+                result = None if mixed else model.reconstruct(block).reshape(values.shape)
+                errors = squared_errors(model, block if mixed else values, result)
             totals[:] += np.sum(nats, dtype=np.float64), np.sum(errors, dtype=np.float64)
             yield np.stack([nats, errors], axis=1)
 
-    if out is not None:
-        write_blocks(out, scored(), ["nats", "squared_error"])
-    else:
-        for _ in scored():
-            pass
+    with told_once():
+        if out is not None:
+            write_blocks(out, scored(), ["nats", "squared_error"])
+        else:
+            for _ in scored():
+                pass
     unit = squared_units(model.scaling_.kind)
     score, error = (float(total) / n_rows for total in totals)
     meaning = "at the row's code" if model.beta is None else "a lower bound"
@@ -86,7 +99,9 @@ def score(
         "squared_error": error,
         "unit": unit,
         "out": out,
+        "left_out": extra,
     }
+    lines += left_out(extra, data)
     if out is not None:
         lines.append(f"Those of each row written to {out}.")
     return Answer("\n".join(lines), facts)

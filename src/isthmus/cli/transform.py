@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer
-from isthmus.cli._options import DataFile, Drop, Force, OutFile, RunFolder, names_of
-from isthmus.cli._rows import blocks, opened
-from isthmus.cli._runs import open_run
+from isthmus.cli._options import (
+    DataFile,
+    Drop,
+    Force,
+    Layout,
+    OutFile,
+    RunFolder,
+    layout_of,
+    names_of,
+)
+from isthmus.cli._rows import blocks, left_out, of_run
+from isthmus.cli._runs import open_run, recorded
 from isthmus.cli._words import plural
 
 EXAMPLES = """Example:
@@ -16,19 +25,34 @@ isthmus transform runs/a new.csv --out codes.csv
 
 
 def transform(
-    run: RunFolder, data: DataFile, out: OutFile, drop: Drop = None, force: Force = False
+    run: RunFolder,
+    data: DataFile,
+    out: OutFile,
+    drop: Drop = None,
+    layout: Layout = None,
+    force: Force = False,
 ) -> Answer:
     """Write the codes of the rows of a table."""
     with _interrupts.starting():
+        from isthmus.data.encoding import told_once
         from isthmus.data.writers import check_destination, write_blocks
 
     check_destination(out, force)
     model = open_run(run, data)
-    found = opened(data, names_of(drop), new=True)
+    found, extra = of_run(model, recorded(run), data, names_of(drop), layout_of(layout))
     names = [str(name) for name in model.get_feature_names_out()]
     every = blocks(found, mixed=model.encoding_ is not None)
-    n_rows = write_blocks(out, (model.transform(block) for block in every), names)
+    with told_once():
+        n_rows = write_blocks(out, (model.transform(block) for block in every), names)
     n_components = len(names)
-    facts = {"run": run, "data": data, "out": out, "n_rows": n_rows, "columns": names}
+    facts = {
+        "run": run,
+        "data": data,
+        "out": out,
+        "n_rows": n_rows,
+        "columns": names,
+        "left_out": extra,
+    }
     many, components = plural(n_rows, "row"), plural(n_components, "component")
-    return Answer(f"Codes of {many} in {components} written to {out}.", facts)
+    lines = [f"Codes of {many} in {components} written to {out}.", *left_out(extra, data)]
+    return Answer("\n".join(lines), facts)

@@ -170,6 +170,11 @@ def stored_rows(
         DataError: the package is not installed, or no array or more than one qualifies.
     """
     labels = None
+
+    def say(shapes: dict[str, tuple[int, ...]]) -> str:
+        each = [f"{name}::{key}" for key, shape in shapes.items() if len(shape) > 1]
+        return f"Say which, such as {each[0]}." if each else "Save the rows under the name X."
+
     with _stored(path, name, library) as root:
         if hasattr(root, "shape"):
             shapes, member = {}, ""
@@ -190,9 +195,10 @@ def stored_rows(
                     f"{name}::{member}", "is not there", f"The file holds {quoted(shapes, 20)}."
                 )
             short = {k.removeprefix(f"{member}/"): s for k, s in inside.items()}
-            member = f"{member}/{choose(short, f'{name}::{member}', deep=True)}"
+            member = f"{member}/{choose(short, f'{name}::{member}', deep=True, remedy=say(inside))}"
         elif shapes and not member:
-            member = choose({k: s for k, s in shapes.items() if k != label}, name, deep=True)
+            others = {k: s for k, s in shapes.items() if k != label}
+            member = choose(others, name, deep=True, remedy=say(others))
         elif not shapes and not hasattr(root, "shape"):
             raise DataError(name, "holds no array", "Check how it was made.")
     return Stored(path, name, member, library), labels

@@ -104,13 +104,20 @@ def shapes_of(
     return shapes
 
 
-def choose(shapes: dict[str, tuple[int, ...]], origin: str, *, deep: bool = False) -> str:
+def choose(
+    shapes: dict[str, tuple[int, ...]],
+    origin: str,
+    *,
+    deep: bool = False,
+    remedy: str = "Save the rows under the name X.",
+) -> str:
     """The array to take of several: X, x or x_train, else the only one that is 2-D.
 
     Args:
         shapes: of all arrays, by name.
         origin: where they are.
         deep: whether arrays of more than two axes count as well.
+        remedy: where more than one qualifies.
 
     Raises:
         DataError: none or more than one qualifies.
@@ -128,7 +135,7 @@ def choose(shapes: dict[str, tuple[int, ...]], origin: str, *, deep: bool = Fals
         f"{origin}",
         f"must hold an array named {quoted(PREFERRED)}, or only one that is 2-D{' or more' * deep};"
         f" it holds {found or 'no array'}",
-        "Save the rows under the name X.",
+        remedy,
     )
 
 
@@ -182,8 +189,14 @@ class Header(NamedTuple):
 
 
 def n_axes(path: Path) -> int:
-    """Of the array in a .npy file; 2 where it cannot be told."""
+    """Of the array of rows in a .npy or .npz file; 2 of another one, or where it cannot be told."""
     try:
+        if path.suffix.lower() == ".npz":
+            with opened_npz(path, str(path)) as (archive, members):
+                shapes = shapes_of(archive, members, str(path))
+                return len(shapes[choose(shapes, str(path), deep=True)])
+        if path.suffix.lower() != ".npy":
+            return 2
         with path.open("rb") as file:
             return len(read_header(file, str(path)).shape)
     except (DataError, OSError):

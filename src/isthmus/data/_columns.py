@@ -30,8 +30,16 @@ def is_numeric(kind: Any) -> bool:
     )
 
 
-def refuse_others(names: Sequence[str], columns: Sequence[Any], origin: str) -> None:
+def refuse_others(
+    names: Sequence[str], columns: Sequence[Any], origin: str, also: str = ""
+) -> None:
     """Refuse columns that are not numbers, all of them in one sentence, each with an example.
+
+    Args:
+        names: of the columns.
+        columns: of Arrow.
+        origin: what they were read from.
+        also: a remedy to name before the others.
 
     Raises:
         DataError: at least one column holds text, dates, lists, ...
@@ -45,7 +53,7 @@ def refuse_others(names: Sequence[str], columns: Sequence[Any], origin: str) -> 
     raise DataError(
         f"{origin}",
         f"must hold numbers only; not so column{'s' * (len(others) > 1)} {', '.join(described)}",
-        f"{drop_advice([name for name, _ in others])} Or encode it as numbers.",
+        f"{also}{drop_advice([name for name, _ in others])} Or encode it as numbers.",
     )
 
 

@@ -38,6 +38,7 @@ FEW_ROWS = 50
 _SMALLEST_SIDE = 8
 _MOST_COMPONENTS = 32
 _FEWEST_IDENTIFIED = 20
+_DENSE = 1.1
 _UNDERDISPERSED, _OVERDISPERSED = 0.7, 1.3
 _SMALL_MEAN, _MOST_LEAN, _MOST_LEFT = 10.0, 0.5, -0.5
 _IDENTIFIER = re.compile(r"(^|.*[^a-z])(id|uuid|guid|index|key)|unnamed: 0|.*[a-z]I[Dd]")
@@ -130,8 +131,8 @@ def constant(column: ColumnSummary) -> bool:
 def unusable(column: ColumnSummary, n_rows: int) -> str:
     """Why a column had better be left out; empty where it should not.
 
-    A number is an identifier where every row has the one before plus 1, or where it is called one
-    and has another value in every row.
+    A whole number is an identifier where it is another one in every row, and either nearly all
+    numbers of its range are there, or it is called one.
     """
     if column.missing == 1:
         return "has no value in any row"
@@ -139,12 +140,60 @@ def unusable(column: ColumnSummary, n_rows: int) -> str:
         return "has infinite entries, which may be replaced instead"
     if column.fault:
         return "names its row" if "identifier" in column.fault else column.fault
-    if n_rows < _FEWEST_IDENTIFIED or not column.whole or column.missing:
+    if not column.whole or column.missing:
         return ""
-    name = column.name
-    called = bool(_IDENTIFIER.fullmatch(name) or _IDENTIFIER.fullmatch(name.lower()))
-    different = column.rising is not None or (not column.capped and column.distinct == n_rows)
-    return "numbers the rows" if column.rising == 1 or (called and different) else ""
+    low, high = _range(column)
+    different = (
+        column.rising is not None
+        or (not column.capped and column.distinct == n_rows)
+        or _permuted(column, n_rows)
+    )
+    if is_identifier(column.name, n_rows, low, high, different):
+        return "numbers the rows"
+    if column.capped and is_called(column.name) and n_rows >= _FEWEST_IDENTIFIED:
+        return f"is called an identifier, and has over {column.distinct} values"
+    return ""
+
+
+def is_identifier(name: str, n_rows: int, low: float, high: float, different: bool) -> bool:
+    """Whether a column of whole numbers tells rows apart one by one, and says nothing of them.
+
+    Args:
+        name: of the column.
+        n_rows: N.
+        low: the smallest number.
+        high: the largest.
+        different: whether every row has another one.
+
+    >>> is_identifier("customer_id", 100, 5, 99_000, True), is_identifier("n", 100, 1, 104, True)
+    (True, True)
+    >>> is_identifier("income", 100, 5, 99_000, True), is_identifier("id", 100, 1, 9, False)
+    (False, False)
+    """
+    dense = high - low < _DENSE * n_rows
+    return different and n_rows >= _FEWEST_IDENTIFIED and (dense or is_called(name))
+
+
+def is_called(name: str) -> bool:
+    """Whether a name is that of an identifier.
+
+    >>> [is_called(name) for name in ("id", "userId", "order_id", "paid", "Unnamed: 0")]
+    [True, True, True, False, True]
+    """
+    return bool(_IDENTIFIER.fullmatch(name) or _IDENTIFIER.fullmatch(name.lower()))
+
+
+def _permuted(column: ColumnSummary, n_rows: int) -> bool:
+    """Whether it is every number from the smallest to the largest once, in any order.
+
+    Told by count, range, mean and variance, (N² − 1)/12, which no other column is likely to share.
+    """
+    low, high = _range(column)
+    if high - low != n_rows - 1 or column.mean is None or column.variance is None:
+        return False
+    spread = (n_rows**2 - 1) / 12
+    centred = abs(column.mean - (low + high) / 2) < 1e-9 * max(abs(low), abs(high), 1)
+    return centred and abs(column.variance - spread) < 1e-9 * spread
 
 
 def _obstacle(

@@ -225,12 +225,13 @@ def layout_of(shape: tuple[int, ...], layout: str | None, name: str) -> str:
         found = told(shape)
         if found is not None:
             return found
-        fitting = " or ".join(repr(key) for key in LAYOUTS if len(key) == len(shape))
+        fitting = [key for key in LAYOUTS if len(key) == len(shape)]
         raise DataError(
             f"{name} of shape {shape}",
             "could be images or series",
-            f"Say what its axes are: layout={fitting}; or give flat rows (N, D), and the fit"
-            " their sample_shape.",
+            f"Say what its axes are: layout={' or '.join(map(repr, fitting))} (on the command "
+            f"line --layout {' or '.join(fitting)}); or give flat rows (N, D), and the fit their "
+            "sample_shape.",
         )
     if layout not in LAYOUTS:
         raise InvalidParameterError(f"layout={layout!r}", f"must be one of {quoted(LAYOUTS, 9)}")

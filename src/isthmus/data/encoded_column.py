@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -24,6 +25,27 @@ from isthmus.errors import DataError
 _MICROSECONDS = 86_400_000_000
 _LARGEST_LOG = 709.0
 _Category = Annotated[str, Field(max_length=100_000)] | bool | int | float
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the rows of a column are from.
+
+    Args:
+        origin: as the user named it.
+        first: how many rows there are before the first of these.
+    """
+
+    origin: str = "X"
+    first: int = 0
+
+    def misfit(self, name: str, off: Any, values: Any, rule: str, remedy: str) -> DataError:
+        """The error on the first entry that is ``off``, (N,), of a column with these values."""
+        row = int(np.asarray(off).argmax())
+        value = values[row]
+        shown = repr(value.as_py()) if isinstance(value, pa.Scalar) else f"{value:g}"
+        where = f"row {self.first + row + 1}, column {name!r} of {self.origin}"
+        return DataError(f"{shown} in {where}", rule, remedy)
 
 
 class Column(BaseModel):
@@ -83,8 +105,12 @@ class Column(BaseModel):
         found: pa.DataType = pa.type_for_alias(self.type)
         return found
 
-    def encode(self, column: Any) -> tuple[np.ndarray, list[Any]]:
-        """(N,) float64, and the values that are none of the categories."""
+    def encode(self, column: Any, place: Place = Place()) -> tuple[np.ndarray, list[Any]]:
+        """(N,) float64, and the values that are none of the categories.
+
+        Raises:
+            DataError: an entry that the kind cannot have; ``place`` says where the rows are from.
+        """
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
         column = without_missing(column)
@@ -94,31 +120,29 @@ class Column(BaseModel):
             return self._codes(column)
         if self.kind == "date":
             if not is_date(column.type):
-                raise self._unfit(column.type, "dates")
+                raise self._unfit(column, "a date", place)
             moments = column.cast(pa.timestamp("us", getattr(column.type, "tz", None)), safe=False)
             days = frames.numbers(moments.cast(pa.int64())) / _MICROSECONDS
             return days, []
         if not is_number(column.type) and not pa.types.is_boolean(column.type):
-            raise self._unfit(column.type, "numbers")
+            raise self._unfit(column, "a number", place)
         values = frames.numbers(column)
         if np.isinf(values).any():
-            raise DataError(f"column {self.name!r} of X", "must hold finite numbers")
+            rule, empty = "must be finite", "Replace it, or leave it empty to mark it as missing."
+            raise place.misfit(self.name, np.isinf(values), values, rule, empty)
+        real = f"kinds={{{self.name!r}: 'real'}} (on the command line --kinds {self.name}=real)"
+        mend = f"Mend it, or fit again with {real}."
         if self.kind == "positive":
-            if (values <= 0).any():
-                raise DataError(
-                    f"column {self.name!r} of X with the value {np.nanmin(values):g}",
-                    "must be above 0: its kind is 'positive'",
-                    f"Mend it, or fit with kinds={{{self.name!r}: 'real'}}.",
-                )
+            low = values <= 0
+            if low.any():
+                rule = "must be above 0: its kind is 'positive'"
+                raise place.misfit(self.name, low, values, rule, mend)
             values = np.log(values)
         elif self.kind == "count":
             off = (values < 0) | ((values != np.round(values)) & ~np.isnan(values))
             if off.any():
-                raise DataError(
-                    f"column {self.name!r} of X with the value {values[off][0]:g}",
-                    "must hold whole numbers of at least 0: its kind is 'count'",
-                    f"Mend it, or fit with kinds={{{self.name!r}: 'real'}}.",
-                )
+                rule = "must be a whole number of at least 0: its kind is 'count'"
+                raise place.misfit(self.name, off, values, rule, mend)
         return values, []
 
     def _codes(self, column: Any) -> tuple[np.ndarray, list[Any]]:
@@ -178,10 +202,13 @@ class Column(BaseModel):
             filling = filling.cast(filling.type.value_type)
         return pc.if_else(pa.array(gone), _fitted(filling, kind), column.cast(kind))
 
-    def _unfit(self, kind: pa.DataType, rule: str) -> DataError:
-        return DataError(
-            f"column {self.name!r} of X of the type {kind}",
-            f"must hold {rule}: its kind is {self.kind!r}",
+    def _unfit(self, column: Any, what: str, place: Place) -> DataError:
+        return place.misfit(
+            self.name,
+            column.is_valid(),
+            column,
+            f"must be {what}, as in the fit: the kind of the column is {self.kind!r}",
+            "Mend it, or fit again to rows that have it so.",
         )
 
     def decode(self, values: np.ndarray) -> Any:

@@ -16,13 +16,16 @@ NaN is a missing entry both ways. A density of matrix entries becomes one of the
 dates, and the same number for all others.
 
 Categories are those of the rows it was fitted on. Another one is, by ``handle_unknown``, a missing
-entry ("missing", with one warning that counts them) or an error ("error").
+entry ("missing", with one warning that counts them, however many blocks the rows come in) or an
+error ("error").
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -31,9 +34,10 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from isthmus.data import frames
-from isthmus.data.encoded_column import Column, column_of
+from isthmus.data.choosing import places
+from isthmus.data.encoded_column import Column, Place, column_of
 from isthmus.data.kinds import Kind, stated, surveyed
-from isthmus.data.tables import drop_advice, quoted, refuse_duplicates
+from isthmus.data.tables import refuse_duplicates
 from isthmus.errors import DataError, InvalidParameterError
 
 UNKNOWN = ("missing", "error")
@@ -92,7 +96,7 @@ class Encoding(BaseModel):
         if not surveys:
             raise DataError("X", "must have at least one row and one column")
         names = [survey.name for survey in surveys]
-        refuse_duplicates(names, "X")
+        refuse_duplicates(names, surveys[0].origin)
         said = stated(kinds, names)
         dtypes = frames.pandas_types(first[0])
         columns = []
@@ -126,30 +130,26 @@ class Encoding(BaseModel):
                 f"handle_unknown={handle_unknown!r}", "must be 'missing' or 'error'"
             )
         table = frames.arrow(data)
-        self._compare([str(name) for name in table.column_names])
+        place = Place(*frames.origin_of(table))
+        at = places(table.column_names, self.names, place.origin)
         matrix = np.empty((table.num_rows, len(self.columns)))
-        told, count = [], 0
-        for j, column in enumerate(self.columns):
-            values, unknown = column.encode(table.column(j))
-            if unknown:
-                off = values == -1.0
-                if handle_unknown == "error":
-                    raise DataError(
-                        f"column {column.name!r} of X with the value {unknown[0]!r}",
-                        "must hold categories of the fit",
-                        "Mend it, or use handle_unknown='missing'.",
-                    )
-                count += int(off.sum())
-                told.append(f"{column.name!r} ({unknown[0]!r})")
-                values[off] = np.nan
-            matrix[:, j] = values
-        if told:
-            entries = "1 entry is" if count == 1 else f"{count} entries are"
-            warnings.warn(
-                f"{entries} of a category that the fit did not see and count as missing: "
-                f"column{'s' * (len(told) > 1)} {', '.join(told[:5])}.",
-                stacklevel=2,
-            )
+        with told_once():
+            for j, column in enumerate(self.columns):
+                values, unknown = column.encode(table.column(at[j]), place)
+                if unknown:
+                    off = values == -1.0
+                    if handle_unknown == "error":
+                        raise place.misfit(
+                            column.name,
+                            off,
+                            table.column(at[j]),
+                            "must be a category of the fit",
+                            "Mend it, or fit again with handle_unknown='missing' (on the command "
+                            "line --handle-unknown missing).",
+                        )
+                    _note(column.name, int(off.sum()), unknown[0])
+                    values[off] = np.nan
+                matrix[:, j] = values
         return matrix
 
     def decode(self, matrix: np.ndarray, frame: str = "arrow") -> Any:
@@ -183,16 +183,17 @@ class Encoding(BaseModel):
         is missing or not: :meth:`isthmus.data.encoded_column.Column.type_filled` tells which.
         """
         table = frames.arrow(data)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
+        with untold():
             gone = np.isnan(self.encode(table))
         dtypes = frames.pandas_types(table.schema)
         arrays = []
         for j, column in enumerate(self.columns):
-            given = table.column(j)
+            given = table.column(column.name)
             arrays.append(column.fill(given, gone[:, j], np.asarray(matrix[:, j], np.float64)))
             if arrays[-1].type != given.type:
                 dtypes.pop(column.name, None)
+            elif isinstance(data, pa.Table):  # text that was a view is one again
+                arrays[-1] = arrays[-1].cast(data.schema.field(column.name).type)
         whole = pa.Table.from_arrays(arrays, names=list(self.names))
         return frames.of(whole, frame, dtypes)
 
@@ -217,20 +218,61 @@ class Encoding(BaseModel):
                 reason = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
             raise DataError("the encoding", f"is not one ({reason})") from error
 
-    def _compare(self, names: list[str]) -> None:
-        fitted = list(self.names)
-        if names == fitted:
+
+class _Unknown:
+    """Entries of categories that the fit did not see, by column: how many, and one of them."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, tuple[int, Any]] = {}
+
+    def tell(self) -> None:
+        """Warn of them, if there are any."""
+        if not self.found:
             return
-        missing = [name for name in fitted if name not in names]
-        extra = [name for name in names if name not in fitted]
-        if missing:
-            raise DataError("X", f"must have the columns of the fit; it lacks {quoted(missing)}")
-        if extra:
-            raise DataError(
-                "X",
-                f"must have no other columns than the fit; not so {quoted(extra)}",
-                drop_advice(extra),
-            )
-        raise DataError(
-            "X", "must have its columns in the order of the fit", "Put them in that order."
+        count = sum(n for n, _ in self.found.values())
+        entries = "1 entry is" if count == 1 else f"{count} entries are"
+        several = len(self.found) > 1
+        told = [
+            f"{name!r} ({f'{n}, such as ' if several and n > 1 else ''}{value!r})"
+            for name, (n, value) in self.found.items()
+        ]
+        warnings.warn(
+            f"{entries} of a category that the fit did not see and count as missing: "
+            f"column{'s' * (len(told) > 1)} {', '.join(told[:5])}.",
+            stacklevel=4,
         )
+
+
+_TOLD: ContextVar[_Unknown | None] = ContextVar("unknown categories", default=None)
+
+
+def _note(name: str, count: int, value: Any) -> None:
+    tally = _TOLD.get()
+    assert tally is not None  # noqa: S101  (within told_once)
+    known, example = tally.found.get(name, (0, value))
+    tally.found[name] = (known + count, example)
+
+
+@contextmanager
+def told_once() -> Iterator[None]:
+    """Within it, unknown categories are counted; at its end one warning tells of all of them."""
+    if _TOLD.get() is not None:
+        yield
+        return
+    tally = _Unknown()
+    token = _TOLD.set(tally)
+    try:
+        yield
+    finally:
+        _TOLD.reset(token)
+    tally.tell()
+
+
+@contextmanager
+def untold() -> Iterator[None]:
+    """Within it, nothing is said or counted of unknown categories: they were, or will be."""
+    token = _TOLD.set(_Unknown())
+    try:
+        yield
+    finally:
+        _TOLD.reset(token)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from isthmus.data.tables import Table, stand_in
+from isthmus.data.tables import Table, refuse_duplicates, stand_in
 from isthmus.errors import DataError, InvalidParameterError
 
 Flavour = Literal["pandas", "polars", "arrow", "array"]
@@ -39,19 +39,21 @@ def arrow(X: Any) -> pa.Table:
     """X as an Arrow table; an array has columns x0, x1, ...
 
     Raises:
-        DataError: a column mixes types, or X is no table.
+        DataError: a column mixes types, a name is there twice, or X is no table.
     """
+    refuse_faulty(X)
     if isinstance(X, Table):
-        X = X.frame if X.frame is not None else _named(X.values, X.names)
+        frame = X.frame if X.frame is not None else _named(X.values, X.names)
+        return marked(without_views(frame), X.origin)
     if isinstance(X, pa.Table):
-        return X
+        return without_views(X)
     if hasattr(X, "to_arrow"):
-        found: pa.Table = X.to_arrow()
-        return found
+        return without_views(X.to_arrow())
     if hasattr(X, "dtypes"):
         try:
             names = [str(name) for name in X.columns]
-            return pa.Table.from_pandas(X.set_axis(names, axis=1), preserve_index=False)
+            frame = pa.Table.from_pandas(X.set_axis(names, axis=1), preserve_index=False)
+            return without_views(frame)
         except (pa.ArrowException, TypeError, ValueError) as error:
             raise DataError(
                 "X",
@@ -75,6 +77,69 @@ def _named(values: np.ndarray, names: tuple[str, ...] | None) -> pa.Table:
     return pa.Table.from_arrays(arrays, names=labels)
 
 
+def refuse_faulty(X: Any) -> None:
+    """Refuse a frame that is not computed yet, or has two columns of one name.
+
+    Raises:
+        DataError: it is one of these.
+    """
+    if hasattr(X, "collect") and hasattr(X, "lazy"):
+        raise DataError(
+            f"X of type {type(X).__name__}", "has not been computed yet", "Give X.collect()."
+        )
+    names = names_of(X)
+    if names is not None:
+        refuse_duplicates(names, origin_of(X)[0])
+
+
+def names_of(X: Any) -> list[str] | None:
+    """The names of the columns; None of what has none."""
+    if isinstance(X, Table):
+        return None if X.names is None else list(X.names)
+    if isinstance(X, pa.Table):
+        return [str(name) for name in X.column_names]
+    if hasattr(X, "columns") and (hasattr(X, "dtypes") or hasattr(X, "to_arrow")):
+        return [str(name) for name in X.columns]
+    return None
+
+
+_ORIGIN, _FIRST = b"isthmus.origin", b"isthmus.first_row"
+
+
+def marked(table: pa.Table, origin: str, first: int = 0) -> pa.Table:
+    """The table with a note of where it is from, and which of the rows there its first one is."""
+    own = {_ORIGIN: origin.encode(), _FIRST: str(first).encode()}
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), **own})
+
+
+def origin_of(X: Any) -> tuple[str, int]:
+    """Where rows are from, "X" where that is not known, and the number of the first, from 0.
+
+    >>> origin_of(marked(pa.table({"a": [1]}), "new.csv", 500))
+    ('new.csv', 500)
+    """
+    if isinstance(X, Table):
+        return X.origin, 0
+    noted = (X.schema.metadata or {}) if isinstance(X, pa.Table) else {}
+    return noted.get(_ORIGIN, b"X").decode(), int(noted.get(_FIRST, b"0"))
+
+
+def without_views(table: pa.Table) -> pa.Table:
+    """Columns of text views as plain text: not every function of Arrow takes views."""
+    for j, field in enumerate(table.schema):
+        kind = plain_type(field.type)
+        if kind != field.type:
+            table = table.set_column(j, field.with_type(kind), table.column(j).cast(kind))
+    return table
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """Text and bytes in place of views of them."""
+    if pa.types.is_string_view(kind):
+        return pa.large_string()
+    return pa.large_binary() if pa.types.is_binary_view(kind) else kind
+
+
 def is_mixed(X: Any) -> bool:
     """Whether a frame has a column that is not of numbers: text, Booleans, categories, dates.
 
@@ -88,19 +153,21 @@ def is_mixed(X: Any) -> bool:
         return _other(X.to_arrow())
     if not hasattr(X, "dtypes") or not hasattr(X, "columns"):
         return False
+    refuse_faulty(X)
     return any(_pandas_other(X.iloc[:, j]) for j in range(X.shape[1]))
 
 
 def _other(table: pa.Table) -> bool:
+    return any(_is_other(field.type) for field in table.schema)
+
+
+def _is_other(kind: pa.DataType) -> bool:
     types = pa.types
-    return any(
-        not (
-            types.is_integer(f.type)
-            or types.is_floating(f.type)
-            or types.is_decimal(f.type)
-            or types.is_null(f.type)
-        )
-        for f in table.schema
+    return not (
+        types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_decimal(kind)
+        or types.is_null(kind)
     )
 
 
@@ -128,7 +195,7 @@ def pandas_types(schema: pa.Schema) -> dict[str, str]:
 
 
 def of(table: pa.Table, flavour: str, dtypes: dict[str, str]) -> Any:
-    """An Arrow table in another form.
+    """An Arrow table in another form; as an array numbers (N, D), or objects where there is text.
 
     Args:
         table: with the types to give back.
@@ -145,8 +212,13 @@ def of(table: pa.Table, flavour: str, dtypes: dict[str, str]) -> Any:
 
         return polars.from_arrow(table)
     if flavour == "array":
-        columns = [numbers(column) for column in table.columns]
-        return np.stack(columns, axis=1)
+        kinds = [field.type for field in table.schema]
+        if all(pa.types.is_boolean(kind) or not _is_other(kind) for kind in kinds):
+            return np.stack([numbers(column) for column in table.columns], axis=1)
+        objects = np.empty((table.num_rows, table.num_columns), object)
+        for j, column in enumerate(table.columns):
+            objects[:, j] = column.to_pylist()
+        return objects
     if flavour != "pandas":
         raise InvalidParameterError(
             f"frame={flavour!r}", "must be 'pandas', 'polars', 'arrow' or 'array'"

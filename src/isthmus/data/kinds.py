@@ -36,6 +36,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from isthmus.data.frames import origin_of
 from isthmus.data.tables import drop_advice, quoted
 from isthmus.errors import DataError, InvalidParameterError
 
@@ -107,6 +108,7 @@ class Survey:
             None without a dictionary.
         values: the distinct values, None beyond as many as are remembered.
         limit: distinct values to remember. Of numbers that no one calls categories ten are enough.
+        origin: where the column is from.
     """
 
     name: str
@@ -122,9 +124,10 @@ class Survey:
     plain: Moments = field(default_factory=Moments)
     log: Moments = field(default_factory=Moments)
     limit: int = _MOST_DISTINCT
+    origin: str = "X"
 
     @classmethod
-    def of(cls, name: str, kind: pa.DataType) -> Survey:
+    def of(cls, name: str, kind: pa.DataType, origin: str = "X") -> Survey:
         """An empty survey of a column of that Arrow type.
 
         Raises:
@@ -135,13 +138,13 @@ class Survey:
         usable = is_text(inner) or is_number(inner) or pa.types.is_boolean(inner) or is_date(inner)
         if not usable or (dictionary and is_date(inner)):
             raise DataError(
-                f"column {name!r} of X of the type {kind}",
+                f"column {name!r} of {origin} of the type {kind}",
                 "must hold numbers, text, Booleans, categories or dates",
                 drop_advice([name]),
             )
         if not dictionary:
-            return cls(name, inner)
-        return cls(name, inner, listed=[], ordered=bool(kind.ordered))
+            return cls(name, inner, origin=origin)
+        return cls(name, inner, listed=[], ordered=bool(kind.ordered), origin=origin)
 
     def add(self, column: Any) -> None:
         """Take in one block of the column."""
@@ -161,7 +164,7 @@ class Survey:
             numbers = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
             if not np.isfinite(numbers).all():
                 raise DataError(
-                    f"column {self.name!r} of X",
+                    f"column {self.name!r} of {self.origin}",
                     "must hold finite numbers; an entry is infinite",
                     "Replace it, or leave it empty to mark it as missing.",
                 )
@@ -196,7 +199,7 @@ class Survey:
             found = sorted(some, key=lambda v: (isinstance(v, str), v))
         if self.values is None or len(found) > MOST_CATEGORIES:
             raise DataError(
-                f"column {self.name!r} of X",
+                f"column {self.name!r} of {self.origin}",
                 f"has more than {MOST_CATEGORIES} categories",
                 drop_advice([self.name]),
             )
@@ -223,10 +226,10 @@ class Survey:
             many = n_distinct > _IDENTIFIER_SHARE * self.n_present or self.values is None
             if many and self.n_present >= _IDENTIFIER_ENTRIES and not self.dictionary:
                 raise DataError(
-                    f"column {self.name!r} of X",
+                    f"column {self.name!r} of {self.origin}",
                     f"must tell rows apart by kind, not one by one; {n_distinct} of its "
                     f"{self.n_present} values differ, as in an identifier or free text",
-                    drop_advice([self.name]),
+                    f"{drop_advice([self.name])}{self._or_categories(n_distinct)}",
                 )
             return "categorical"
         if n_distinct == 2 and self.n_present >= _FEW_ENTRIES:
@@ -243,11 +246,22 @@ class Survey:
         follows = self.plain.variance >= mean and (skewed or mean < 10)
         return "count" if integers and self.least >= 0 and follows else "real"
 
+    def _or_categories(self, n_distinct: int) -> str:
+        if n_distinct > MOST_CATEGORIES:
+            return ""
+        stated = f"kinds={{{self.name!r}: 'categorical'}}"
+        return (
+            f" Or state that they are categories: {stated} (on the command line --kinds "
+            f"{self.name}=categorical)."
+        )
+
     def refuse_empty(self) -> None:
         """A column without a value cannot be learned from."""
         if not self.n_present:
             raise DataError(
-                f"column {self.name!r} of X", "has no value in any row", "Drop it, or fill it."
+                f"column {self.name!r} of {self.origin}",
+                "has no value in any row",
+                "Drop it, or fill it.",
             )
 
     def refuse_unfit(self, kind: Kind) -> None:
@@ -275,7 +289,7 @@ class Survey:
             rule = "takes at least two distinct values"
         if rule:
             raise DataError(
-                f"column {self.name!r} of X as kind {kind!r}",
+                f"column {self.name!r} of {self.origin} as kind {kind!r}",
                 f"does not go together: that kind {rule}",
                 "State another kind.",
             )
@@ -297,7 +311,8 @@ def surveyed(tables: Iterable[pa.Table]) -> list[Survey]:
     """One survey a column, from one pass over tables with the same columns."""
     surveys: list[Survey] = []
     for table in tables:
-        surveys = surveys or [Survey.of(str(f.name), f.type) for f in table.schema]
+        origin = origin_of(table)[0]
+        surveys = surveys or [Survey.of(str(f.name), f.type, origin) for f in table.schema]
         for survey, column in zip(surveys, table.columns, strict=True):
             survey.add(column)
     return surveys

@@ -113,6 +113,8 @@ def _object(
 ) -> Source:
     kind = type(data).__name__
     name = f"the {kind}"
+    if layout and (is_hub_dataset(data) or kind == "DataFrame" or hasattr(data, "schema")):
+        _no(layout=layout, of=f"{name}, which is no array")
     if is_iterable_only(data):
         raise DataError(
             name,
@@ -218,6 +220,8 @@ class _Paths:
         if len(kinds) > 1:
             raise DataError(origin, f"must be files of one kind, not of {quoted(sorted(kinds))}")
         (kind,) = kinds
+        if kind not in ("NumPy", "HDF5"):
+            _no(layout=self.layout, of=f"{origin}, which is no array")
         if kind == "images":
             return self._images(paths, origin, within)
         if kind in ("NumPy", "HDF5"):
@@ -328,6 +332,7 @@ class _Paths:
         )
 
     def _bundled(self, name: str) -> Source:
+        _no(layout=self.layout, of=f"{name}, which is no array")
         table = bundled.load(name)
         columns = [pa.array(column) for column in table.values.T]
         shard = Memory(pa.table(columns, names=list(table.names or ())), name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,6 +25,7 @@ from isthmus.data._arrays import read_npy, read_npz
 from isthmus.data._columns import is_numeric, matrix, refuse_others
 from isthmus.data._csv import columns_of_csv, read_csv
 from isthmus.data._files import damaged, named
+from isthmus.data._sniff import layout_of
 from isthmus.data.tables import Table, checked, kept, quoted, refuse_duplicates, stand_in
 from isthmus.errors import DataError
 
@@ -79,6 +81,30 @@ def read(
             values, names = reader(path, origin, tuple(drop))
     table = checked(values, names, origin, allow_missing=allow_missing, allow_empty=allow_empty)
     return table if frame is None else replace(table, frame=frame)
+
+
+def names_in(data: str | os.PathLike[str]) -> list[str] | None:
+    """The names of the columns that :func:`read` finds, without reading the rows.
+
+    None where the columns have none, or where ``read`` will say what is wrong.
+
+    >>> names_in("wine")[:2]
+    ['alcohol', 'malic_acid']
+    """
+    origin = os.fspath(data)
+    if origin in bundled.BUNDLED:
+        return list(bundled.load(origin).names or ())
+    path = Path(origin)
+    reader = _READERS.get(path.suffix.lower())
+    if reader not in (read_csv, _parquet) or not path.is_file():
+        return None
+    with suppress(DataError, OSError, ValueError, LookupError, pa.ArrowException):
+        if reader is _parquet:
+            with parquet.ParquetFile(path) as file:
+                return _names_of(file)
+        given = layout_of(path, origin).names
+        return None if given is None else [name or stand_in(j) for j, name in enumerate(given)]
+    return None
 
 
 def _mixed(
@@ -148,16 +174,21 @@ def _parquet(path: Path, origin: str, drop: tuple[str, ...]) -> Read:
     return matrix(columns), tuple(names)
 
 
+def _names_of(file: Any) -> list[str]:
+    """Without what pandas marked as its index."""
+    schema = file.schema_arrow
+    index = (schema.pandas_metadata or {}).get("index_columns", [])
+    return [name for name in schema.names if name not in index]
+
+
 def _parquet_columns(path: Path, origin: str, drop: tuple[str, ...]) -> tuple[list[str], list[Any]]:
     """Names and columns of any kind; what pandas marked as its index is not a column."""
     try:
         with parquet.ParquetFile(path) as file:
             _footer.check(file.metadata, origin)
-            schema = file.schema_arrow
-            index = (schema.pandas_metadata or {}).get("index_columns", [])
-            names = [name for name in schema.names if name not in index]
-            refuse_duplicates(names, origin)
-            names = [names[j] for j in kept(names, drop, origin)]
+            every = _names_of(file)
+            refuse_duplicates(every, origin)
+            names = [every[j] for j in kept(every, drop, origin)]
             table = file.read(columns=names)
         return names, [table.column(name) for name in names]
     except DataError:

@@ -198,7 +198,7 @@ def principal_axes(
     True
     """
     d = len(scale)
-    k = min(n_components + 10, d, found.n_train - 1)
+    k = max(1, min(n_components + 10, d, found.n_train - 1))  # one row has no axis: any will do
     held = found.held_out_rows
     q = np.linalg.qr(np.random.default_rng(0).standard_normal((d, k)))[0]
     product = np.zeros((d, k))

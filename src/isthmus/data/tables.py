@@ -54,6 +54,24 @@ def stand_in(column: int) -> str:
     return f"x{column}"
 
 
+def entry_name(entry: int, shape: tuple[int, ...]) -> str:
+    """What an entry of a row is called whose features have no names, of samples with this shape.
+
+    Args:
+        entry: its position in the flat row.
+        shape: (D,), (C, H, W) of images, (C, T) of series; rows, columns, points, channels from 0.
+
+    >>> entry_name(3, (9,)), entry_name(30, (1, 12, 10)), entry_name(147, (2, 140))
+    ('x3', 'row 3, column 0', 'point 7, channel 1')
+    """
+    if len(shape) == 1:
+        return stand_in(entry)
+    channel, *place = (int(i) for i in np.unravel_index(entry, shape))
+    words = ("point",) if len(place) == 1 else ("row", "column")
+    told = [f"{word} {i}" for word, i in zip(words, place, strict=True)]
+    return ", ".join([*told, *([f"channel {channel}"] if shape[0] > 1 else [])])
+
+
 def quoted(names: Iterable[str], limit: int = 5) -> str:
     """Names for a sentence.
 
@@ -92,8 +110,12 @@ def refuse_duplicates(names: Sequence[str], origin: str) -> None:
     """
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
+        at = [str(j + 1) for j, name in enumerate(names) if name == twice[0]]
+        where = f" (columns {', '.join(at[:-1])} and {at[-1]})" if len(twice) == 1 else ""
         raise DataError(
-            f"{origin}", f"has more than one column named {quoted(twice)}", "Rename them."
+            f"{origin}",
+            f"has more than one column named {quoted(twice)}{where}",
+            "Rename them.",
         )
 
 

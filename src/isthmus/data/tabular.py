@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from isthmus.data._columns import is_numeric, is_text, matrix, numpy_type, refuse_others
 from isthmus.data._files import changed
 from isthmus.data._shards import Shard, row_bytes
+from isthmus.data.frames import plain_type
 from isthmus.data.labels import values_of
 from isthmus.data.tables import kept, quoted, refuse_duplicates
 from isthmus.errors import DataError
@@ -156,7 +157,7 @@ def _agreed(shards: Sequence[Shard], given: Sequence[dict[str, Any]]) -> pa.Sche
                 "Give files of one table only, or rename the columns.",
             )
         for field in shard.schema:
-            kind = _plain(field.type)
+            kind = plain_type(field.type)
             if field.name not in kinds or pa.types.is_null(kinds[field.name]):
                 kinds[field.name], seen[field.name] = kind, shard.name
                 continue
@@ -173,13 +174,6 @@ def _agreed(shards: Sequence[Shard], given: Sequence[dict[str, Any]]) -> pa.Sche
                 kinds[field.name], seen[field.name] = wider, shard.name
     own = [(name, kinds[name]) for name in first.schema.names]
     return pa.schema([*own, *((name, value.type) for name, value in given[0].items())])
-
-
-def _plain(kind: Any) -> Any:
-    """Without views, which not every function of Arrow takes."""
-    if pa.types.is_string_view(kind):
-        return pa.large_string()
-    return pa.large_binary() if pa.types.is_binary_view(kind) else kind
 
 
 def _common(a: Any, b: Any) -> Any:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from isthmus.core import pca
+from isthmus.data import taking
 from isthmus.data.source import Source
 from isthmus.errors import CombinationError, InvalidParameterError
 from isthmus.estimators import _input, _sheet, _sources
@@ -47,9 +48,9 @@ def fit(
     refuse_mixed(estimator, f"n_components={estimator.n_components!r}")
     streamed = isinstance(X, Source) and not _sources.fits(X)
     if isinstance(X, Source) and not streamed:
-        X = _sources.whole(X)
+        X = taking.whole(X)
     if isinstance(estimator.n_components, str):
-        few = _sources.sample(X, MOST_COMPARED) if streamed else X
+        few = taking.sample(X, MOST_COMPARED) if streamed else X
         k, unrolled = _recommended(estimator, few, callback)
         winner = _with(estimator, k, estimator.random_state)
         winner.fit(X, callback=callback, checkpoint=checkpoint, resume_from=resume_from)

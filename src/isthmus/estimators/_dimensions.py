@@ -33,7 +33,7 @@ from isthmus.data.batches import TensorBatches
 from isthmus.data.split import folds, hold_out
 from isthmus.engine.plan import Plan
 from isthmus.errors import CombinationError, DataError
-from isthmus.estimators import _input, _parameters
+from isthmus.estimators import _input, _parameters, _sources
 from isthmus.estimators._defaults import recipe
 from isthmus.estimators._fitting import Listener, Progress
 from isthmus.estimators._settling import nats_of_scaling
@@ -130,7 +130,7 @@ class Sweep:
     def __init__(self, model: Any, X: Any, random_state: Any = None) -> None:
         self.model = _variational(model)
         self.unrolled: int | None = None
-        data = _input.rows(self.model, X, reset=True, min_rows=FEWEST_ROWS)
+        data = _input.rows(self.model, _sources.held(X), reset=True, min_rows=FEWEST_ROWS)
         refuse_mixed(self.model, "compare")
         self.n_features = data.shape[1]
         if self.n_features < 2:

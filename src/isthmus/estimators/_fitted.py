@@ -258,6 +258,8 @@ class Fitted(TransformerMixin):
                 kind's default.
             random_state: seed or generator of the draw.
         """
+        check_is_fitted(self)
+        X = _sources.held(X, self)
         data, _ = self._ready(X)
         own = self._architecture["noise"]
         mixed = self.encoding_ is not None
@@ -306,7 +308,8 @@ class Fitted(TransformerMixin):
 
         The second is (N, D) bool, where entries are there, or None for everywhere.
         """
-        data, _ = self._ready(X)
+        check_is_fitted(self)
+        data, _ = self._ready(_sources.held(X, self))
         x, there = self._scaled(data, torch.float32)
         given = torch.from_numpy(data)
         return (x.clone() if x.data_ptr() == given.data_ptr() else x), there

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -13,11 +13,11 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, validate_data
 
-from isthmus.data import frames
+from isthmus.data import choosing, frames
 from isthmus.data._columns import refuse_others
 from isthmus.data.encoding import Encoded, Encoding
 from isthmus.data.source import Source
-from isthmus.data.tables import Table, drop_advice, quoted
+from isthmus.data.tables import Table
 from isthmus.errors import CombinationError, DataError
 from isthmus.estimators import _samples
 
@@ -49,6 +49,7 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
     fit leaves in ``encoding_``.
     """
     X = as_array(X)
+    frames.refuse_faulty(X)
     if isinstance(X, Source):
         raise DataError(
             f"the source {X.origin}",
@@ -58,6 +59,8 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
     if isinstance(X, Encoded):
         return cast(Floats, X.values)
     X = _samples.flat(estimator, X, reset=reset)
+    if not reset:
+        _refuse_other_names(estimator, X)
     if reset:
         estimator.encoding_ = encoding_of(estimator, X)
     if getattr(estimator, "encoding_", None) is not None:
@@ -131,7 +134,12 @@ def _encoded(estimator: BaseEstimator, X: Any, reset: bool, min_rows: int) -> Fl
         X = X.toarray()
     table = frames.arrow(X)
     nameless = not frames.is_frame(X)
-    if nameless and table.num_columns == len(encoding.columns):
+    if nameless:
+        if table.num_columns != len(encoding.columns):
+            raise DataError(
+                f"X with {table.num_columns} column{'s' * (table.num_columns != 1)}",
+                f"must have {len(encoding.columns)}, as the data of the fit",
+            )
         table = table.rename_columns(list(encoding.names))
     if table.num_rows < min_rows:
         raise DataError("X", f"must have at least {min_rows} rows; it has {table.num_rows}")
@@ -188,14 +196,21 @@ def random_state_of(random_state: Any) -> np.random.RandomState:
 
 
 def _also(estimator: BaseEstimator) -> str:
-    kinds = hasattr(estimator, "kinds")
-    return "Use likelihood='auto', which takes columns of every kind. " if kinds else ""
+    if not hasattr(estimator, "kinds"):
+        return ""
+    if hasattr(estimator, "autoencoder_") and estimator.encoding_ is None:
+        return "The fit had numbers alone. "
+    return (
+        "Use likelihood='auto' (on the command line --likelihood auto), which takes columns of "
+        "every kind. "
+    )
 
 
 def _refuse_text(estimator: BaseEstimator, X: Any) -> None:
     """scikit-learn's sentence on text names the value, and neither its column nor a remedy."""
-    if isinstance(X, Table) and X.frame is not None:
-        refuse_others(X.frame.column_names, X.frame.columns, X.origin)
+    frame = X.frame if isinstance(X, Table) else X
+    if hasattr(frame, "schema") and hasattr(frame, "column_names"):
+        refuse_others(frame.column_names, frame.columns, frames.origin_of(X)[0], _also(estimator))
     if not hasattr(X, "dtypes") or not hasattr(X, "columns"):
         return
     for name in X.columns:
@@ -231,14 +246,15 @@ def writable(X: NDArray[Any]) -> Floats:
 
 
 def _table(estimator: BaseEstimator, table: Table, reset: bool, min_rows: int) -> Floats:
-    """The rows of a table; remembers or compares its columns, by name where both have names."""
+    """The rows of a table; remembers its columns, or takes them by name where both have names."""
     count, columns = table.values.shape
     if count < min_rows:
         raise DataError(table.origin, f"must have at least {min_rows} rows; it has {count}")
     if reset:
         remember(estimator, columns, table.names)
     else:
-        _compare(table, estimator.n_features_in_, getattr(estimator, "feature_names_in_", None))
+        known = getattr(estimator, "feature_names_in_", None)
+        table = _by_name(table, estimator.n_features_in_, known)
     return cast(Floats, check_array(table.values, ensure_all_finite="allow-nan"))
 
 
@@ -250,7 +266,8 @@ def remember(estimator: BaseEstimator, n_features: int, names: tuple[str, ...] |
         del estimator.feature_names_in_
 
 
-def _compare(table: Table, n_features: int, known: NDArray[Any] | None) -> None:
+def _by_name(table: Table, n_features: int, known: NDArray[Any] | None) -> Table:
+    """The columns of the fit, in its order; of nameless ones their number is compared."""
     columns = table.values.shape[1]
     if known is None or table.names is None:
         if columns != n_features:
@@ -258,30 +275,40 @@ def _compare(table: Table, n_features: int, known: NDArray[Any] | None) -> None:
                 f"{table.origin} with {columns} column{'s' * (columns != 1)}",
                 f"must have {n_features}, as the data of the fit",
             )
+        return table
+    at = choosing.places(table.names, [str(name) for name in known], table.origin)
+    return choosing.of_table(table, at)
+
+
+def _refuse_other_names(estimator: BaseEstimator, X: Any) -> None:
+    """scikit-learn's rule for frames, in its words, with the remedy: the same names in one order.
+
+    Raises:
+        DataError: they are not.
+    """
+    fitted = getattr(estimator, "feature_names_in_", None)
+    names = None if isinstance(X, Table) else frames.names_of(X)
+    if fitted is None or names is None or names == [str(name) for name in fitted]:
         return
-    fitted = [str(name) for name in known]
-    here = list(table.names)
-    if here == fitted:
-        return
-    missing = [name for name in fitted if name not in set(here)]
-    extra = [name for name in here if name not in set(fitted)]
+    known = {str(name) for name in fitted}
+    unseen, missing = sorted({*names} - known), sorted(known - {*names})
+    said = []
+    if unseen:
+        said += ["Feature names unseen at fit time:", *_listed(unseen)]
     if missing:
-        also = f", and has {quoted(extra)}, which the fit did not see" if extra else ""
-        raise DataError(
-            table.origin,
-            f"must have the columns of the fit; it lacks {quoted(missing)}{also}",
-            "Give the columns that the fit had, under the same names.",
-        )
-    if extra:
-        raise DataError(
-            table.origin,
-            f"must have the columns of the fit and no other; the fit did not see {quoted(extra)}",
-            drop_advice(extra),
-        )
-    first = next(j for j, name in enumerate(here) if name != fitted[j])
+        said += ["Feature names seen at fit time, yet now missing:", *_listed(missing)]
+    if not said:
+        said = ["Feature names must be in the same order as they were in fit."]
+    fit = "list(model.feature_names_in_)"
+    remedy = f"Give X[{fit}]" if frames.flavour(X) != "arrow" else f"Give X.select({fit})"
+    if missing:
+        remedy = "Give the columns that the fit had, under the same names"
     raise DataError(
-        table.origin,
-        f"must have its columns in the order of the fit; column {first + 1} is {here[first]!r} "
-        f"and was {fitted[first]!r}",
-        "Put them in that order.",
+        "The feature names",
+        "\n".join(["should match those that were passed during fit.", *said, remedy]),
     )
+
+
+def _listed(names: Sequence[str], limit: int = 5) -> list[str]:
+    more = ["- ..."] if len(names) > limit else []
+    return [*(f"- {name}" for name in names[:limit]), *more]

@@ -14,7 +14,7 @@ from isthmus.engine.loop import Training
 from isthmus.engine.plan import Plan
 from isthmus.engine.threads import suitable_threads
 from isthmus.errors import DivergedError
-from isthmus.estimators import _input, _parameters
+from isthmus.estimators import _input, _parameters, _sources
 from isthmus.estimators._fitted import CODES_KEPT
 from isthmus.estimators._fitting import fit
 from isthmus.estimators._material import Material, Selection
@@ -31,7 +31,12 @@ def one_pass(estimator: Estimator, X: Any) -> None:
         DivergedError: the loss is no finite number; the estimator is as it was.
     """
     first = not hasattr(estimator, "autoencoder_")
-    data = _input.rows(estimator, X, reset=first, min_rows=2 if first else 1)
+    data = _input.rows(
+        estimator,
+        _sources.held(X, None if first else estimator),
+        reset=first,
+        min_rows=2 if first else 1,
+    )
     if not first:
         estimator.autoencoder_.likelihood.check(torch.from_numpy(data))
     if first:

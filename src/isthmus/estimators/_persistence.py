@@ -65,6 +65,8 @@ def save(
             "fingerprint": estimator._fingerprint,
             "origin": provenance.get("origin"),
             "drop": provenance.get("drop"),
+            # only where it was said: a run without it opens in versions that do not know of it
+            **({"layout": provenance["layout"]} if provenance.get("layout") else {}),
             "input_shape": None if estimator.input_shape_ is None else list(estimator.input_shape_),
         },
         "fit": {

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.data import frames
+from isthmus.data import choosing, frames
 from isthmus.data.arrays import Arrays, InMemory
-from isthmus.data.encoding import Encoding
-from isthmus.data.source import Source, TableSource, blocks, in_memory, n_rows
-from isthmus.data.survey import positions
-from isthmus.data.tables import Table
+from isthmus.data.encoding import Encoding, told_once
+from isthmus.data.source import Source, TableSource, in_memory, n_rows
+from isthmus.data.taking import tables, whole
 from isthmus.errors import DataError
 from isthmus.estimators import _input, _samples
 
@@ -57,66 +56,47 @@ def given(estimator: BaseEstimator, X: Any, min_rows: int = 1) -> _input.Floats 
     return EncodedSource(X, estimator.encoding_, estimator.handle_unknown)
 
 
-def sample(source: Source, n: int, seed: int = 0) -> Table | pa.Table:
-    """At most n rows at random, in their order, as :func:`whole` gives all of them."""
-    total = n_rows(source)
-    if total <= n:
-        return whole(source)
-    return take(source, positions(total, n, 0, seed)[0])
-
-
-def take(source: Source, rows: NDArray[Any]) -> Table | pa.Table:
-    """The rows at these positions (rising), as :func:`whole` gives all of them; one pass."""
-    mixed = isinstance(source, TableSource) and frames.is_mixed(source.schema.empty_table())
-    parts: list[Any] = []
-    start = 0
-    for block in tables(source, True) if mixed else blocks(source):
-        count = len(block)
-        here = rows[slice(*rows.searchsorted([start, start + count]))] - start
-        if len(here) or not parts:
-            parts.append(block.take(here) if mixed else block.reshape(count, -1)[here])
-        start += count
-    if mixed:
-        return pa.concat_tables(parts)
-    return _table(np.concatenate(parts), source)
-
-
-def _table(values: NDArray[Any], source: Source) -> Table:
-    """Flat rows; bytes become float32, as tables have it."""
-    flat = values.reshape(len(values), -1)
-    floats = flat if flat.dtype.kind == "f" else flat.astype(np.float32)
-    return Table(floats, source.names, source.origin)
-
-
 def fits(source: Source) -> bool:
     """Whether its rows are few enough to be held in memory, scaled."""
     return 4 * n_rows(source) * math.prod(source.feature_shape) <= LARGE
 
 
-def whole(source: Source, mixed: bool = False) -> Table | pa.Table:
-    """All rows in memory: a table of numbers with flat rows, or columns of any kind.
+def held(X: Any, fitted: BaseEstimator | None = None) -> Any:
+    """A source as rows in memory, where all are needed at once; anything else as it is.
 
     Args:
-        source: to read.
-        mixed: whether columns of numbers keep their types as well.
+        X: the rows.
+        fitted: whose columns they are to be, by name; None in a fit.
 
     Raises:
-        DataError: they do not fit.
+        DataError: they are too many.
     """
-    if isinstance(source, TableSource) and (mixed or frames.is_mixed(source.schema.empty_table())):
-        parts = [t for piece in range(len(source.lengths)) for t in source.tables(piece)]
-        return pa.concat_tables(parts, promote_options="permissive")
-    return _table(in_memory(source), source)
+    if not isinstance(X, Source):
+        return X
+    if fitted is not None:
+        X = by_name(fitted, X)
+    if not fits(X):
+        raise DataError(
+            f"{X.origin} of {n_rows(X)} rows",
+            "is too large here, where all rows are needed in memory at once",
+            "Give some of its rows: isthmus.data.taking.sample(source, 20_000).",
+        )
+    if len(X.feature_shape) > 1:
+        return in_memory(X)
+    return whole(X)
 
 
-def tables(source: Source, mixed: bool = False) -> Iterator[Any]:
-    """The rows of a source in order, block by block: of images and series arrays (n, *F)."""
-    if mixed and isinstance(source, TableSource):
-        for piece in range(len(source.lengths)):
-            yield from source.tables(piece)
-        return
-    for block in blocks(source):
-        yield block if block.ndim > 2 else _table(block, source)
+def by_name(estimator: BaseEstimator, source: Source) -> Source:
+    """A source with the columns of the fit, by name, in the order of the fit.
+
+    Raises:
+        DataError: a column is missing, or there is another one.
+    """
+    fitted = getattr(estimator, "feature_names_in_", None)
+    if fitted is None or source.names is None:
+        return source
+    at = choosing.places(source.names, [str(name) for name in fitted], source.origin)
+    return choosing.of_source(source, at)
 
 
 def by_blocks(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -127,8 +107,9 @@ def by_blocks(method: Callable[..., Any]) -> Callable[..., Any]:
         if not isinstance(X, Source) or more or named:
             return method(self, X, *more, **named)
         check_is_fitted(self)
-        mixed = self.encoding_ is not None
-        parts = [method(self, table) for table in tables(X, mixed)]
+        source, mixed = by_name(self, X), self.encoding_ is not None
+        with told_once():
+            parts = [method(self, table) for table in tables(source, mixed)]
         return pa.concat_tables(parts) if isinstance(parts[0], pa.Table) else np.concatenate(parts)
 
     return taken
@@ -157,5 +138,8 @@ class EncodedSource:
 
     def read(self, piece: int) -> Iterator[NDArray[Any]]:
         """Blocks (n, D), NaN where an entry is missing."""
+        first = sum(self.lengths[:piece])
         for table in self.source.tables(piece):
-            yield self.encoding.encode(table, self.handle_unknown)
+            marked = frames.marked(table, self.origin, first)
+            yield self.encoding.encode(marked, self.handle_unknown)
+            first += table.num_rows

@@ -113,7 +113,7 @@ def _spectrum(estimator: Estimator, source: Source, found: Survey) -> Spectrum |
     mean = (torch.from_numpy(found.mean) - shift) / scale
     if found.covariance is not None:
         covariance = torch.from_numpy(found.covariance) / torch.outer(scale, scale)
-        s = spectrum_of(mean, covariance, min(found.n_train - 1, len(mean)))
+        s = spectrum_of(mean, covariance, max(1, min(found.n_train - 1, len(mean))))
     else:
         total = float((found.there / found.n_train * found.variance / scale.numpy() ** 2).sum())
         axes, values = principal_axes(source, found, scale.numpy(), estimator.n_components_)

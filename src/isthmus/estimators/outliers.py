@@ -18,7 +18,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.errors import InvalidParameterError
-from isthmus.estimators import _input, _outlier_files, _parameters, _samples
+from isthmus.estimators import _input, _outlier_files, _parameters, _samples, _sources
 from isthmus.estimators._atomic import unchanged_on_error
 from isthmus.estimators._base import Estimator
 from isthmus.estimators._fitting import Listener
@@ -125,7 +125,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         return self
 
     def _fit(self, X: Any, callback: Listener | None) -> None:
-        x = _input.rows(self, X, reset=True, min_rows=FEWEST_ROWS).astype(np.float64)
+        x = _input.rows(self, _sources.held(X), reset=True, min_rows=FEWEST_ROWS).astype(np.float64)
         self._check()
         random = _input.random_state_of(self.random_state)
         order = random.permutation(len(x))
@@ -229,7 +229,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
 
     def _rows(self, X: Any) -> Floats:
         check_is_fitted(self)
-        return _input.rows(self, X, reset=False).astype(np.float64)
+        return _input.rows(self, _sources.held(X, self), reset=False).astype(np.float64)
 
     def _score(self, x: Floats) -> Floats:
         score: Floats = -self._views.surprises(x).max(1)

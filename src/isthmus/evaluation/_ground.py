@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isthmus.core.autoencoder import Autoencoder
+from isthmus.data.frames import names_of
 from isthmus.data.tables import Table
 from isthmus.errors import DataError
 from isthmus.evaluation.catalogue import metric
@@ -216,7 +217,7 @@ def values_of(X: Any) -> tuple[Array, tuple[str, ...] | None]:
     """
     if isinstance(X, Table):
         return np.ascontiguousarray(X.values), X.names
-    names = getattr(X, "columns", None)
+    names = names_of(X)
     if isinstance(X, Tensor):
         X = X.detach().cpu().numpy()
     if hasattr(X, "toarray"):
@@ -227,4 +228,4 @@ def values_of(X: Any) -> tuple[Array, tuple[str, ...] | None]:
     if x.ndim != 2 or len(x) < 2:
         raise DataError(f"rows of shape {x.shape}", "must be a table of at least two rows")
     x = np.ascontiguousarray(x)
-    return x, None if names is None else tuple(str(name) for name in names)
+    return x, None if names is None else tuple(names)

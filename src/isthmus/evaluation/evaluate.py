@@ -15,8 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.corruption import Identity
+from isthmus.data.choosing import places
 from isthmus.data.encoding import Encoding
+from isthmus.data.frames import origin_of, refuse_faulty
+from isthmus.data.source import Source, n_bytes, n_rows
 from isthmus.data.tables import Table
+from isthmus.data.taking import whole
 from isthmus.errors import DataError, InvalidParameterError
 from isthmus.evaluation import _sections, _supervised, detection, mixed
 from isthmus.evaluation._ground import Ground, Sheet, values_of
@@ -29,6 +33,9 @@ from isthmus.runs.directory import versions
 Array = NDArray[Any]
 Kind = Literal["held out", "training", "new"]
 KINDS = ("held out", "training", "new")
+Read = Callable[[Any], tuple[Array, tuple[str, ...] | None]]
+# Of a source that is measured whole.
+MOST_BYTES = 1 << 30
 
 
 def evaluate(
@@ -53,7 +60,8 @@ def evaluate(
 
     Args:
         model: a fitted estimator.
-        X: (N, D) rows, NaN where an entry is missing.
+        X: (N, D) rows, NaN where an entry is missing, or a source of them. Columns with names may
+            be in another order than in the fit.
         rows: (n,) positions in X of the rows to measure, n ≥ 2; None for all, or, where ``kind``
             is "held out", for those that the fit held out.
         kind: what the rows are to the model. For "held out" and "training", X are the rows of the
@@ -95,10 +103,10 @@ def evaluate(
             "must be at least 0 and at least 1",
         )
     encoding = model.encoding_
-    numbers = values_of if encoding is None else _encoder(encoding)
-    x, given_names = numbers(X)
     known = getattr(model, "feature_names_in_", None)
     names = None if known is None else tuple(str(name) for name in known)
+    numbers = _by_name(names) if encoding is None else _encoder(encoding)
+    x, given_names = numbers(X)
     # the model compares names and number of the columns, and says what does not fit
     if encoding is None:
         model.transform(x[:2] if names is None else Table(x[:2], given_names or names, "X"))
@@ -245,8 +253,36 @@ def _positions(model: Model, n: int, rows: Any, kind: Kind) -> NDArray[np.int64]
     return positions.astype(np.int64)
 
 
-def _encoder(encoding: Encoding) -> Callable[[Any], tuple[Array, tuple[str, ...] | None]]:
-    return lambda X: (encoding.encode(X), encoding.names)
+def _encoder(encoding: Encoding) -> Read:
+    return lambda X: (encoding.encode(_held(X)), encoding.names)
+
+
+def _by_name(names: tuple[str, ...] | None) -> Read:
+    """Numbers and names of rows, columns by name where both have names."""
+
+    def read(X: Any) -> tuple[Array, tuple[str, ...] | None]:
+        X = _held(X)
+        x, here = values_of(X)
+        if names is None or here is None:
+            return x, here
+        at = places(here, names, origin_of(X)[0])
+        return np.ascontiguousarray(x[:, at]), names
+
+    return read
+
+
+def _held(X: Any) -> Any:
+    """A source as rows in memory; anything else as it is."""
+    refuse_faulty(X)
+    if not isinstance(X, Source):
+        return X
+    if n_bytes(X) > MOST_BYTES:
+        raise DataError(
+            f"{X.origin} of {n_rows(X)} rows",
+            "is too large to be measured whole",
+            "Give some of its rows: isthmus.data.taking.sample(source, 20_000).",
+        )
+    return whole(X)
 
 
 def _reference(x: Array, positions: Array, kind: Kind, reference: Array | None) -> Array | None:

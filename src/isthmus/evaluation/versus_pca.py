@@ -127,38 +127,71 @@ def verdict(
     outcome = "better" if low > 0.0 else "worse" if high < 0.0 else "level"
     if stayed_linear:
         outcome = "level"
-    sentence = _sentence(outcome, share, low, high, n_components, stayed_linear, rows)
-    if outcome == "better" and curve is not None:
-        sentence += (
-            f"; PCA needs {n_to_match} to match it."
-            if n_to_match is not None
-            else f"; PCA with {len(curve)} does not match it."
-        )
-    elif outcome == "better":
-        sentence += "."
-    return Verdict(error, line, share, low, high, n_to_match, outcome, sentence)
+    words = sentence(
+        share,
+        n_components,
+        (low, high),
+        stayed_linear=stayed_linear,
+        rows=rows,
+        n_to_match=n_to_match,
+        n_tried=None if curve is None else len(curve),
+    )
+    return Verdict(error, line, share, low, high, n_to_match, outcome, words)
 
 
-def _sentence(
-    outcome: str, share: float, low: float, high: float, k: int, stayed_linear: bool, rows: str
+def sentence(
+    share: float,
+    n_components: int,
+    within: tuple[float, float] | None = None,
+    *,
+    stayed_linear: bool = False,
+    rows: str = "held-out rows",
+    figures: str = "",
+    n_to_match: int | None = None,
+    n_tried: int | None = None,
 ) -> str:
-    at = f"PCA at {k} dimension{'s' * (k != 1)} on {rows}"
+    """The comparison in words: the same after a fit, in ``info`` and in the report.
+
+    Args:
+        share: by how much less the autoencoder's error is.
+        n_components: K.
+        within: its 95% interval, where it is known.
+        stayed_linear: whether nothing better than the linear start was found.
+        rows: what the rows are called.
+        figures: both errors in words, where they are to be told.
+        n_to_match: components with which PCA's error is as low, where it is known.
+        n_tried: the most that PCA was tried with.
+
+    >>> sentence(0.25, 2, figures="3 against 4 squared data units per row")
+    '25% less squared error than PCA at 2 dimensions on held-out rows, 3 against 4 squared data units per row.'
+    """  # noqa: E501
+    k = n_components
+    at = f"PCA at {k} dimension{'s' * (k != 1)} on {rows}{', ' if figures else ''}{figures}"
     if stayed_linear:
         return f"PCA is as good here: use PCA. Nothing better than its {k} components was found."
-    within = f"(95% interval {_percent(low)} to {_percent(high)})"
-    if outcome == "better":
-        return f"{_percent(share)} less squared error than {at} {within}"
-    if outcome == "worse":
+    compared = f"{_percent(abs(share))} {'less' if share >= 0 else 'more'} squared error than {at}"
+    if share <= -1:
+        compared = f"More than twice the squared error of {at}"
+    elif _percent(share) in ("0%", "-0%", "0.0%", "-0.0%"):
+        compared = f"The same squared error as {at}"
+    if within is None:
+        return f"{compared}."
+    low, high = within
+    ends = f"95% interval {_percent(low)} to {_percent(high)}"
+    if low > 0:
+        needs = ""
+        if n_to_match is not None and n_to_match > k:
+            needs = f"; PCA needs {n_to_match} to match it"
+        elif n_to_match is None and n_tried is not None:
+            needs = f"; PCA with {n_tried} does not match it"
+        return f"{compared} ({ends}){needs}."
+    if high < 0:
         return (
-            f"{_percent(-share)} more squared error than {at} "
-            f"(95% interval {_percent(-high)} to {_percent(-low)}): "
+            f"{compared} (95% interval {_percent(-high)} to {_percent(-low)}): "
             "if reconstruction is what counts, use PCA."
         )
-    more = "less" if share >= 0 else "more"
-    return (
-        f"PCA is as good here: use PCA. {_percent(abs(share))} {more} squared error than {at}, "
-        f"{within.replace('interval', 'interval of the gain')}."
-    )
+    of_gain = ends.replace("interval", "interval of the gain")
+    return f"PCA is as good here: use PCA. {compared} ({of_gain})."
 
 
 def _percent(share: float) -> str:
