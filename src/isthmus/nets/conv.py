@@ -213,22 +213,32 @@ class ConvDecoder(_BesideLinear):
         self.patches = Patches(shape)
         self.place = (*self.patches.grid, channels[0])
         self.hidden = _dense(n_in, width)
-        self.deeper = _dense(width, width)
+        self.deeper: nn.Linear | None = _dense(width, width)
         self.unfold = _dense(width, math.prod(self.place))
         self.blocks = _blocks(channels, self.patches, self.sigma)
         self.last = _convolution(channels[-1], n_raw * self.patches.n_channels, self.patches.kernel)
         n_out = n_raw * math.prod(shape)
-        self.beside = _dense(width, n_out) if n_out <= LARGEST else None
+        self.beside: nn.Linear | None = _dense(width, n_out) if n_out <= LARGEST else None
         ends = [self.last.weight] if self.beside is None else [self.last.weight, self.beside.weight]
         with torch.no_grad():
             for weight in ends:
                 weight.mul_(0.0 if linear_path else len(ends) ** -0.5)
 
+        self.register_load_state_dict_pre_hook(_as_written)  # type: ignore[no-untyped-call]
+
     def nonlinear(self, x: Tensor) -> Tensor:
-        h = self.sigma(self.deeper(self.sigma(self.hidden(x))))
+        h = self.sigma(self.hidden(x))
+        if self.deeper is not None:
+            h = self.sigma(self.deeper(h))
         grid = self.sigma(self.unfold(h)).reshape(-1, *self.place).permute(0, 3, 1, 2)
         out = self.patches.back(self.last(self.blocks(grid)), self.n_raw)
         return out if self.beside is None else out + self.beside(h)
+
+
+def _as_written(decoder: ConvDecoder, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Weights written before a decoder had its second dense layer make one without."""
+    if f"{prefix}hidden.weight" in state and f"{prefix}deeper.weight" not in state:
+        decoder.deeper = decoder.beside = None
 
 
 def _blocks(
