@@ -140,7 +140,8 @@ def _compiled(step: Step, example: list[Tensor]) -> Step:
     from torch._inductor import standalone_compile
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    with _cache():
+    with _cache(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, of its own parts
         graph = make_fx(step, tracing_mode="fake", _allow_non_fake_inputs=True)(*example)
         patches = {
             "fallback_random": True,
