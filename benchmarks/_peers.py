@@ -24,7 +24,7 @@ def _modules() -> Any:
             import pythae.trainers
     except ImportError:
         raise SystemExit("skipped: pip install -c constraints.txt -e '.[bench]'") from None
-    logging.getLogger("pythae").setLevel(logging.ERROR)
+    logging.disable(logging.INFO)  # its trainers set their own levels
     return pythae
 
 
@@ -74,7 +74,7 @@ def pythae_model(
 
 
 def pythae_trainer(
-    model: nn.Module, x: Tensor, batch_size: int, learning_rate: float = 1e-4, workers: int = 0
+    model: nn.Module, x: Tensor, batch_size: int, learning_rate: float = 1e-4
 ) -> Callable[[], None]:
     """A function that trains one epoch with Pythae's own trainer."""
     pythae = _modules()
@@ -83,7 +83,6 @@ def pythae_trainer(
         output_dir=tempfile.mkdtemp(),
         per_device_train_batch_size=batch_size,
         learning_rate=learning_rate,
-        train_dataloader_num_workers=workers,
         num_epochs=1,
     )
     trainer = pythae.trainers.BaseTrainer(model, data, training_config=config)

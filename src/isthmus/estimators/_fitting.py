@@ -27,7 +27,7 @@ from isthmus.engine.checkpoint import State
 from isthmus.engine.ensemble import Ensemble
 from isthmus.engine.loop import Round, Training
 from isthmus.engine.plan import Plan
-from isthmus.engine.threads import suitable_threads
+from isthmus.engine.threads import largest_layer, suitable_threads
 from isthmus.errors import DataError
 from isthmus.estimators._material import Material, Start
 from isthmus.estimators._resume import Keeper
@@ -145,7 +145,7 @@ def fit(
         result = Fit(build())
     training = Training(Ensemble(modules) if len(modules) > 1 else modules[0], plan)
     search = Search(plan.patience, validation, snapshot(members_of(training.kept)[-1]))
-    work = (plan.batch_size, max(p.numel() for p in training.module.parameters()))
+    work = (plan.batch_size, largest_layer(training.module.parameters()))
     try:
         with suitable_threads(*work), fork(seeds.noise):
             good: State | None = None

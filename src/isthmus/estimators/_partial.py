@@ -12,7 +12,7 @@ from isthmus.data.batches import TensorBatches
 from isthmus.data.tables import fingerprint
 from isthmus.engine.loop import Training
 from isthmus.engine.plan import Plan
-from isthmus.engine.threads import suitable_threads
+from isthmus.engine.threads import largest_layer, suitable_threads
 from isthmus.errors import DivergedError
 from isthmus.estimators import _input, _parameters, _sources
 from isthmus.estimators._fitted import CODES_KEPT
@@ -65,7 +65,7 @@ def one_pass(estimator: Estimator, X: Any) -> None:
     estimator.autoencoder_.to(estimator._device)
     good = training.state()
     set_box(estimator.autoencoder_, source.x, widen=True)
-    work = (training.plan.batch_size, max(p.numel() for p in estimator.autoencoder_.parameters()))
+    work = (training.plan.batch_size, largest_layer(estimator.autoencoder_.parameters()))
     try:
         with suitable_threads(*work), fork(seeds.noise):
             estimator.autoencoder_.train()

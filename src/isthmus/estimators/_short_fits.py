@@ -22,7 +22,7 @@ from isthmus.data.batches import Batches, TensorBatches
 from isthmus.engine.ensemble import Ensemble, EnsembleBatches
 from isthmus.engine.loop import Training
 from isthmus.engine.plan import Plan
-from isthmus.engine.threads import suitable_threads
+from isthmus.engine.threads import largest_layer, suitable_threads
 from isthmus.errors import DataError
 from isthmus.estimators._validation import members_of
 from isthmus.evaluation.latents import activity, n_active
@@ -82,7 +82,7 @@ class Bench:
             training = Training(modules[0], plan)
             batches = self.source.subset(self.parts[0][0])
         best, least, waited = None, math.inf, 0
-        work = (plan.batch_size, max(p.numel() for p in training.module.parameters()))
+        work = (plan.batch_size, largest_layer(training.module.parameters()))
         with suitable_threads(*work), fork(self.seeds.noise):
             for now in training.rounds(batches, self.seeds.order):
                 kept = members_of(training.kept)
