@@ -1,11 +1,12 @@
-# make demo | test | check | clean. The first of them makes .venv (some minutes), later ones keep it.
+# make demo | test | check | bench | clean. The first of them makes .venv (some minutes), later
+# ones keep it.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 # One thread a process: two pytest workers, or one training, on two cores.
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo test check clean
+.PHONY: demo test check bench clean
 .DEFAULT_GOAL := test
 
 demo: $(READY)
@@ -19,6 +20,14 @@ check: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+# Speed beside the peers, about a quarter of an hour on a quiet machine; the figures are printed and
+# written to benchmarks/results. What needs data of its own says so where ISTHMUS_DATA is not set.
+bench: $(READY)
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]' --no-build-isolation
+	set -e; for name in startup training encoding contraction; do $(BIN)/python -m benchmarks.$$name; done
+	@if [ -n "$$ISTHMUS_DATA" ]; then $(BIN)/python -m benchmarks.quality; \
+	else echo "quality is skipped: ISTHMUS_DATA names no folder (docs/benchmarks.md)"; fi
 
 # An environment that works is kept and only brought up to date; one without a working
 # interpreter (moved, or half made) is made anew. The build backend is installed first and the
