@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
-from torch import Tensor
 
 from isthmus import presets
 from isthmus.core import pca
@@ -35,6 +34,7 @@ from isthmus.engine.plan import Plan
 from isthmus.errors import CombinationError, DataError
 from isthmus.estimators import _input, _parameters, _sources
 from isthmus.estimators._defaults import recipe
+from isthmus.estimators._expectations import deviates
 from isthmus.estimators._fitting import Listener, Progress
 from isthmus.estimators._settling import nats_of_scaling
 from isthmus.estimators._short_fits import ROUNDS, Bench, Criterion
@@ -151,7 +151,7 @@ class Sweep:
         self.offset = -nats_of_scaling(self.model, data)
         if not bool((self.source.x != self.source.x[0]).any()):
             raise DataError("X with equal rows", "has no dimensions to count")
-        self.bench = Bench(self.source, self.parts, self.unit, self._deviates, self.seeds)
+        self.bench = Bench(self.source, self.parts, self.unit, deviates, self.seeds)
         self._sketch()
 
     def _sketch(self) -> None:
@@ -336,11 +336,6 @@ class Sweep:
             take_mean(module, at_mean)
             starts.append(self._better(at_pca, at_mean, rows, "error"))
         return starts
-
-    def _deviates(self, module: Core) -> Tensor:
-        self.model.n_components_ = module.n_components
-        deviates: Tensor = self.model._deviates(module)
-        return deviates
 
 
 def _trial(k: int, step: int, steps: int, seconds: float) -> Trial:

@@ -28,6 +28,7 @@ from isthmus.data.scaling import Scaling
 from isthmus.engine.loop import Training
 from isthmus.errors import CombinationError, InvalidParameterError
 from isthmus.estimators import _input, _parameters, _samples, _sources
+from isthmus.estimators._expectations import deviates
 from isthmus.evaluation.record import HeldOut
 from isthmus.random import Seeds, fork
 
@@ -36,9 +37,6 @@ _CHUNK = 8192
 # Values of a piece that is mapped: rows and what is computed of them stay in the processor's cache.
 _VALUES = 1 << 20
 CODES_KEPT = 5000
-# Antithetic deviates shared by all rows: 2 × 8 draws leave the bound's Monte Carlo error per row
-# well below its spread over rows, and make a row's score depend on the row alone.
-_PAIRS = 8
 
 
 class _Derived:
@@ -177,7 +175,7 @@ class Fitted(TransformerMixin):
         Expectations use 16 fixed deviates, the same for every row.
         """
         data, module = self._ready(X)
-        noise = self._deviates(module)
+        noise = deviates(module)
         jacobian = self.scaling_.log_jacobian
 
         def evidence(x: Tensor, mask: Tensor) -> Tensor:
@@ -188,26 +186,6 @@ class Fitted(TransformerMixin):
         if self.encoding_ is not None:
             nats = nats + np.nansum(self.encoding_.log_jacobian(data), axis=1)
         return nats
-
-    def _deviates(self, module: Core) -> Tensor:
-        """(S, K) standard deviates for all rows: a cubature for the mean over q.
-
-        An importance bound is no mean, and a bound only for independent draws: it gets those.
-        """
-        generator = torch.Generator().manual_seed(0)
-        if module.deterministic:
-            return torch.zeros(1, self.n_components_, dtype=torch.float64)
-        if module.objective.needs_density:
-            shape = (2 * _PAIRS, self.n_components_)
-            return torch.randn(shape, generator=generator, dtype=torch.float64)
-        half = torch.randn(_PAIRS, self.n_components_, generator=generator, dtype=torch.float64)
-        # orthonormal columns: the deviates' covariance is I (for each block of latents), so that
-        # the bound of a linear decoder, probabilistic PCA, is exact
-        half = (
-            torch.cat([torch.linalg.qr(b)[0] for b in torch.split(half, _PAIRS, 1)], 1)
-            * _PAIRS**0.5
-        )
-        return torch.cat([half, -half])
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean of :meth:`score_samples`: nats per row, higher is better."""
