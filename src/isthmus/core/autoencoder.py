@@ -229,8 +229,8 @@ class Autoencoder(nn.Module):
 
     def set_progress(self, progress: float) -> None:
         """Share of training (0 to 1) that has passed: drives warm-up schedules."""
-        for penalty in self.active_penalties:
-            penalty.set_progress(progress)
+        for penalty in self.penalties:
+            penalty.set_progress(progress)  # type: ignore[operator]
 
     def _weight(self, x: Tensor, mask: Tensor | None, touched: Tensor | None) -> Tensor | None:
         weight = None if mask is None else mask.to(x.dtype)

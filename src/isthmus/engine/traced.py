@@ -80,8 +80,11 @@ class Traced:
             *(a.detach() for a in self._averages),
             *(tensors[name].detach() for name in self._others),
         ]
-        now = torch.zeros(4, device=batch[0].device)
-        self._call = _compiled(self._step, [*self._fixed, *batch, now])
+        # one tensor that is written anew: making one takes as long as a small product
+        self._numbers = torch.zeros(4)
+        self._written = self._numbers.numpy()
+        numbers = self._numbers.to(batch[0].device)
+        self._call = _compiled(self._step, [*self._fixed, *batch, numbers])
 
     def takes(self, batch: Batch) -> bool:
         """Whether the step was compiled for batches of that shape."""
@@ -89,9 +92,10 @@ class Traced:
 
     def __call__(self, batch: Batch, now: Now, decay: float) -> dict[str, Tensor]:
         """One step; the mean of each term over the batch."""
-        numbers = torch.tensor([*now, 1 - decay])
+        self._written[:] = (*now, 1 - decay)
+        numbers = self._numbers
         if batch[0].device.type != "cpu":
-            numbers = numbers.to(batch[0].device, non_blocking=True)
+            numbers = numbers.to(batch[0].device)
         return dict(zip(self._names, self._call(*self._fixed, *batch, numbers), strict=True))
 
     def _step(self, *tensors: Tensor) -> list[Tensor]:
