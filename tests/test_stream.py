@@ -290,6 +290,11 @@ def test_stated_kinds_do_not_depend_on_the_size(monkeypatch: pytest.MonkeyPatch)
     assert small.encoding_.kinds == direct.encoding_.kinds == large.encoding_.kinds  # type: ignore[union-attr]
 
 
-def test_methods_that_need_all_rows_say_so() -> None:
-    with pytest.raises(DataError, match="where all rows are needed at once"):
-        Autoencoder(2).partial_fit(source_of(table()))
+def test_methods_that_need_all_rows_take_what_fits_and_say_so(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    rows = table()
+    model = Autoencoder(2, random_state=0).partial_fit(source_of(rows))
+    again = Autoencoder(2, random_state=0).partial_fit(rows)
+    np.testing.assert_array_equal(model.transform(rows), again.transform(rows))
+    monkeypatch.setattr(_sources, "LARGE", 0)
+    with pytest.raises(DataError, match="where all rows are needed in memory at once"):
+        Autoencoder(2).partial_fit(source_of(rows))

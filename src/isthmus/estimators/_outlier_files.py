@@ -28,6 +28,9 @@ from isthmus.runs import directory
 
 SECTION = "detector"
 _MODEL, _OWN = "autoencoder/", "detector/"
+# Runs from before this was recorded have four views, combined by the smallest p-value: they score
+# as they did.
+_COMBINATIONS, _FORMER_VIEWS = {"harmonic": True, "smallest": False}, 4
 _NUMBERS = ("threshold", "level", "scale")
 Floats = NDArray[np.float64]
 Detector = TypeVar("Detector")
@@ -49,6 +52,7 @@ def save(detector: Any, path: str | os.PathLike[str], *, force: bool = False) ->
             "autoencoder": None if given is None else "as fitted",
             "n_features": int(detector.n_features_in_),
             "feature_names": None if names is None else [str(name) for name in names],
+            "combination": "harmonic" if views.harmonic else "smallest",
             "inflation": views.inflation,
             "tails": [{name: getattr(tail, name) for name in _NUMBERS} for tail in views.tails],
         },
@@ -65,7 +69,7 @@ def save(detector: Any, path: str | os.PathLike[str], *, force: bool = False) ->
         "calibration_scores": detector.calibration_scores_,
         "decision_scores": detector.decision_scores_,
     }
-    for name, tail in zip(VIEWS, views.tails, strict=True):
+    for name, tail in zip(VIEWS, views.tails, strict=False):
         own |= {f"{name}.scores": tail.scores, f"{name}.surprise": tail.surprise}
     tensors = {_MODEL + name: tensor for name, tensor in model.tensors.items()}
     for name, array in own.items():
@@ -125,8 +129,11 @@ def _restore(run: directory.Run, autoencoder: Any, create: Callable[..., Detecto
 
     tails = tuple(
         Tail(own(f"{name}.scores"), own(f"{name}.surprise"), *(float(tail[n]) for n in _NUMBERS))
-        for name, tail in zip(VIEWS, about["tails"], strict=True)
+        for name, tail in zip(VIEWS, about["tails"], strict=False)
     )
+    harmonic = _COMBINATIONS[about.get("combination", "smallest")]
+    if len(tails) != (len(VIEWS) if harmonic else _FORMER_VIEWS):
+        raise ValueError(f"there are {len(tails)} tails")
     detector._check()
     detector.autoencoder_ = autoencoder
     detector._views = Views(
@@ -141,6 +148,7 @@ def _restore(run: directory.Run, autoencoder: Any, create: Callable[..., Detecto
         inflation=float(about["inflation"]),
         tails=tails,
         n_neighbors=detector.n_neighbors,
+        harmonic=harmonic,
     )
     detector.calibration_scores_ = own("calibration_scores")
     detector.decision_scores_ = own("decision_scores")

@@ -1,4 +1,4 @@
-"""The four views of :mod:`isthmus.evaluation.outlyingness` around a fitted autoencoder."""
+"""The five views of :mod:`isthmus.evaluation.outlyingness` around a fitted autoencoder."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from isthmus.evaluation.outlyingness import (
     Gaussian,
     Neighbours,
     Tail,
+    combined,
     leading_directions,
     shares,
     tail_surprise,
+    weights,
 )
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 # In the order of the columns of the detector's ``surprises``.
-VIEWS = ("value", "combination", "code", "outline")
+# Detectors that were saved before there was a view "distance" have the first four.
+VIEWS = ("value", "combination", "code", "outline", "distance")
 # Rows that values and distances are compared with, and rows that set the number of components.
 MOST_REFERENCE, _MOST_SPECTRUM = 20_000, 5_000
 _VARIANCE_KEPT, _MOST_COMPONENTS = 0.9, 64
@@ -63,8 +66,9 @@ class Views:
         centre: (K,) mean code.
         directions, deviation: of the outline, (D, L) and (D,).
         inflation: how many times larger residuals of held-out rows are (Mahalanobis, squared).
-        tails: one for each of :data:`VIEWS`.
+        tails: one for each of :data:`VIEWS`, or for the first of them.
         n_neighbors: over which a distance is averaged.
+        harmonic: whether the views' p-values count by their harmonic mean, else the smallest does.
     """
 
     model: Estimator
@@ -78,11 +82,13 @@ class Views:
     inflation: float = 1.0
     tails: tuple[Tail, ...] = ()
     n_neighbors: int = 5
+    harmonic: bool = True
 
     def __post_init__(self) -> None:
         self._sorted = np.sort(self.reference, axis=0)
         self._near_code = Neighbours(self.codes, self.n_neighbors)
         self._near_outline = Neighbours(self._outline(self.reference), self.n_neighbors)
+        self._near_row = Neighbours(self.reference / self.deviation, self.n_neighbors)
 
     @classmethod
     def fit(cls, model: Estimator, x: Floats, held_out: Floats, n_neighbors: int) -> Views:
@@ -116,17 +122,22 @@ class Views:
         )
         return views
 
+    def score(self, x: Floats) -> Floats:
+        """(N,) nats, at least 0, of rows (N, D) in the units of the data: the views together."""
+        return combined(self.surprises(x), harmonic=self.harmonic)
+
     def surprises(self, x: Floats) -> Floats:
-        """(N, 4) nats of each of :data:`VIEWS` for rows (N, D) in the units of the data."""
+        """(N, 5) nats of each of :data:`VIEWS` for rows (N, D) in the units of the data."""
         return self._surprises(_Seen.by(self.model, x))
 
     def contributions(self, x: Floats) -> Floats:
-        """(N, D) nats, at least 0: each row's largest surprise, shared among its features.
+        """(N, D) nats, at least 0: each row's score, shared among its features.
 
-        A value alone counts by its own surprise; a combination by its part of the residual's
+        A view counts by its weight in the score (:func:`isthmus.evaluation.outlyingness.weights`),
+        and within it a value alone by its own surprise; a combination by its part of the residual's
         distance, the code's distance by how far what is decoded lies from the mean row; a distant
         code by the squared differences of what is decoded from what the neighbours' codes are
-        decoded to; a distant outline by the squared differences that it consists of.
+        decoded to; a distant outline or row by the squared differences that it consists of.
         """
         each = [self._contributions(x[i : i + _CHUNK]) for i in range(0, len(x), _CHUNK)]
         return np.concatenate(each)
@@ -143,10 +154,12 @@ class Views:
                 + of_code * shares(np.square(seen.fitted)),
                 self._from_codes(seen),
                 self._from_outlines(seen),
+                self._from_rows(seen),
             ]
         )
-        largest = parts[surprises.argmax(1), np.arange(len(x))]
-        total: Floats = surprises.max(1)[:, None] * shares(largest)
+        view = weights(surprises, harmonic=self.harmonic)
+        mixed = sum(view[:, [j]] * shares(parts[j]) for j in range(len(self.tails)))
+        total: Floats = combined(surprises, harmonic=self.harmonic)[:, None] * mixed
         return total
 
     def _from_codes(self, seen: _Seen) -> Floats:
@@ -163,6 +176,12 @@ class Views:
         mean: Floats = np.square(apart @ self.directions.T).mean(1)
         return mean
 
+    def _from_rows(self, seen: _Seen) -> Floats:
+        row = seen.filled / self.deviation
+        which, _ = self._near_row.nearest(row)
+        mean: Floats = np.square(row[:, None] - self._near_row.reference[which]).mean(1)
+        return mean
+
     def _outline(self, filled: Floats) -> Floats:
         outline: Floats = (filled / self.deviation) @ self.directions
         return outline
@@ -172,7 +191,7 @@ class Views:
         return np.stack([tail(scores[:, j]) for j, tail in enumerate(self.tails)], axis=1)
 
     def _scores(self, seen: _Seen) -> Floats:
-        """(N, 4), each in its own unit."""
+        """(N, 5), each in its own unit."""
         together = self.residual(seen.residual) / self.inflation
         return np.stack(
             [
@@ -180,6 +199,7 @@ class Views:
                 together + self.code(seen.codes - self.centre),
                 self._near_code.distance(seen.codes),
                 self._near_outline.distance(self._outline(seen.filled)),
+                self._near_row.distance(seen.filled / self.deviation),
             ],
             axis=1,
         )

@@ -1,4 +1,4 @@
-"""Outlier detection: an autoencoder, four views of a row, and thresholds that keep their word.
+"""Outlier detection: an autoencoder, five views of a row, and thresholds that keep their word.
 
 The score is that of :mod:`isthmus.evaluation.outlyingness`, thresholds and p-values are those of
 :mod:`isthmus.evaluation.detection_thresholds`. Rows are dealt at random into three parts: one to
@@ -41,9 +41,10 @@ _MOST_HELD_OUT = 10_000
 class OutlierDetector(OutlierMixin, BaseEstimator):
     """Outliers and novelties, by an autoencoder and what it leaves over.
 
-    A row's score is the log of its smallest p-value in four views: a value that is rare by itself,
-    values that do not go together (the residual and the code of the autoencoder), a code with no
-    other one near it, a row that is alone in the directions that stand out from noise.
+    A row's score is the log of the harmonic mean of its p-values in five views: a value that is
+    rare by itself, values that do not go together (the residual and the code of the autoencoder), a
+    code with no other one near it, a row that is alone in the directions that stand out from noise,
+    or in all features.
     scikit-learn's conventions: higher scores are more normal, ``predict`` gives 1 for inliers and
     −1 for outliers. For PyOD's see :class:`PyODFace`.
 
@@ -166,9 +167,9 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         )
 
     def score_samples(self, X: Any) -> Floats:
-        """Log of the smallest of the four p-values, (N,), nats, at most 0, higher is more normal.
+        """Log of the mean p-value of five, (N,), nats, at most 0, higher is more normal.
 
-        It orders rows, also beyond what the rows of the fit can show; as a probability it is a
+        The mean is the harmonic one. The score orders rows, also beyond what the rows of the fit can show; as a probability it is a
         model. :meth:`p_values` are exact.
         """
         return self._score(self._rows(X))
@@ -192,9 +193,10 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         return conformal_p_values(-self.calibration_scores_, -scores)
 
     def surprises(self, X: Any) -> Floats:
-        """Nats of each view, (N, 4): value, combination, code, outline.
+        """Nats s of each view, (N, 5): value, combination, code, outline, distance.
 
-        ``score_samples`` is minus the largest of the four.
+        ``score_samples`` is −log of the mean of exp(s). (N, 4) of a detector that was saved before
+        there was a view "distance", whose score is minus the largest.
         """
         return self._views.surprises(self._rows(X))
 
@@ -232,7 +234,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         return _input.rows(self, _sources.held(X, self), reset=False).astype(np.float64)
 
     def _score(self, x: Floats) -> Floats:
-        score: Floats = -self._views.surprises(x).max(1)
+        score: Floats = -self._views.score(x)
         return score
 
     def _check(self) -> None:
