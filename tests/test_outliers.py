@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import pandas as pd
 import pytest
 import scipy.stats
 import torch
+from scipy.special import logsumexp
+from scipy.stats import hmean
 from sklearn.base import clone
 from sklearn.covariance import LedoitWolf
 from sklearn.metrics import roc_auc_score
@@ -36,10 +39,13 @@ from isthmus.evaluation.outlyingness import (
     Gaussian,
     Neighbours,
     Tail,
+    combined,
     leading_directions,
     shares,
     tail_surprise,
+    weights,
 )
+from isthmus.runs import directory
 
 SMALL: dict[str, Any] = {"max_epochs": 3, "hidden_layer_sizes": (8,), "early_stopping": False}
 
@@ -228,11 +234,48 @@ def test_known_outliers_are_told_better_than_by_reconstruction_error() -> None:
     assert roc_auc_score(y, -fitted().score_samples(x)) > 0.9
 
 
+def test_the_harmonic_mean_of_p_values_is_scipys() -> None:
+    p = np.random.default_rng(0).uniform(1e-6, 1.0, size=(200, 5))
+    np.testing.assert_allclose(combined(-np.log(p)), -np.log(hmean(p, axis=1)), atol=1e-12)
+    np.testing.assert_array_equal(combined(-np.log(p), harmonic=False), -np.log(p.min(1)))
+    assert np.isfinite(combined(np.array([[1e4, 0.0]]))).all()
+
+
+@pytest.mark.parametrize("harmonic", [True, False])
+def test_weights_of_views_are_the_slopes_of_the_score(harmonic: bool) -> None:
+    s, step = np.random.default_rng(1).uniform(0.5, 6.0, size=(20, 5)), 1e-6
+    for j in range(5):
+        up, down = s.copy(), s.copy()
+        up[:, j] += step
+        down[:, j] -= step
+        slope = combined(up, harmonic=harmonic) - combined(down, harmonic=harmonic)
+        want = weights(s, harmonic=harmonic)[:, j]
+        np.testing.assert_allclose(slope / (2 * step), want, atol=1e-6)
+
+
+def test_a_detector_of_four_views_scores_as_it_did(tmp_path: Path) -> None:
+    detector, x = fitted(), np.vstack([plane(50, seed=4), 3 * plane(50, seed=5)])
+    run = directory.read(detector.save(tmp_path / "now"))
+    del run.config["detector"]["combination"]
+    del run.config["detector"]["tails"][4:]
+    kept = {name: t for name, t in run.tensors.items() if "/distance." not in name}
+    former = directory.Run(run.config, kept, run.history)
+    again = OutlierDetector.load(directory.write(tmp_path / "former", former))
+    four = again.surprises(x)
+    np.testing.assert_array_equal(four, detector.surprises(x)[:, :4])
+    np.testing.assert_array_equal(again.score_samples(x), -four.max(1))
+    np.testing.assert_allclose(again.contributions(x).sum(1), four.max(1))
+    resaved = OutlierDetector.load(again.save(tmp_path / "resaved"))
+    np.testing.assert_array_equal(resaved.score_samples(x), again.score_samples(x))
+
+
 def test_scores_decisions_and_predictions_agree() -> None:
     detector, x = fitted(), np.vstack([plane(50, seed=4), 3 * plane(50, seed=5)])
     score = detector.score_samples(x)
     assert (score <= 0).all()
-    assert np.array_equal(score, -detector.surprises(x).max(1))
+    surprises = detector.surprises(x)
+    assert surprises.shape == (len(x), len(VIEWS))
+    np.testing.assert_allclose(score, np.log(len(VIEWS)) - logsumexp(surprises, axis=1), atol=1e-12)
     assert np.array_equal(detector.decision_function(x), score - detector.offset_)
     assert np.array_equal(detector.predict(x), np.where(score < detector.offset_, -1, 1))
     assert np.allclose(detector.explain(x).sum(1), -score)

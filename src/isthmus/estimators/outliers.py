@@ -169,8 +169,8 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
     def score_samples(self, X: Any) -> Floats:
         """Log of the mean p-value of five, (N,), nats, at most 0, higher is more normal.
 
-        The mean is the harmonic one. The score orders rows, also beyond what the rows of the fit can show; as a probability it is a
-        model. :meth:`p_values` are exact.
+        The mean is the harmonic one. It orders rows, also beyond what the rows of the fit can
+        show; as a probability it is a model. :meth:`p_values` are exact.
         """
         return self._score(self._rows(X))
 

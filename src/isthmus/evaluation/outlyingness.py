@@ -1,6 +1,6 @@
-"""How unusual a row is: four views of it, and one scale for them.
+"""How unusual a row is: five views of it, and one scale for them.
 
-An outlier is a row that is unusual in at least one of four ways:
+An outlier is a row that is unusual in at least one of five ways:
 
 - *by a value alone*: −Σ_d log p_d(x_d), p_d the two-sided tail probability of feature d among
   reference rows (:func:`tail_surprise`; the empirical-tail score of Li et al. 2022, *ECOD*);
@@ -11,13 +11,17 @@ An outlier is a row that is unusual in at least one of four ways:
   (:class:`Neighbours`; Ramaswamy et al. 2000, *Efficient Algorithms for Mining Outliers from Large
   Data Sets*);
 - *by having none near its outline*: the same in the few directions of the rows that stand out from
-  noise (:func:`leading_directions`), where distances are not drowned by the others.
+  noise (:func:`leading_directions`), where distances are not drowned by the others;
+- *by having no other row near it*: the same in all features, each by its own deviation, because
+  structure that is finer than a code or an outline is in neither.
 
-The four have no common unit. :class:`Tail` turns each into nats by rows that were not fitted:
+The five have no common unit. :class:`Tail` turns each into nats by rows that were not fitted:
 −log of the share of such rows that are as extreme, continued beyond them by an exponential tail
 (Pickands 1975: excesses over a high threshold are generalised Pareto; the exponential is its
-limit of shape 0). The surprise of a row is the largest of the four, minus the log of the smallest
-p-value: Tippett's (1931) combination. Unlike a sum it is not blunted by a view that sees nothing.
+limit of shape 0). The surprise of a row is minus the log of the harmonic mean of its five p-values
+(:func:`combined`; Wilson 2019, *The harmonic mean p-value for combining dependent tests*). Like the
+smallest p-value (Tippett 1931), and unlike a product, it is not blunted by a view that sees
+nothing; but where several see something, it is larger for it, and no single view's chance decides.
 What thresholds and p-values then promise is in :mod:`isthmus.evaluation.detection_thresholds`.
 """
 
@@ -249,6 +253,40 @@ class Tail:
         beyond = self.level + (s - self.threshold) / self.scale
         surprise: Floats = np.where(s > self.threshold, beyond, within)
         return surprise
+
+
+def combined(surprises: Array, *, harmonic: bool = True) -> Floats:
+    """−log of the harmonic mean of p-values exp(−s), (N, V) → (N,), nats, at least 0.
+
+        log 1/V Σ_v exp(s_v) ,   between max_v s_v − log V and max_v s_v
+
+    Args:
+        surprises: (N, V), nats, at least 0.
+        harmonic: otherwise −log of the smallest p-value, max_v s_v.
+
+    >>> combined(np.array([[0.0, 0.0], [0.0, 20.0]])).round(3)
+    array([ 0.   , 19.307])
+    """
+    s = np.asarray(surprises, dtype=np.float64)
+    largest: Floats = s.max(1)
+    if not harmonic:
+        return largest
+    mean = np.exp(s - largest[:, None]).mean(1)
+    return np.maximum(largest + np.log(mean), 0.0)
+
+
+def weights(surprises: Array, *, harmonic: bool = True) -> Floats:
+    """What each view counts in :func:`combined`: its derivative, (N, V), rows sum to 1.
+
+    >>> weights(np.array([[1.0, 1.0, 30.0]])).round(3)
+    array([[0., 0., 1.]])
+    """
+    s = np.asarray(surprises, dtype=np.float64)
+    if not harmonic:
+        return np.eye(s.shape[1])[s.argmax(1)]
+    e = np.exp(s - s.max(1, keepdims=True))
+    part: Floats = e / e.sum(1, keepdims=True)
+    return part
 
 
 def shares(parts: Array) -> Floats:
