@@ -264,7 +264,7 @@ def test_a_detector_of_four_views_scores_as_it_did(tmp_path: Path) -> None:
     four = again.surprises(x)
     np.testing.assert_array_equal(four, detector.surprises(x)[:, :4])
     np.testing.assert_array_equal(again.score_samples(x), -four.max(1))
-    np.testing.assert_allclose(again.contributions(x).sum(1), four.max(1))
+    np.testing.assert_allclose(again.explain(x).sum(1), four.max(1))
     resaved = OutlierDetector.load(again.save(tmp_path / "resaved"))
     np.testing.assert_array_equal(resaved.score_samples(x), again.score_samples(x))
 

@@ -272,7 +272,8 @@ def combined(surprises: Array, *, harmonic: bool = True) -> Floats:
     if not harmonic:
         return largest
     mean = np.exp(s - largest[:, None]).mean(1)
-    return np.maximum(largest + np.log(mean), 0.0)
+    surprise: Floats = np.maximum(largest + np.log(mean), 0.0)
+    return surprise
 
 
 def weights(surprises: Array, *, harmonic: bool = True) -> Floats:
@@ -282,10 +283,11 @@ def weights(surprises: Array, *, harmonic: bool = True) -> Floats:
     array([[0., 0., 1.]])
     """
     s = np.asarray(surprises, dtype=np.float64)
-    if not harmonic:
-        return np.eye(s.shape[1])[s.argmax(1)]
-    e = np.exp(s - s.max(1, keepdims=True))
-    part: Floats = e / e.sum(1, keepdims=True)
+    if harmonic:
+        e = np.exp(s - s.max(1, keepdims=True))
+        part: Floats = e / e.sum(1, keepdims=True)
+    else:
+        part = np.eye(s.shape[1])[s.argmax(1)]
     return part
 
 
