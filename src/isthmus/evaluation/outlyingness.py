@@ -267,12 +267,13 @@ def combined(surprises: Array, *, harmonic: bool = True) -> Floats:
     >>> combined(np.array([[0.0, 0.0], [0.0, 20.0]])).round(3)
     array([ 0.   , 19.307])
     """
+    from scipy.special import logsumexp
+
     s = np.asarray(surprises, dtype=np.float64)
-    largest: Floats = s.max(1)
     if not harmonic:
+        largest: Floats = s.max(1)
         return largest
-    mean = np.exp(s - largest[:, None]).mean(1)
-    surprise: Floats = np.maximum(largest + np.log(mean), 0.0)
+    surprise: Floats = np.maximum(logsumexp(s, axis=1) - math.log(s.shape[1]), 0.0)
     return surprise
 
 
@@ -282,12 +283,10 @@ def weights(surprises: Array, *, harmonic: bool = True) -> Floats:
     >>> weights(np.array([[1.0, 1.0, 30.0]])).round(3)
     array([[0., 0., 1.]])
     """
+    from scipy.special import softmax
+
     s = np.asarray(surprises, dtype=np.float64)
-    if harmonic:
-        e = np.exp(s - s.max(1, keepdims=True))
-        part: Floats = e / e.sum(1, keepdims=True)
-    else:
-        part = np.eye(s.shape[1])[s.argmax(1)]
+    part: Floats = softmax(s, axis=1) if harmonic else np.eye(s.shape[1])[s.argmax(1)]
     return part
 
 
