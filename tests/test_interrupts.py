@@ -37,6 +37,14 @@ sys.exit(main.main())
 FIT = ["fit", "wine", "--max-epochs", "1000000", "--patience", "none", "--seed", "0", "--out"]
 
 
+@pytest.fixture(autouse=True)
+def _listening() -> Iterator[None]:
+    """SIGINT as a program started at a prompt has it; a background job is started deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def press() -> None:
     signal.raise_signal(signal.SIGINT)
 
@@ -71,7 +79,8 @@ def test_at_any_moment_it_ends_with_130_and_a_line(delay: float, tmp_path: Path)
         assert load(run).interrupted_
     else:
         assert (out, err) == ("", "Interrupted: nothing was written.\n")
-    assert [path.name for path in tmp_path.iterdir()] == ["run"] * run.exists()
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == ({"run", "run.checkpoint"} if run.exists() else set())  # to go on from
 
 
 @pytest.mark.parametrize("delay", [0.1, 0.6])
