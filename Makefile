@@ -25,7 +25,7 @@ check: $(READY)
 # written to benchmarks/results. What needs data of its own says so where ISTHMUS_DATA is not set.
 bench: $(READY)
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]' --no-build-isolation
-	set -e; for name in startup training encoding contraction; do $(BIN)/python -m benchmarks.$$name; done
+	set -e; for name in startup training encoding contraction scale; do $(BIN)/python -m benchmarks.$$name; done
 	@if [ -n "$$ISTHMUS_DATA" ]; then $(BIN)/python -m benchmarks.quality; \
 	else echo "quality is skipped: ISTHMUS_DATA names no folder (docs/benchmarks.md)"; fi
 

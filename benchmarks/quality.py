@@ -10,7 +10,9 @@ widths and at its own, for 1, 2, 3, … passes until the mark is passed: the sec
 one fit. Bounds are grey-scale Bernoulli nats an image, 16 draws, the same function for both.
 
 *deep*: the autoencoder of Hinton & Salakhutdinov (2006), 784-1000-500-250-30: test squared error an
-image (published: 3.00, with a sigmoid on the pixels and binary cross-entropy; PCA 13.87).
+image (published: 3.00; PCA 13.87). As there, a pixel is a probability and the loss its
+cross-entropy (``likelihood="bernoulli"``). The other parameters are the defaults, compiled; rate
+and likelihood were chosen on the last 10,000 of the training images.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ from benchmarks.training import dense
 from isthmus import Autoencoder, VariationalAutoencoder
 
 RATES = (3e-4, 1e-3, 3e-3)
+# Of the deep autoencoder.
+RATE = 4e-3
 HELD_OUT = 5000
 DRAWS = 16
 
@@ -127,33 +131,35 @@ def variational() -> list[dict[str, Any]]:
     return rows
 
 
-def deep(epochs: int, optimizer: str) -> list[dict[str, Any]]:
-    """Rows of the deep autoencoder."""
+def deep(epochs: int, rate: float) -> dict[str, Any]:
+    """The row of the deep autoencoder after that many epochs."""
     train, test = mnist()
     model = Autoencoder(
-        30, hidden_layer_sizes=(1000, 500, 250), max_epochs=epochs, optimizer=optimizer,
-        patience=None, compile=True, random_state=0,
+        30, hidden_layer_sizes=(1000, 500, 250), likelihood="bernoulli", max_epochs=epochs,
+        learning_rate=rate, patience=None, compile=True, random_state=0,
     )  # fmt: skip
     began = time.perf_counter()
     model.fit(train)
     seconds = time.perf_counter() - began
     error = float(np.square(model.reconstruct(test) - test).sum(1).mean())
-    print(f"784-1000-500-250-30, {optimizer}: {seconds:.0f} s, {epochs} epochs, error {error:.2f}")
-    return [{"arm": f"deep, {optimizer}", "seconds": seconds, "epochs": epochs, "error": error}]
+    print(f"784-1000-500-250-30: {seconds:.0f} s, {epochs} epochs, error {error:.2f}", flush=True)
+    arm = f"deep, {epochs} epochs"
+    return {"arm": arm, "seconds": seconds, "epochs": epochs, "error": error}
 
 
 def main() -> None:
-    """Print a line an arm and keep them."""
+    """Print a line an arm and keep them; arms that were not run stay as they were."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only", default="variational,deep")
-    parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--optimizer", default="adamw")
+    parser.add_argument("--epochs", default="12,100", help="of the deep autoencoder, one run each")
+    parser.add_argument("--rate", type=float, default=RATE, help="its peak learning rate")
     options = parser.parse_args()
     rows = variational() if "variational" in options.only else []
     if "deep" in options.only:
-        rows += deep(options.epochs, options.optimizer)
-    seconds = {row["arm"]: row["seconds"] for row in rows}
-    _common.write("quality", rows, seconds)
+        rows += [deep(int(epochs), options.rate) for epochs in options.epochs.split(",")]
+    new = {row["arm"] for row in rows}
+    rows = [row for row in _common.read("quality") if row["arm"] not in new] + rows
+    _common.write("quality", rows, {row["arm"]: row["seconds"] for row in rows})
 
 
 if __name__ == "__main__":

@@ -84,10 +84,10 @@ class RawBatches:
     Args:
         x: (N, D) raw rows; shared, not copied, so that they may be mapped from a file.
         ready: makes a batch of raw rows: scaled tensors (x,) or (x, mask).
-        chosen: positions of the rows that are used; None for all.
+        left_out: rising positions of the rows that are not used, few of them; None for none.
 
     >>> rows = np.arange(4, dtype=np.uint8)[:, None]
-    >>> raw = RawBatches(rows, lambda x: (torch.from_numpy(x) / 2,), np.array([0, 3]))
+    >>> raw = RawBatches(rows, lambda x: (torch.from_numpy(x) / 2,), np.array([1, 2]))
     >>> sorted(float(i) for i in next(raw.shuffled(2, seed=0))[0])
     [0.0, 1.5]
     """
@@ -96,16 +96,19 @@ class RawBatches:
         self,
         x: NDArray[Any],
         ready: Callable[[NDArray[Any]], Batch],
-        chosen: NDArray[Any] | None = None,
+        left_out: NDArray[Any] | None = None,
     ) -> None:
         self.x = x
         self.ready = ready
-        self.chosen = chosen
+        none = np.zeros(0, dtype=np.int64)
+        self._left_out = none if left_out is None else np.asarray(left_out, dtype=np.int64)
+        # as many rows that are used come before each of them
+        self._before = self._left_out - np.arange(len(self._left_out))
 
     @property
     def n_rows(self) -> int:
         """Rows that are used."""
-        return len(self.x) if self.chosen is None else len(self.chosen)
+        return len(self.x) - len(self._left_out)
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
         """All rows once, in their order."""
@@ -118,7 +121,7 @@ class RawBatches:
             yield self._rows(order.numpy())
 
     def _rows(self, rows: NDArray[Any]) -> Batch:
-        return self.ready(self.x[rows if self.chosen is None else self.chosen[rows]])
+        return self.ready(self.x[rows + np.searchsorted(self._before, rows, "right")])
 
 
 def orders(n_rows: int, batch_size: int, seed: int, skip: int = 0) -> Iterator[Tensor]:

@@ -241,6 +241,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         some = x if len(train) == len(x) else x[train]
         scaling = Scaling.fit(some, *_settling.scaling_of(self, head))
         mean = mean_of(some) if scaling.kind == "none" else scaling.shift
+        del some, known  # copies as large as the rows
         _settling.settle(self, head, scaling, len(x), mean)
         return TensorBatches(*self._scaled(data, torch.float32)).to(self._device)
 

@@ -23,6 +23,7 @@ from isthmus.estimators import _samples
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
 Rows = NDArray[Any]
+_CHUNK = 8192
 
 
 def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) -> Floats:
@@ -85,7 +86,11 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
     small = X.dtype.itemsize <= 2 or X.dtype == np.float32
     data = writable(X.astype(np.float32 if small else np.float64, copy=False))
     if reset:
-        empty = np.isnan(data).all(0)
+        empty = np.ones(data.shape[1], dtype=bool)
+        for start in range(0, len(data), _CHUNK):  # a mask of all rows would take a quarter of them
+            empty &= np.isnan(data[start : start + _CHUNK]).all(0)
+            if not empty.any():
+                break
         if empty.any():
             first = int(empty.argmax())
             names = getattr(estimator, "feature_names_in_", None)

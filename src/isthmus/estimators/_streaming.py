@@ -95,10 +95,7 @@ def _batches(source: Source, ready: Callable[[_input.Rows], Batch], found: Surve
     resident = source.resident if isinstance(source, Arrays) else None
     if resident is None:
         return StreamBatches(source, ready, found.held_out_rows)
-    keep = np.ones(found.n_rows, bool)
-    keep[found.held_out_rows] = False
-    chosen = np.flatnonzero(keep) if len(found.held_out_rows) else None
-    return RawBatches(resident.reshape(len(resident), -1), ready, chosen)
+    return RawBatches(resident.reshape(len(resident), -1), ready, np.sort(found.held_out_rows))
 
 
 def _spectrum(estimator: Estimator, source: Source, found: Survey) -> Spectrum | None:
