@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 from scipy import stats
 from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from estimator_examples import CLASSES, SMALL, D, N, curved, fitted, options, same_bits, with_holes
@@ -24,6 +26,7 @@ from isthmus import (
 )
 from isthmus.data.batches import TensorBatches
 from isthmus.data.split import folds, hold_out
+from isthmus.engine.loop import Training
 from isthmus.estimators import Progress
 from isthmus.estimators._validation import Validation
 
@@ -452,15 +455,52 @@ def test_partial_fit_widens_the_box_of_the_rows() -> None:
     assert bool((net.high > 2 * high).any())
 
 
-def test_partial_fit_that_diverges_leaves_the_model_as_it_was():
+def _bits(model: Any) -> dict[str, bytes]:
+    """All that a model and torch's generator are, attribute by attribute."""
+    found = {name: pickle.dumps(value) for name, value in vars(model).items() if name[-1] == "_"}
+    found["codes"] = pickle.dumps(getattr(model, "_codes", None))
+    found["generator"] = torch.get_rng_state().numpy().tobytes()
+    return found
+
+
+@pytest.mark.parametrize("end", [DivergedError, KeyboardInterrupt, MemoryError])
+@pytest.mark.parametrize("begun", [False, True])
+def test_partial_fit_that_fails_leaves_all_as_it_was(
+    end: type[BaseException], begun: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X = np.random.default_rng(0).normal(size=(200, 4))
+    model = Autoencoder(2, max_epochs=2, batch_size=50, random_state=0).fit(X)
+    if begun:
+        model.partial_fit(X)
+    torch.rand(1)
+    twin, before = copy.deepcopy(model), _bits(model)
+    rows = np.full((64, 4), 1e200) if end is DivergedError else X
+    with monkeypatch.context() as patch:
+        if end is not DivergedError:
+            step, calls = Training.step, iter(range(2))
+
+            def cut(self: Training, batch: Any) -> Any:
+                if next(calls):
+                    self._gradients(batch)  # gradients are there, and no step is made of them
+                    raise end
+                return step(self, batch)
+
+            patch.setattr(Training, "step", cut)
+        with pytest.raises(end):
+            model.partial_fit(rows)
+    assert {name for name, bits in _bits(model).items() if before[name] != bits} == set()
+    assert same_bits(model.partial_fit(X).transform(X), twin.partial_fit(X).transform(X))
+
+
+def test_partial_fit_whose_first_call_fails_leaves_no_model() -> None:
     X = np.random.default_rng(0).normal(size=(60, 4))
-    model = Autoencoder(2, max_epochs=2, random_state=0).fit(X)
-    before = model.transform(X)
-    with pytest.raises(DivergedError, match="as it was"):
-        model.partial_fit(np.full((64, 4), 1e200))
-    np.testing.assert_array_equal(model.transform(X), before)
-    model.partial_fit(X)
-    assert np.isfinite(model.transform(X)).all()
+    model = Autoencoder(2, learning_rate=1e30, batch_size=10, random_state=0)
+    before = dict(vars(model))
+    with pytest.raises(DivergedError):
+        model.partial_fit(X)
+    assert vars(model) == before
+    with pytest.raises(NotFittedError):
+        model.transform(X)
 
 
 def test_rounds_of_a_long_training_are_short_and_patience_is_as_long_as_before() -> None:

@@ -238,6 +238,7 @@ class Training:
         if self.kept is not self.module:
             self.kept.load_state_dict(part("kept", tensors))
         self._optimizer.restore(part("optimizer", tensors))
+        self._optimizer.zero_grad()  # of a step that was cut short
         self.step_count = int(facts["step_count"])
         self.rate_scale, self.retries = float(facts["rate_scale"]), int(facts["retries"])
         self._drawn, self._n_pieces = int(facts["drawn"]), int(facts["n_pieces"])

@@ -194,7 +194,8 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Raises:
             DivergedError: the loss on these rows grows without bound; the model is as it was.
         """
-        _partial.one_pass(self, X)
+        with unchanged_on_error(self):
+            _partial.one_pass(self, X)
         return self
 
     def save(

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from isthmus.core.linear_start import set_box
 from isthmus.data.batches import TensorBatches
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 def one_pass(estimator: Estimator, X: Any) -> None:
     """Train on the rows X once; see :meth:`isthmus.Autoencoder.partial_fit`.
 
+    What it raises may leave attributes behind; the caller puts them back.
+
     Raises:
-        DivergedError: the loss is no finite number; the estimator is as it was.
+        DivergedError: the loss is no finite number; the weights are as they were.
     """
     first = not hasattr(estimator, "autoencoder_")
     data = _input.rows(
@@ -62,33 +65,47 @@ def one_pass(estimator: Estimator, X: Any) -> None:
     assert estimator._partial_seed is not None  # noqa: S101  (set by _continue)
     # another order at every call, so that the rows left over by whole batches change
     seeds = Seeds.derive(estimator._partial_seed.order + training.step_count)
-    estimator.autoencoder_.to(estimator._device)
-    good = training.state()
-    set_box(estimator.autoencoder_, source.x, widen=True)
-    work = (training.plan.batch_size, largest_layer(estimator.autoencoder_.parameters()))
     try:
-        with suitable_threads(*work), fork(seeds.noise):
-            estimator.autoencoder_.train()
+        codes = _train(estimator, training, source, steps, seeds)
+    finally:
+        estimator.autoencoder_.cpu().eval()
+    estimator._forget()
+    estimator._unjudged()
+    estimator.n_steps_ += steps
+    known = codes[:0] if first else estimator._codes
+    estimator._codes = torch.cat([known, codes])[-CODES_KEPT:]
+
+
+def _train(
+    estimator: Estimator, training: Training, source: TensorBatches, steps: int, seeds: Seeds
+) -> Tensor:
+    """The steps of the pass, and codes (n, K) of its rows.
+
+    What ends it early, Ctrl-C too, leaves no trace in the weights.
+    """
+    core = estimator.autoencoder_.to(estimator._device)
+    work = (training.plan.batch_size, largest_layer(core.parameters()))
+    with suitable_threads(*work), fork(seeds.noise):
+        good = training.state()
+        try:
+            set_box(core, source.x, widen=True)
+            core.train()
             batches = source.shuffled(training.plan.batch_size, seeds.order)
             for _ in range(steps):
                 training.step(next(batches))
-                estimator.n_steps_ += 1
-        if not all(bool(p.isfinite().all()) for p in estimator.autoencoder_.parameters()):
-            training.restore(good)
-            raise DivergedError(
-                f"the loss on these {len(data)} rows",
-                "grew without bound",
-                "Look for values of extreme size in X, or lower the learning_rate; "
-                "the model is as it was.",
-            )
-    finally:
-        estimator.autoencoder_.cpu().eval()
-        estimator._forget()
-        estimator._unjudged()
-    mask = None if source.mask is None else source.mask[:CODES_KEPT].cpu()
-    codes = estimator._encode_scaled(source.x[:CODES_KEPT].cpu(), mask)
-    known = codes[:0] if first else estimator._codes
-    estimator._codes = torch.cat([known, codes])[-CODES_KEPT:]
+            if not all(bool(p.isfinite().all()) for p in core.parameters()):
+                raise DivergedError(
+                    f"the loss on these {source.n_rows} rows",
+                    "grew without bound",
+                    "Look for values of extreme size in X, or lower the learning_rate; "
+                    "the model is as it was.",
+                )
+            core.cpu().eval()
+            mask = None if source.mask is None else source.mask[:CODES_KEPT].cpu()
+            return estimator._encode_scaled(source.x[:CODES_KEPT].cpu(), mask)
+        except BaseException:
+            training.restore(good)  # sets torch's generators, which ``fork`` puts back
+            raise
 
 
 def _continue(estimator: Estimator, n_rows: int) -> Training:
