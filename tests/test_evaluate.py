@@ -78,6 +78,14 @@ def test_pca_beside_it_is_scikit_learns_of_the_other_rows() -> None:
     assert line[0] == pytest.approx(error.mean(), rel=1e-4)
 
 
+def test_set_output_changes_no_figure() -> None:
+    frame = pd.DataFrame(curved(), columns=list(map(str, range(D))))
+    model = Autoencoder(2, max_epochs=2, hidden_layer_sizes=(8,), random_state=0).fit(frame)
+    facts = evaluate(model, frame, kind="training").facts
+    told = evaluate(model.set_output(transform="pandas"), frame, kind="training").facts
+    assert told["metrics"] == facts["metrics"]
+
+
 @pytest.mark.parametrize("name", [cls.__name__ for cls in CLASSES])
 def test_the_record_is_whole(name: str) -> None:
     evaluation = found(name)

@@ -396,6 +396,46 @@ def test_the_default_holds_most_of_the_variance() -> None:
     assert default_autoencoder(x[:, :1], 0).n_components == 1
 
 
+def test_a_column_that_is_empty_in_the_first_rows_does_not_choose_the_default() -> None:
+    x = np.random.default_rng(0).normal(size=(5_010, 4))
+    x[:5_000, 2] = np.nan
+    found = default_autoencoder(x, 0)
+    assert found.n_components == default_autoencoder(np.delete(x, 2, axis=1), 0).n_components + 1
+
+
+def test_an_offset_of_a_feature_explains_nothing() -> None:
+    """Without scaling too, where PCA is not moved by an offset."""
+    still = Autoencoder(2, **(SMALL | {"max_epochs": 1, "learning_rate": 1e-12, "scaling": "none"}))
+    offset, odd = np.array([0.0, 0.0, 100.0, 0.0, 0.0]), 3 * plane(5, 1)
+    plain, moved = (OutlierDetector(still).fit(plane(200) + by) for by in (0.0, offset))
+    found = moved.explain(odd + offset)
+    np.testing.assert_allclose(found, plain.explain(odd), rtol=1e-3, atol=2e-3)
+
+
+def test_the_detector_minds_no_set_output() -> None:
+    x = plane(100)
+    frame = pd.DataFrame(x, columns=list("abcde"))
+    model = VariationalAutoencoder(2, **SMALL).set_output(transform="pandas")
+    detector = OutlierDetector(model).fit(frame)
+    np.testing.assert_array_equal(detector.explain(frame), small().fit(x).explain(x))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_column_of_few_values_is_fitted_whatever_rows_are_drawn(seed: int) -> None:
+    x = plane(60)
+    x[2:, 3] = np.nan
+    detector = small(calibration_fraction=0.5, random_state=seed).fit(x)
+    assert np.isfinite(detector.score_samples(x)).all()
+    assert len(detector.calibration_scores_) == 15
+
+
+def test_columns_of_too_few_values_are_told_as_that() -> None:
+    x = np.full((40, 60), np.nan)
+    x[np.arange(60) % 40, np.arange(60)] = 1.0
+    with pytest.raises(IsthmusError, match=r"no value in the 32 rows that are drawn for the fit"):
+        small().fit(x)
+
+
 def test_a_failed_fit_changes_nothing() -> None:
     detector = small().fit(plane(100))
     before = detector.score_samples(plane(5))

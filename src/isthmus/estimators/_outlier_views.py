@@ -44,12 +44,14 @@ def default_autoencoder(x: Floats, seed: int) -> VariationalAutoencoder:
         x: (N, D) rows, NaN where an entry is missing.
         seed: of the fit.
     """
+    most = x.shape[1] - 1
     x = x[:_MOST_SPECTRUM]
+    x = x[:, ~np.isnan(x).all(0)]
     deviation = np.nanstd(x, axis=0)
     scaled = (x - np.nanmean(x, axis=0)) / np.where(deviation > 0, deviation, 1.0)
     energy = np.square(np.linalg.svd(np.nan_to_num(scaled), compute_uv=False))
     kept = 1 + int(np.searchsorted(np.cumsum(energy), _VARIANCE_KEPT * energy.sum()))
-    k = max(1, min(kept, x.shape[1] - 1, _MOST_COMPONENTS))
+    k = max(1, min(kept, most, _MOST_COMPONENTS))
     return VariationalAutoencoder(k, scaling="standard", random_state=seed)
 
 
@@ -86,6 +88,7 @@ class Views:
 
     def __post_init__(self) -> None:
         self._sorted = np.sort(self.reference, axis=0)
+        self._mean = self.reference.mean(0)
         self._near_code = Neighbours(self.codes, self.n_neighbors)
         self._near_outline = Neighbours(self._outline(self.reference), self.n_neighbors)
         self._near_row = Neighbours(self.reference / self.deviation, self.n_neighbors)
@@ -151,7 +154,7 @@ class Views:
             [
                 tail_surprise(self._sorted, seen.scaled),
                 of_residual * shares(self.residual.contributions(seen.residual))
-                + of_code * shares(np.square(seen.fitted)),
+                + of_code * shares(np.square(seen.fitted - self._mean)),
                 self._from_codes(seen),
                 self._from_outlines(seen),
                 self._from_rows(seen),
@@ -215,7 +218,8 @@ class _Seen:
 
     @classmethod
     def by(cls, model: Estimator, x: Floats) -> _Seen:
-        return cls(_scaled(model, x), _scaled(model, model.reconstruct(x)), model.transform(x))
+        codes = np.asarray(model.transform(x))  # a DataFrame where set_output asks for one
+        return cls(_scaled(model, x), _scaled(model, model.reconstruct(x)), codes)
 
     def first(self, n: int) -> _Seen:
         return _Seen(self.scaled[:n], self.fitted[:n], self.codes[:n])

@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.errors import InvalidParameterError
+from isthmus.errors import DataError, InvalidParameterError
 from isthmus.estimators import _input, _outlier_files, _parameters, _samples, _sources
 from isthmus.estimators._atomic import unchanged_on_error
 from isthmus.estimators._base import Estimator
@@ -132,7 +132,8 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         order = random.permutation(len(x))
         seed = int(random.randint(2**31 - 1))
         half = min(round(self.calibration_fraction * len(x) / 2), _MOST_HELD_OUT)
-        calibration, scale, rest = np.split(order, [max(1, half), max(1, half) + max(2, half)])
+        cuts = [max(1, half), max(1, half) + max(2, half)]
+        calibration, scale, rest = np.split(_with_values(order, x, cuts[1]), cuts)
         if self.autoencoder is None:
             model: Estimator = default_autoencoder(x[rest], seed)
         else:
@@ -263,6 +264,30 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "offset_")
+
+
+def _with_values(order: NDArray[np.intp], x: Floats, start: int) -> NDArray[np.intp]:
+    """The order of the rows, changed only where a column would have no value from ``start`` on.
+
+    Then the last row with a value of each column goes to the end. The rows before ``start`` are no
+    longer quite a random sample: one of them is another for each such column at most.
+
+    Raises:
+        DataError: too many columns have too few values for it.
+    """
+    if not np.isnan(x[order[start:]]).all(0).any():
+        return order
+    last = len(x) - 1 - np.argmax(~np.isnan(x[order[::-1]]), axis=0)
+    at_end = np.isin(np.arange(len(x)), last)
+    order = np.r_[order[~at_end], order[at_end]]
+    empty = np.isnan(x[order[start:]]).all(0)
+    if empty.any():
+        raise DataError(
+            f"column {int(empty.argmax())} of X",
+            f"has no value in the {len(x) - start} rows that are drawn for the fit",
+            "Drop it, fill it, or lower calibration_fraction.",
+        )
+    return order
 
 
 class PyODFace:

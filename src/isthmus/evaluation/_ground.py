@@ -105,8 +105,8 @@ class Ground:
         return x if self.names is None else Table(x, self.names, "the rows")
 
     def encode(self, x: Array) -> Array:
-        """(N, D) → (N, K)."""
-        return self.model.transform(self.wrap(x))
+        """(N, D) → (N, K), an array whatever ``set_output`` asks for."""
+        return np.asarray(self.model.transform(self.wrap(x)))
 
     def decode(self, z: Array) -> Array:
         """(N, K) → (N, D)."""
