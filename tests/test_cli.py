@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from command_line import call, done
 from isthmus.cli import _config, _parameters
 from isthmus.cli._answer import as_json, number
 from isthmus.cli._options import names_of, verb
 from isthmus.cli._progress import doing, figures, time_left
-from isthmus.cli._words import verdict
+from isthmus.cli._words import in_bytes, verdict
 from isthmus.cli.fit import MODELS
 from isthmus.cli.main import VERBS, main
 from isthmus.core.corruption import CORRUPTIONS
@@ -33,7 +34,7 @@ from isthmus.core.likelihoods import LIKELIHOODS
 from isthmus.data.readers import read
 from isthmus.data.tables import Table, as_list
 from isthmus.errors import InvalidParameterError
-from isthmus.estimators import Progress, load
+from isthmus.estimators import Autoencoder, Progress, load
 from isthmus.estimators.models import MODELS as CLASSES
 from isthmus.nets.activations import ACTIVATIONS
 
@@ -632,7 +633,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...
         ("transform", "table.csv", "run", "--out", "o.csv"),
         ("wrong way round", "Give them as run table.csv."),
     ),
-    "a run as data": (_nothing, ("fit", "run", "--out", "new"), ("looks like a run",)),
+    "a run as data": (_nothing, ("fit", "run", "--out", "new"), ("it is a run",)),
     "fill and noise": (
         _nothing,
         ("reconstruct", "run", "table.csv", "--fill", "--noise", "swap", "--out", "o.csv"),
@@ -714,6 +715,38 @@ REFUSED: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...
         ("must be TOML",),
     ),
 }
+
+
+def test_data_beside_a_foreign_config_is_data(place: Path) -> None:
+    """Other programs write a config.json and a history.json too; even those are not replaced."""
+    (place / "data").mkdir()
+    for name in ("config.json", "history.json"):
+        (place / "data" / name).write_text('{"title": "mine"}')
+    code, _, err = call("fit", "table.csv", "--out", "data", "--force")
+    assert (code, "not overwritten" in err) == (2, True)
+    shutil.copy(place / "table.csv", place / "data")
+    assert "5 columns" in done("info", "data")
+    done("fit", "data", "--out", "new", "--quiet", *QUICK)
+
+
+def test_an_error_names_no_option_that_was_not_given(place: Path) -> None:
+    done("fit", "table.csv", "--drop", "a,b", "--out", "new", "--quiet", *QUICK)
+    np.save(place / "bare.npy", np.zeros((4, 5)))
+    code, _, err = call("score", "new", "bare.npy")
+    assert code == 2
+    assert "bare.npy has 5 columns without names; the fit had 3, and left out 'a', 'b'." in err
+    assert "--drop 'a'" not in err
+    assert "4 rows of bare.npy" in done("score", "new", "bare.npy", "--drop", "x0,x1")
+
+
+def test_info_of_a_run_with_a_network_of_ones_own(place: Path) -> None:
+    net = torch.nn.Linear(5, 2)
+    X = np.random.default_rng(0).normal(size=(50, 5))
+    Autoencoder(2, encoder=net, max_epochs=1, random_state=0).fit(X).save(place / "own")
+    said = done("info", "own")
+    assert "not compared: the run has a network of your own" in said
+    for name, size in json.loads(done("info", "own", "--json"))["files"].items():
+        assert f"{name} ({in_bytes(size)})" in said
 
 
 @pytest.mark.parametrize("case", REFUSED)

@@ -91,6 +91,12 @@ def test_a_constant_rate_is_constant() -> None:
         ({"learning_rate": -0.1}, "learning_rate=-0.1 must be a finite number"),
         ({"learning_rate": math.nan}, "learning_rate=nan must be a finite number"),
         ({"weight_decay": math.inf}, "weight_decay=inf must be a finite number"),
+        ({"averaging": 1.0}, "averaging=1.0 must be at least 0 and below 1"),
+        ({"averaging": math.nan}, "averaging=nan must be at least 0"),
+        ({"betas": (0.9, 1.0)}, r"betas=\(0.9, 1.0\) must be at least 0 and below 1"),
+        ({"betas": (-0.1, 0.9)}, "betas="),
+        ({"warmup": -0.1}, "warmup=-0.1 must be a share"),
+        ({"warmup": 1.5}, "warmup=1.5 must be a share"),
     ],
 )
 def test_a_plan_refuses_what_cannot_be(change: dict, words: str) -> None:

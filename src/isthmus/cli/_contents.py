@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isthmus.cli._answer import Answer, columns, number, wrapped
-from isthmus.cli._words import plural
+from isthmus.cli._words import in_bytes, plural
 from isthmus.errors import DataError
 
 if TYPE_CHECKING:
@@ -146,9 +146,8 @@ def _head(found: Description, named: bool, files: int | None) -> str:
     parts += [f"{missing or 'none'} missing{share}"]
     parts += [f"{found.infinite} infinite"] if found.infinite else []
     parts += [plural(files, "file")] if files is not None else []
-    return (
-        f"{found.origin}: {', '.join([*parts, plural(found.pieces, 'piece'), _size(found.bytes)])}"
-    )
+    parts += [plural(found.pieces, "piece"), in_bytes(found.bytes)]
+    return f"{found.origin}: {', '.join(parts)}"
 
 
 def _columns(found: Sequence[ColumnSummary], n_rows: int, every: bool) -> list[str]:
@@ -274,11 +273,3 @@ def _told(value: Any) -> str:
 
 def _of(value: float | None) -> float:
     return math.nan if value is None else value
-
-
-def _size(size: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} GB"

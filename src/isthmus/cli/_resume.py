@@ -29,11 +29,6 @@ def folder_of(out: str) -> Path:
     return run.with_name(f"{run.name}.checkpoint")
 
 
-def is_run(out: str) -> bool:
-    """Whether a run is there, interrupted or finished."""
-    return (Path(out) / "config.json").is_file()
-
-
 def finished(out: str, estimator: Estimator, found: Table | Source) -> Estimator | None:
     """The run that is there, if it is the very fit that is asked for, done to its end.
 

@@ -149,10 +149,25 @@ def _extra(
 def _nameless(
     data: str | os.PathLike[str], drop: list[str], again: list[str], n_features: int
 ) -> Table | Source:
-    """Columns without names: those that the fit dropped go, if as many as it had are left."""
+    """Columns without names: those that the fit dropped go, if as many as it had are left.
+
+    Raises:
+        DataError: the fit knew them by names, so that nobody can tell which they are here.
+    """
+    from isthmus.data.tables import quoted, stand_in
+
     found = opened(data, drop, new=True)
-    if not again or drop or size(found)[1] != n_features + len(again):
+    n_here = size(found)[1]
+    if not again or drop or n_here != n_features + len(again):
         return found
+    here = [stand_in(j) for j in range(n_here)]
+    if not set(again) <= set(here):
+        raise DataError(
+            os.fspath(data),
+            f"has {n_here} columns without names; the fit had {n_features}, and left out "
+            f"{quoted(again)}",
+            f"Name the columns, or leave out by position (--drop {here[0]} is the first).",
+        )
     return opened(data, again, new=True)
 
 
@@ -177,7 +192,7 @@ def is_one_table(data: str | os.PathLike[str]) -> bool:
     name = os.fspath(data)
     path = Path(name)
     try:
-        if name in bundled.BUNDLED or not name or (path / "config.json").is_file():
+        if name in bundled.BUNDLED or not name:
             return True
         if path.is_file():
             small = path.suffix.lower() in ENDINGS and path.stat().st_size <= READ_WHOLE

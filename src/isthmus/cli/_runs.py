@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from isthmus._mark import is_run
 from isthmus.cli import _interrupts
 from isthmus.errors import InvalidParameterError, RunError
 
@@ -55,7 +56,7 @@ def open_run(run: str, data: str | None = None) -> Estimator:
         RunError: missing, foreign, truncated or newer.
         InvalidParameterError: the data is a run and the run is none.
     """
-    if data is not None and _looks_like_run(data) and not _looks_like_run(run):
+    if data is not None and is_run(data) and not is_run(run):
         right = shlex.join([data, run])
         raise InvalidParameterError(
             f"RUN {run} and DATA {data}",
@@ -85,13 +86,6 @@ def recorded(run: str) -> dict[str, Any]:
 
     found: dict[str, Any] = directory.read_config(run)["data"]
     return found
-
-
-def _looks_like_run(path: str) -> bool:
-    try:
-        return (Path(path) / "config.json").is_file()
-    except (OSError, ValueError):
-        return False
 
 
 class Seen:

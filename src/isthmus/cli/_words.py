@@ -48,6 +48,19 @@ def plural(count: int, word: str) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
+def in_bytes(size: float) -> str:
+    """A size in its unit, three digits.
+
+    >>> in_bytes(12), in_bytes(1_994), in_bytes(999_600)
+    ('12 bytes', '1.99 kB', '1 MB')
+    """
+    for unit in ("bytes", "kB", "MB"):
+        if size < 999.5:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} GB"
+
+
 def held_out(
     fit: Any,
     n_components: int,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from isthmus._mark import is_run
 from isthmus.cli import _config, _idle, _interrupts, _parameters, _resume
 from isthmus.cli._answer import Answer, number
 from isthmus.cli._options import (
@@ -121,7 +122,7 @@ def fit(
     columns = names_of(drop) if drop is not None else settings.drop
     axes = layout_of(layout)
     started = time.perf_counter()
-    goes_on = resume and not force and _resume.is_run(out)
+    goes_on = resume and not force and is_run(out)
     check_place(out, force or goes_on)
     with _interrupts.starting():
         from isthmus import estimators

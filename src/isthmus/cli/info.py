@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from isthmus._mark import is_run
 from isthmus.cli import _detectors, _interrupts
 from isthmus.cli._answer import Answer, columns, number
 from isthmus.cli._contents import SHOWN, contents
 from isthmus.cli._options import Drop, Layout, layout_of, names_of
-from isthmus.cli._words import held_out, plural, verdict
+from isthmus.cli._words import held_out, in_bytes, plural, verdict
 from isthmus.errors import DataError, RunError
 
 if TYPE_CHECKING:
     from isthmus.runs import directory
 
-_OF_RUNS = ("config.json", "model.safetensors", "history.json")
+_OWN = "not compared: the run has a network of your own"
 _ROWS = {"held out": "held-out rows", "training": "rows of the fit,", "new": "new rows"}
 EXAMPLES = """Examples:
 
@@ -55,7 +56,7 @@ def info(
     Data is read once and nothing is trained.
     """
     path = Path(what)
-    if any((path / name).exists() for name in _OF_RUNS):
+    if is_run(what):
         return _run(what)
     with _interrupts.starting():
         from isthmus.data._files import is_pattern
@@ -110,7 +111,8 @@ def _described(run: str, found: directory.Run) -> Answer:
     resolved = {**parameters, "likelihood": model["architecture"]["likelihood"]}
     kept = SimpleNamespace(**fit, **judged)
     figures = held_out(kept, n_components, history, model["scaling"], data["n_rows"])
-    drifted, codes = _drift(run)
+    own = any(parameters.get(name) is not None for name in ("encoder", "decoder"))
+    drifted, codes = (math.nan, _OWN) if own else _drift(run)
     seconds = figures["training_seconds"]
     files = {file: (Path(run) / file).stat().st_size for file in sorted(FILES)}
     there = [name for name in ATTACHMENTS if (Path(run) / f"{name}.json").is_file()]
@@ -134,7 +136,7 @@ def _described(run: str, found: directory.Run) -> Answer:
         ("codes here", codes),
         *[(name, _attachment(run, name)) for name in there],
         ("versions", ", ".join(f"{k} {v}" for k, v in config["versions"].items())),
-        ("files", ", ".join(f"{file} ({_bytes(size)})" for file, size in files.items())),
+        ("files", ", ".join(f"{file} ({in_bytes(size)})" for file, size in files.items())),
     ]
     facts = {
         "kind": "run",
@@ -189,12 +191,7 @@ def _drift(run: str) -> tuple[float, str]:
     from isthmus.estimators import load
     from isthmus.estimators._persistence import AGREE, drift
 
-    try:
-        apart = drift(load(run))
-    except RunError as error:
-        if "network of your own" not in str(error):
-            raise
-        return math.nan, "not compared: the run has a network of your own"
+    apart = drift(load(run))
     if math.isnan(apart):
         return apart, "not compared: the run was written before codes were recorded"
     if apart == 0:
@@ -203,11 +200,3 @@ def _drift(run: str) -> tuple[float, str]:
     return apart, (
         f"{within} on the machine that saved it: at most {number(apart)} standard deviations apart"
     )
-
-
-def _bytes(size: int) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size //= 1000
-    return f"{size} GB"

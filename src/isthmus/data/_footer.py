@@ -35,7 +35,7 @@ def check(metadata: Any, origin: str) -> None:
             "The file is damaged: copy or make it again.",
         )
     needed = _BYTES * metadata.num_rows
-    if needed > _memory():
+    if needed > memory():
         raise DataError(
             f"{origin}",
             f"tells of {metadata.num_rows} rows, which do not fit into memory",
@@ -43,7 +43,7 @@ def check(metadata: Any, origin: str) -> None:
         )
 
 
-def _memory() -> float:
+def memory() -> float:
     """Bytes of this machine's memory; infinite where the system does not tell."""
     try:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

@@ -7,7 +7,6 @@ shard holds none open and may be read from any thread.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -189,13 +188,6 @@ class ArrowFile:
                 table = pa.Table.from_batches([batch]).select(list(columns))
                 for start, stop in stretches(table.num_rows, step):
                     yield table.slice(start, stop - start)
-
-
-def read_all(shard: Shard, columns: Sequence[str]) -> pa.Table:
-    """All rows of some columns."""
-    schema = pa.schema([shard.schema.field(name) for name in columns])
-    parts = (shard.tables(piece, columns) for piece in range(len(shard.lengths)))
-    return pa.concat_tables([schema.empty_table(), *itertools.chain.from_iterable(parts)])
 
 
 @contextmanager

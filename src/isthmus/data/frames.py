@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from isthmus.data._columns import is_numeric
 from isthmus.data.tables import Table, refuse_duplicates, stand_in
 from isthmus.errors import DataError, InvalidParameterError
 
@@ -162,13 +163,7 @@ def _other(table: pa.Table) -> bool:
 
 
 def _is_other(kind: pa.DataType) -> bool:
-    types = pa.types
-    return not (
-        types.is_integer(kind)
-        or types.is_floating(kind)
-        or types.is_decimal(kind)
-        or types.is_null(kind)
-    )
+    return pa.types.is_boolean(kind) or not is_numeric(kind)
 
 
 def _pandas_other(column: Any) -> bool:

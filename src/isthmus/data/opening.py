@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from isthmus._mark import is_run
 from isthmus.data import bundled
 from isthmus.data._array_files import is_zarr, npy_rows, npz_rows, stored_rows
 from isthmus.data._files import (
@@ -206,7 +207,7 @@ class _Paths:
             if path.exists() and is_zarr(path):
                 return self._stored(path, base, member, "zarr")
             if path.is_dir() or is_pattern(origin):
-                if (path / "config.json").is_file() and (path / "model.safetensors").is_file():
+                if is_run(path):
                     raise DataError(
                         origin, "must be data; it is a run of fit", "Name the data instead."
                     )

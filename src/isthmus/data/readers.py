@@ -256,12 +256,6 @@ def absent(path: Path, origin: str) -> DataError:
 
 
 def _is_folder(path: Path, origin: str) -> DataError:
-    if (path / "config.json").is_file():
-        return DataError(
-            f"{origin}",
-            "must be a file of data; it looks like a run of fit",
-            "Name the data instead.",
-        )
     inside = _data_files(path)
     remedy = f"It holds {quoted(inside)}." if inside else "It holds no file of a known ending."
     return DataError(f"{origin}", "must be a file; it is a folder", remedy)

@@ -72,6 +72,15 @@ class Plan:
                 raise InvalidParameterError(
                     f"{name}={rate!r}", "must be a finite number of at least 0"
                 )
+        for name, decay in (("averaging", self.averaging), *(("betas", b) for b in self.betas)):
+            if not 0.0 <= decay < 1.0:
+                raise InvalidParameterError(
+                    f"{name}={getattr(self, name)!r}", "must be at least 0 and below 1"
+                )
+        if not 0.0 <= self.warmup <= 1.0:
+            raise InvalidParameterError(
+                f"warmup={self.warmup!r}", "must be a share of the steps, between 0 and 1"
+            )
 
     def rate(self, step: int) -> float:
         """Learning rate of step 0, 1, …, ``steps`` − 1.

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from isthmus import presets
+from isthmus._mark import TENSORS
 from isthmus.data.encoding import Encoding
 from isthmus.data.scaling import Scaling
 from isthmus.errors import RunError
@@ -133,7 +134,7 @@ def load(
         )
     try:
         most = most_bytes(path, validated(path, config), encoder, decoder)
-        check_size(Path(path) / directory.TENSORS, most)
+        check_size(Path(path) / TENSORS, most)
         run = directory.read(path)
         model = run.config["model"]
         cls = MODELS[model["class"]]

@@ -7,7 +7,6 @@ that is larger, or more than this machine's memory, is refused unread.
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 from torch import nn
 
 from isthmus import presets
+from isthmus.data._footer import memory
 from isthmus.data.encoding import Encoding
 from isthmus.data.kinds import MOST_CATEGORIES, Kind
 from isthmus.errors import RunError
@@ -182,14 +182,6 @@ class _Stand(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x
-
-
-def memory() -> float:
-    """Bytes of this machine's memory; infinite where the system does not tell."""
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):
-        return math.inf
 
 
 def check_size(path: Path, most: int) -> None:

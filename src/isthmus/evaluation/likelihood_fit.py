@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, xlogy
 
 Array = NDArray[Any]
-GAUSSIANS = ("gaussian", "gaussian_fixed", "gaussian_feature", "gaussian_sample")
 MIN_SCALE = 1e-3
 """Smallest scale of the package's location-scale likelihoods, in units of scaled data."""
 

@@ -31,13 +31,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from isthmus._mark import CONFIG, FORMAT, TENSORS, is_run
 from isthmus._version import __version__
 from isthmus.engine.checkpoint import sync_folder
 from isthmus.errors import RunError
 
-FORMAT = "isthmus-run"
 SCHEMA = 2
-CONFIG, TENSORS, HISTORY = "config.json", "model.safetensors", "history.json"
+HISTORY = "history.json"
 # A million rows of history, or a million names.
 _MOST_JSON = 1 << 28
 _MOST_ATTACHED = 1 << 30
@@ -81,7 +81,7 @@ def check_destination(path: str | os.PathLike[str], *, force: bool = False) -> P
         raise RunError(f"{target}", "is no folder", "Choose another path.")
     names = {entry.name for entry in target.iterdir()}
     foreign = sorted(names - _EVERY)
-    if foreign or (names and CONFIG not in names):
+    if foreign or (names and not is_run(target)):
         what = f"holds {foreign[0]!r}, which is no part of a run" if foreign else "is no run"
         raise RunError(
             f"{target}", f"{what}, so it is not overwritten", "Choose another folder, or empty it."
