@@ -107,7 +107,8 @@ def refuse_mixed(model: Any, what: str) -> None:
         raise CombinationError(
             f"{what} with a mixed table",
             "is not defined: the sizes are compared by the density and the PCA of numbers",
-            "Give n_components as a whole number.",
+            "Give n_components as a whole number to a fit, or leave out the columns that are no "
+            "numbers.",
         )
 
 
