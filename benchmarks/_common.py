@@ -39,12 +39,31 @@ def standardise(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.nda
     return (train - mean) / deviation, (test - mean) / deviation
 
 
+def processor() -> str:
+    """Name of the processor, its family and model, and which products in half the bits it has.
+
+    Virtual machines give a name that says little; family and model tell the generation.
+    """
+    halves = {
+        "AVX-512 BF16": torch.cpu._is_avx512_bf16_supported(),
+        "AMX": torch.cpu._is_amx_tile_supported(),
+    }
+    told = {}
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        lines = (line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
+        told = {name.strip(): value.strip() for name, value in lines}
+    name = told.get("model name", platform.processor() or platform.machine())
+    model = "".join(f", {key} {told[key]}" for key in ("cpu family", "model") if key in told)
+    return name + model + "".join(f", {each}" for each, has in halves.items() if has)
+
+
 def write(name: str, rows: list[dict[str, Any]], summary: dict[str, Any]) -> Path:
     """benchmarks/results/NAME.json with the figures, the versions and the machine."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     machine = {
-        "processor": platform.processor() or platform.machine(),
+        "processor": processor(),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -29,7 +29,8 @@ from isthmus import presets
 from isthmus.core.autoencoder import Autoencoder
 from isthmus.data.batches import TensorBatches
 from isthmus.engine.loop import Training
-from isthmus.engine.plan import Plan, Precision
+from isthmus.engine.plan import Plan
+from isthmus.engine.products import Precision
 from isthmus.engine.threads import largest_layer, suitable_threads
 
 

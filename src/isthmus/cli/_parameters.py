@@ -257,7 +257,7 @@ PARAMETERS = (
         "Rounds without improvement to wait; auto, or none to go on.",
     ),
     Parameter("device", TEXT, _TRAINING, "auto, cpu, cuda, cuda:1, ..."),
-    Parameter("precision", TEXT, _TRAINING, "auto, float32 or bfloat16."),
+    Parameter("precision", TEXT, _TRAINING, "auto, float32, tf32, bfloat16 or float16."),
     Parameter("compile", SWITCH_OR_AUTO, _SWITCHES, "Whether the training step is compiled."),
 )
 

@@ -21,6 +21,7 @@ from isthmus.engine.checkpoint import State, part, under
 from isthmus.engine.ensemble import Ensemble
 from isthmus.engine.optimizer import Optimizer
 from isthmus.engine.plan import Plan
+from isthmus.engine.products import LossScale, half_products, tensor_cores
 from isthmus.engine.traced import Traced, traced
 from isthmus.random import generators, set_generators
 
@@ -80,6 +81,8 @@ class Training:
         self._begun = False
         self._generators = generators()
         self._optimizer = Optimizer(module, plan)
+        device = next((p.device for p in self._optimizer.parameters), torch.device("cpu"))
+        self._scale = LossScale.first(device) if plan.precision == "float16" else None
         self.kept = module if plan.averaging == 0 else copy.deepcopy(module)
         self._averages: list[Tensor] = [p for p in self.kept.parameters() if p.requires_grad]
         # walking through the modules costs as much as the averaging, so once
@@ -95,8 +98,9 @@ class Training:
         if self._set_progress is not None:
             self._set_progress(t / plan.steps if plan.steps else 1.0)
         rate = plan.rate(min(t, plan.steps)) * self.rate_scale
-        step = self._compiled(batch)
-        terms = self._plain(batch, rate) if step is None else self._fast(step, batch, rate)
+        with tensor_cores(batch[0].device.type, plan.precision):
+            step = self._compiled(batch)
+            terms = self._plain(batch, rate) if step is None else self._fast(step, batch, rate)
         if self.kept is not self.module and self._buffers:
             torch._foreach_copy_(self._constants, self._buffers)
         self.step_count += 1
@@ -107,14 +111,25 @@ class Training:
         if self._traced is not None:
             self._optimizer.counted(self.step_count)
         terms = self._gradients(batch)
+        bad = None if self._scale is None else self._unscaled(self._scale)
         if self.plan.clip_norm is not None:
             nn.utils.clip_grad_norm_(self._optimizer.parameters, self.plan.clip_norm)
-        self._optimizer.step(rate, self.step_count)
+        self._optimizer.step(rate, self.step_count, bad)
+        if self._scale is not None and bad is not None:
+            self._scale.update(bad)
         self._optimizer.zero_grad()
         if self.kept is not self.module:
             with torch.no_grad():
                 torch._foreach_lerp_(self._averages, self._optimizer.parameters, 1 - self._decay())
         return terms
+
+    def _unscaled(self, scale: LossScale) -> Tensor:
+        """Gradients in their own size; whether one of them is not finite."""
+        moved = [p for p in self._optimizer.parameters if p.grad is not None]
+        gradients, bad = scale.unscaled([p.grad for p in moved])
+        for p, g in zip(moved, gradients, strict=True):
+            p.grad = g
+        return bad
 
     def _compiled(self, batch: Batch) -> Traced | None:
         """The compiled step, made at the first batch, where it is wanted and takes this batch."""
@@ -122,7 +137,9 @@ class Training:
             self._may_trace = False
             averages = [] if self.kept is self.module else self._averages
             rows = batch[0].shape[self._row_axis]
-            self._traced = traced(self.module, averages, self._optimizer, self.plan, batch, rows)
+            self._traced = traced(
+                self.module, averages, self._optimizer, self.plan, batch, rows, self._scale
+            )
         fits = self._traced is not None and self._traced.takes(batch)
         return self._traced if fits else None
 
@@ -164,13 +181,12 @@ class Training:
         n_pieces = min(self._n_pieces, n_rows)
         pieces = [torch.tensor_split(each, n_pieces, self._row_axis) for each in batch]
         for piece in zip(*pieces, strict=True):
-            with torch.autocast(
-                batch[0].device.type, torch.bfloat16, enabled=self.plan.precision == "bfloat16"
-            ):
+            with half_products(batch[0].device.type, self.plan.precision):
                 terms = {name: value.mean(-1) for name, value in self.module(*piece).items()}
                 loss = torch.stack(list(terms.values())).sum()
             share = piece[0].shape[self._row_axis] / n_rows
-            (loss if share == 1 else share * loss).backward()
+            loss = loss if share == 1 else share * loss
+            (loss if self._scale is None else loss * self._scale.scale).backward()
             for name, value in terms.items():
                 part_of = value.detach() * share if share < 1 else value.detach()
                 total[name] = total[name] + part_of if name in total else part_of
@@ -219,6 +235,8 @@ class Training:
             **under("optimizer", self._optimizer.moments()),
             **under("generator", self._generators),
         }
+        if self._scale is not None:
+            tensors |= under("loss_scale", self._scale.tensors())
         if self.kept is not self.module:
             tensors |= under("kept", self.kept.state_dict())
         facts = {
@@ -239,6 +257,9 @@ class Training:
             self.kept.load_state_dict(part("kept", tensors))
         self._optimizer.restore(part("optimizer", tensors))
         self._optimizer.zero_grad()  # of a step that was cut short
+        if self._scale is not None:
+            for name, found in part("loss_scale", tensors).items():
+                self._scale.tensors()[name].copy_(found)
         self.step_count = int(facts["step_count"])
         self.rate_scale, self.retries = float(facts["rate_scale"]), int(facts["retries"])
         self._drawn, self._n_pieces = int(facts["drawn"]), int(facts["n_pieces"])

@@ -95,8 +95,11 @@ class Optimizer:
         }
 
     @torch.no_grad()
-    def step(self, rate: float, count: int) -> None:
-        """Move the parameters by their gradients, outside a trace; ``count`` steps came before."""
+    def step(self, rate: float, count: int, bad: Tensor | None = None) -> None:
+        """Move the parameters by their gradients, outside a trace; ``count`` steps came before.
+
+        Where ``bad``, a truth value () on the device, nothing moves.
+        """
         first, second = self.betas
         for (decay, factor), group in self._groups.items():
             some = [i for i in group if self.parameters[i].grad is not None]
@@ -118,15 +121,15 @@ class Optimizer:
                 weight_decay=decay,
                 eps=EPSILON,
                 maximize=False,
+                found_inf=None if bad is None else bad.float(),
             )
         now = self.now(rate, count)
         for i, each in enumerate(self.members):
             p = each.parameter
             if each.rule == "muon" and p.grad is not None:
                 moved, after = self._moved(each, p, p.grad, self._slots[i], now)
-                p.copy_(moved)
-                for old, new in zip(self._slots[i], after, strict=True):
-                    old.copy_(new)
+                for old, new in zip((p, *self._slots[i]), (moved, *after), strict=True):
+                    old.copy_(new if bad is None else torch.where(bad, old, new))
 
     def zero_grad(self) -> None:
         """Forget the gradients."""

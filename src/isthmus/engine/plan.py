@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from isthmus.engine.products import Precision
 from isthmus.errors import InvalidParameterError
 
-Precision = Literal["float32", "bfloat16"]
 Rule = Literal["adamw", "muon"]
 RULES = ("adamw", "muon")
 
@@ -32,7 +32,8 @@ class Plan:
         averaging: decay of the exponential average of the weights that is validated and kept,
             0 for the weights themselves.
         patience: rounds without a better validation loss after which the run ends, or None.
-        precision: what matrix products run in; losses and weights are always float32 or wider.
+        precision: what matrix products run in (:mod:`isthmus.engine.products`); losses and weights
+            are always float32 or wider.
         compile: whether the step is compiled (:mod:`isthmus.engine.traced`); "auto" where the plan
             is long enough.
         optimizer: "adamw", or "muon" for matrices (:mod:`isthmus.engine.optimizer`).

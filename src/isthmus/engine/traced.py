@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from isthmus.data.batches import Batch
 from isthmus.engine.optimizer import Now, Optimizer
 from isthmus.engine.plan import Plan
+from isthmus.engine.products import LossScale, half_products
 
 # Seconds that compiling takes where nothing is cached.
 COST = 20.0
@@ -50,6 +51,7 @@ class Traced:
         optimizer: whose parameters and memory are changed in place.
         plan: of the training.
         batch: one like all to come.
+        scale: of the loss in float16, changed in place too.
 
     Raises:
         Exception: whatever tracing or compiling raises; nothing has been changed then.
@@ -62,9 +64,10 @@ class Traced:
         optimizer: Optimizer,
         plan: Plan,
         batch: Batch,
+        scale: LossScale | None = None,
     ) -> None:
         self._module, self._averages, self._optimizer = module, list(averages), optimizer
-        self._plan = plan
+        self._plan, self._scale = plan, scale
         self._like = [t.shape for t in batch]
         self._names: list[str] = []
         moved = {id(p) for p in self._optimizer.parameters}
@@ -79,6 +82,7 @@ class Traced:
             *(t for each in slots for t in each),
             *(a.detach() for a in self._averages),
             *(tensors[name].detach() for name in self._others),
+            *([] if scale is None else scale.tensors().values()),
         ]
         # one tensor that is written anew: making one takes as long as a small product
         self._numbers = torch.zeros(4)
@@ -104,27 +108,30 @@ class Traced:
         slots = [tuple(islice(rest, size)) for size in self._sizes]
         averages = list(islice(rest, len(self._averages)))
         others = dict(zip(self._others, islice(rest, len(self._others)), strict=True))
+        scale = None if self._scale is None else LossScale(*islice(rest, 2))
         *batch, numbers = rest
         rate, first, second, young = numbers.unbind()
         leaves = [p.detach().requires_grad_() for p in parameters]
         given = {**others, **dict(zip(self._moved, leaves, strict=True))}
-        with torch.autocast(
-            numbers.device.type, torch.bfloat16, enabled=self._plan.precision == "bfloat16"
-        ):
+        with half_products(numbers.device.type, self._plan.precision):
             terms = torch.func.functional_call(self._module, given, tuple(batch))
             means = {name: value.mean(-1) for name, value in terms.items()}
             loss = torch.stack(list(means.values())).sum()
         self._names = list(means)
-        found = torch.autograd.grad(loss, leaves, allow_unused=True)
+        scaled = loss if scale is None else loss * scale.scale
+        found: list[Tensor | None] = [*torch.autograd.grad(scaled, leaves, allow_unused=True)]
         with torch.no_grad():
+            bad = None
+            if scale is not None:
+                found, bad = scale.unscaled(found)
+                scale.update(bad)
             gradients = _clipped(found, self._plan.clip_norm)
             after = self._optimizer.update(parameters, gradients, slots, Now(rate, first, second))
             for p, memory, (moved, remembered) in zip(parameters, slots, after, strict=True):
-                p.copy_(moved)
-                for old, new in zip(memory, remembered, strict=True):
-                    old.copy_(new)
-            for a, (moved, _) in zip(averages, after, strict=bool(averages)):
-                a.copy_(torch.lerp(a, moved, young))
+                for old, new in zip((p, *memory), (moved, *remembered), strict=True):
+                    old.copy_(new if bad is None else torch.where(bad, old, new))
+            for a, p in zip(averages, parameters, strict=bool(averages)):
+                a.copy_(torch.lerp(a, p, young))
         return [value.detach() for value in means.values()]
 
 
@@ -220,6 +227,7 @@ def traced(
     plan: Plan,
     batch: Batch,
     rows: int,
+    scale: LossScale | None = None,
 ) -> Traced | None:
     """The compiled step of a plan, or None where it is not wanted, not worth it, or not possible.
 
@@ -232,7 +240,7 @@ def traced(
         _say("there is no C++ compiler" if device.type == "cpu" else f"not for {device.type}")
         return None
     try:
-        return Traced(module, averages, optimizer, plan, batch)
+        return Traced(module, averages, optimizer, plan, batch, scale)
     except Exception as error:  # torch's compiler raises what it likes; the plain step remains
         _say(f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}")
         return None

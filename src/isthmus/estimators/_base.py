@@ -296,10 +296,12 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return _parameters.network(self, self.sample_shape_)
 
     def _recipe(self, n_rows: int, n_components: int) -> Recipe:
-        plain = recipe(n_rows, self.n_features_in_, n_components)
+        device = _parameters.device(self.device)
+        plain = recipe(n_rows, self.n_features_in_, n_components, device)
         if self._network() != "conv":
             return plain
-        return conv_recipe(plain, n_rows, series=len(self.sample_shape_ or ()) == 2)
+        series = len(self.sample_shape_ or ()) == 2
+        return conv_recipe(plain, n_rows, series=series, device=device)
 
     def _describe(self, hidden: Sequence[int], n_categories: int) -> dict[str, Any]:
         """Arguments of :func:`isthmus.presets.build`, networks of the user's own apart."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from isthmus.engine.plan import Precision
+from isthmus.engine.products import Precision, fast_precision
 
 # The linear paths start at their optimum: they follow at a fraction of the rate, undecayed.
 SLOW = (".linear.",)
@@ -30,8 +30,9 @@ WIDE = 512
 CHANNELS, DENSE = 32, 256
 # More images than this are worth three convolutions, fewer are worth more steps.
 MANY_ROWS = 5000
-# Weights of a layer from which bfloat16 products pay for their casts.
+# Weights of a layer from which products in half the bits pay for their casts.
 HEAVY = 1e5
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class Recipe:
         return round(PATIENCE * evaluations / EVALUATIONS)
 
 
-def recipe(n_rows: int, n_features: int, n_components: int) -> Recipe:
-    """The recipe for that size.
+def recipe(n_rows: int, n_features: int, n_components: int, device: torch.device = CPU) -> Recipe:
+    """The recipe for that size, and the precision that suits the device.
 
     Width grows with the number of values in the data. Few components ask for a more curved map:
     there, and where the rows suffice, a third hidden layer does more than width. The rate falls
@@ -60,6 +61,7 @@ def recipe(n_rows: int, n_features: int, n_components: int) -> Recipe:
     step comes early; the steps are 30 passes, at least 1,500 and at most 4,000.
     """
     values = n_rows * n_features
+    heavy, light = fast_precision(device)
     deep = n_components <= FEW_COMPONENTS and n_rows > FEW_ROWS
     limits = ((4e3, 64), (4e5 if deep else 1e5, 128), (1e7, 256), (math.inf, 512))
     width = next(width for most, width in limits if values < most)
@@ -75,11 +77,13 @@ def recipe(n_rows: int, n_features: int, n_components: int) -> Recipe:
         steps=int(min(4000, max(1500, 30 * n_rows / batch))),
         learning_rate=rate,
         n_folds=5 if n_rows <= FEW_ROWS else 0,
-        precision="bfloat16" if width * n_features >= HEAVY and fast_bfloat16() else "float32",
+        precision=heavy if width * n_features >= HEAVY else light,
     )
 
 
-def conv_recipe(plain: Recipe, n_rows: int, *, series: bool = False) -> Recipe:
+def conv_recipe(
+    plain: Recipe, n_rows: int, *, series: bool = False, device: torch.device = CPU
+) -> Recipe:
     """The recipe of convolutional networks, from that of perceptrons for the same rows.
 
     Convolutions of 32 channels, one for up to 5,000 images and three for more and for series, and a
@@ -94,7 +98,7 @@ def conv_recipe(plain: Recipe, n_rows: int, *, series: bool = False) -> Recipe:
         steps=min(plain.steps, 3000),
         learning_rate=plain.learning_rate if few else 8e-3,
         n_folds=plain.n_folds,
-        precision="bfloat16" if fast_bfloat16() else "float32",
+        precision=fast_precision(device)[0],
         evaluations=EVALUATIONS if few else FEW_EVALUATIONS,
     )
 
@@ -110,10 +114,3 @@ def conv_starts_linear(n_rows: int) -> bool:
 def auto_jitter(n_rows: int) -> float:
     """Jitter for that many rows, in units of what PCA leaves over."""
     return min(0.4, 8 / math.sqrt(n_rows))
-
-
-def fast_bfloat16() -> bool:
-    """Whether this machine multiplies bfloat16 matrices faster than float32 ones."""
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

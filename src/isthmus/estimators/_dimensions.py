@@ -285,7 +285,7 @@ class Sweep:
 
     def _plan(self) -> Plan:
         n = min(len(train) for train, _ in self.parts)
-        auto = recipe(n, self.n_features, 2)
+        auto = recipe(n, self.n_features, 2, _parameters.device(self.model.device))
         steps = STEPS if len(self.parts) == 1 else STEPS // 4
         auto = dataclasses.replace(auto, steps=min(auto.steps, steps))
         plan, _ = _parameters.plan(self.model, auto, n)

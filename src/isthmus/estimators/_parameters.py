@@ -13,7 +13,8 @@ from isthmus.core.autoencoder import Autoencoder as Core
 from isthmus.core.jacobian import METHODS
 from isthmus.core.likelihoods import Likelihood
 from isthmus.data.scaling import KINDS, Kind
-from isthmus.engine.plan import RULES, Plan, Precision, Rule
+from isthmus.engine.plan import RULES, Plan, Rule
+from isthmus.engine.products import PRECISIONS, Precision
 from isthmus.errors import CombinationError, InvalidParameterError
 from isthmus.estimators._defaults import (
     FEW_EVALUATIONS,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 MOST_CATEGORIES = 1000
 # Rounds of a long training are no longer than this: Ctrl-C and checkpoints keep the last one.
 MOST_STEPS_A_ROUND = 500
-PRECISIONS = ("auto", "float32", "bfloat16")
 NETWORKS = ("auto", "mlp", "conv")
 
 
@@ -89,7 +89,7 @@ def check(estimator: Estimator, n_features: int) -> None:
             f"validation_fraction={fraction!r}", "must lie between 0 and 1, both excluded"
         )
     _one_of("early_stopping", estimator.early_stopping, ("auto", True, False))
-    _one_of("precision", estimator.precision, PRECISIONS)
+    _one_of("precision", estimator.precision, ("auto", *PRECISIONS))
     _one_of("compile", estimator.compile, ("auto", True, False))
     _one_of("optimizer", estimator.optimizer, RULES)
     _one_of("scaling", estimator.scaling, KINDS)

@@ -79,9 +79,10 @@ class Autoencoder(Estimator):
         decoder: your own ``nn.Module`` from (N, K) to the likelihood's raw outputs, (N, D) for
             most.
         device: "auto", "cpu", "cuda", "cuda:1", …
-        precision: "auto", "float32" or "bfloat16" for matrix products: "auto" is what the processor
-            does fast in training, and float32 afterwards; "bfloat16" holds for float32 rows that
-            are transformed and scored as well.
+        precision: "auto", "float32", "tf32", "bfloat16" or "float16" for matrix products
+            (:mod:`isthmus.engine.products`): "auto" is what the processor does fast in training,
+            and float32 afterwards; "bfloat16" and "float16" hold for float32 rows that are
+            transformed and scored as well.
         compile: whether the training step is compiled by the machine's C++ compiler; "auto" where
             the training is so long that it saves more than the 20 s it takes
             (:mod:`isthmus.engine.traced`).
