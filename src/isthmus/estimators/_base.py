@@ -217,6 +217,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _material(self, given: _input.Floats | Source, seeds: Seeds) -> tuple[Material, Plan]:
         """What the fit is made of, and its plan; scaling and sizes are settled on the way."""
+        self._device = _parameters.device(self.device)  # the plan asks for it before all is settled
         if not isinstance(given, np.ndarray):
             return _streaming.material(self, given, seeds)
         self._fingerprint = fingerprint(given)
@@ -296,12 +297,11 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return _parameters.network(self, self.sample_shape_)
 
     def _recipe(self, n_rows: int, n_components: int) -> Recipe:
-        device = _parameters.device(self.device)
-        plain = recipe(n_rows, self.n_features_in_, n_components, device)
+        plain = recipe(n_rows, self.n_features_in_, n_components, self._device)
         if self._network() != "conv":
             return plain
         series = len(self.sample_shape_ or ()) == 2
-        return conv_recipe(plain, n_rows, series=series, device=device)
+        return conv_recipe(plain, n_rows, series=series, device=self._device)
 
     def _describe(self, hidden: Sequence[int], n_categories: int) -> dict[str, Any]:
         """Arguments of :func:`isthmus.presets.build`, networks of the user's own apart."""
