@@ -29,6 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.data.batches import Batch
+from isthmus.engine.allocator import Kept
 from isthmus.engine.optimizer import Now, Optimizer
 from isthmus.engine.plan import Plan
 from isthmus.engine.products import LossScale, half_products
@@ -89,6 +90,7 @@ class Traced:
         self._written = self._numbers.numpy()
         numbers = self._numbers.to(batch[0].device)
         self._call = _compiled(self._step, [*self._fixed, *batch, numbers])
+        self._kept = Kept()
 
     def takes(self, batch: Batch) -> bool:
         """Whether the step was compiled for batches of that shape."""

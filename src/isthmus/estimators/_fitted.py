@@ -31,6 +31,8 @@ from isthmus.errors import CombinationError, InvalidParameterError
 from isthmus.estimators import _input, _parameters, _samples, _sources
 from isthmus.estimators._expectations import deviates
 from isthmus.evaluation.record import HeldOut
+from isthmus.nets.inference import Inference, takes
+from isthmus.nets.mlp import MLP
 from isthmus.random import Seeds, fork
 
 Array = NDArray[Any]
@@ -90,7 +92,21 @@ class Fitted(TransformerMixin):
         that ``precision`` was asked for.
         """
         data, module = self._ready(X)
-        return self._map(data, lambda x, mask: module.encode(x, mask).mean)
+
+        def code(x: Tensor, mask: Tensor) -> Tensor:
+            return module.encode(x, mask).mean
+
+        net, scaling = module.encoder.net, self.scaling_
+        if data.dtype != np.float32 or not isinstance(net, MLP) or not takes(scaling.scale):
+            return self._map(data, code)
+        half = self.precision == "bfloat16"
+        known = Inference(net, self.n_components_, scaling.shift, scaling.scale, half)
+        codes = known(torch.from_numpy(data)).numpy()
+        # infinity has been refused; a missing entry makes its row's codes NaN, whatever the weights
+        holed = np.isnan(codes).any(1)
+        if holed.any():
+            codes[holed] = self._map(data[holed], code)
+        return codes
 
     def inverse_transform(self, Z: Any) -> Any:
         """Decode codes (N, K) to E[x|z], (N, D), in the units of the data.

@@ -76,7 +76,7 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
             reset=reset,
             accept_sparse=("csr", "csc", "coo"),
             dtype="numeric",
-            ensure_all_finite="allow-nan",
+            ensure_all_finite=False if _is_finite(X) else "allow-nan",
             ensure_min_samples=min_rows,
         )
     if sparse.issparse(X):
@@ -99,6 +99,16 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
                 f"column {name} of X", "has no value in any row", "Drop it, or fill it."
             )
     return data
+
+
+def _is_finite(X: Any) -> bool:
+    """Whether a sum tells at once that every entry is finite; torch's runs on every core.
+
+    scikit-learn's own runs on one, and takes a third of the time of `transform`.
+    """
+    if type(X) is not np.ndarray or X.dtype not in (np.float32, np.float64):
+        return False
+    return X.flags.writeable and X.flags.c_contiguous and bool(torch.from_numpy(X).sum().isfinite())
 
 
 def encoding_of(

@@ -63,18 +63,19 @@ class MLP(nn.Module):
             [nn.Linear(i, o) for i, o in pairwise(sizes)] if nonlinear else []
         )
         # LeCun's initialisation: unit variance is kept from layer to layer
-        for layer in self._dense():
+        for layer in self.dense:
             nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
             nn.init.zeros_(layer.bias)
         if linear_path and nonlinear:
-            nn.init.zeros_(self._dense()[-1].weight)
+            nn.init.zeros_(self.dense[-1].weight)
 
     @property
     def n_hidden_layers(self) -> int:
         """Number of hidden layers."""
         return max(0, len(self.layers) - 1)
 
-    def _dense(self) -> list[nn.Linear]:
+    @property
+    def dense(self) -> list[nn.Linear]:
         """Layers of f, hidden ones first, the output layer last."""
         return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
 
@@ -115,7 +116,7 @@ class MLP(nn.Module):
         """σ'(a_l) of every hidden layer, each (N, H_l)."""
         slopes = []
         h = x.flatten(1).clamp(self.low, self.high)
-        for layer in self._dense()[:-1]:
+        for layer in self.dense[:-1]:
             a = layer(h)
             slopes.append(self.activation.derivative(a))
             h = self.activation.function(a)
@@ -123,7 +124,7 @@ class MLP(nn.Module):
 
     def _at_first_layer(self, slopes: list[Tensor], v: Tensor) -> Tensor:
         """v propagated down to the first hidden layer's pre-activation, (N, R, H_1)."""
-        *hidden, last = self._dense()
+        *hidden, last = self.dense
         rows = v @ last.weight
         for slope, layer in zip(reversed(slopes), reversed(hidden), strict=True):
             rows = rows * slope[:, None, :]
@@ -136,7 +137,7 @@ class MLP(nn.Module):
 
         ``slopes`` are those of :meth:`with_slopes` at x, where they are known.
         """
-        dense = self._dense()
+        dense = self.dense
         parts = []
         if dense:
             rows = v
@@ -159,7 +160,7 @@ class MLP(nn.Module):
         in the box of the training rows, as it does in training; in evaluation mode the rows are
         computed in full. Sums run in float32 or better.
         """
-        dense = self._dense()
+        dense = self.dense
         if not (self.training and self.n_hidden_layers):
             n_out = self.n_out
             v = torch.eye(n_out, dtype=x.dtype, device=x.device)[:n_rows]
