@@ -29,6 +29,8 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.data.batches import Batch
+from isthmus.engine import convolutions
+from isthmus.engine.memory import keep_pages
 from isthmus.engine.optimizer import Now, Optimizer
 from isthmus.engine.plan import Plan
 
@@ -85,6 +87,7 @@ class Traced:
         self._written = self._numbers.numpy()
         numbers = self._numbers.to(batch[0].device)
         self._call = _compiled(self._step, [*self._fixed, *batch, numbers])
+        keep_pages()
 
     def takes(self, batch: Batch) -> bool:
         """Whether the step was compiled for batches of that shape."""
@@ -139,14 +142,27 @@ def _clipped(gradients: Sequence[Tensor | None], most: float | None) -> Sequence
 Step = Callable[..., list[Tensor]]
 
 
-def _compiled(step: Step, example: list[Tensor]) -> Step:
-    # here, because these imports take a second and few trainings need them
-    from torch._inductor import standalone_compile
+def _graph(step: Step, example: list[Tensor]) -> torch.fx.GraphModule:
     from torch.fx.experimental.proxy_tensor import make_fx
+
+    graph: torch.fx.GraphModule = make_fx(
+        step,
+        decomposition_table=convolutions.table(example[0].device),
+        tracing_mode="fake",
+        _allow_non_fake_inputs=True,
+    )(*example)
+    convolutions.without_repetition(graph.graph)
+    graph.recompile()
+    return graph
+
+
+def _compiled(step: Step, example: list[Tensor]) -> Step:
+    # here and above, because these imports take a second and few trainings need them
+    from torch._inductor import standalone_compile
 
     with _cache(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own, of its own parts
-        graph = make_fx(step, tracing_mode="fake", _allow_non_fake_inputs=True)(*example)
+        graph = _graph(step, example)
         patches = {
             "fallback_random": True,
             "size_asserts": False,
