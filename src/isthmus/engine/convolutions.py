@@ -91,7 +91,7 @@ def convolution(
 ) -> Tensor:  # fmt: skip
     """``aten.convolution``: (N, C, *in) → (N, O, *out); NotImplemented of what is not covered."""
     if groups != 1 or any(d != 1 for d in dilation):
-        return NotImplemented
+        return NotImplemented  # type: ignore[no-any-return]
     kernel, w, places = weight.shape[2:], weight.movedim(1, -1), x.shape[2:]
     axes = zip(places, kernel, stride, padding, output_padding, strict=True)
     if transposed:
@@ -111,7 +111,7 @@ def convolution_backward(
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:  # fmt: skip
     """``aten.convolution_backward``: gradients of input, weight and bias, those that are asked."""
     if groups != 1 or any(d != 1 for d in dilation):
-        return NotImplemented
+        return NotImplemented  # type: ignore[no-any-return]
     kernel, w = weight.shape[2:], weight.movedim(1, -1)
     entries, g = x.movedim(1, -1), grad.movedim(1, -1)
     of_x = of_w = of_b = None

@@ -4,7 +4,7 @@ glibc's malloc maps a large piece of memory afresh, page by page, and returns it
 it is freed; a page costs as much as copying it. Which pieces are large it learns from the largest
 one freed so far, up to 32 MB; and it keeps twice that at the end of the heap (mallopt(3),
 M_MMAP_THRESHOLD, "dynamic"). A convolutional step of 128 images made 1,600 to 6,400 pages anew,
-a third of its time. Other allocators do not care.
+a sixth to a third of its time (docs/LOG.md). Other allocators do not care.
 """
 
 from __future__ import annotations

@@ -215,7 +215,7 @@ def is_worth(module: nn.Module, plan: Plan, rows: int) -> bool:
 
     Decided by sizes, not by the clock, so that equal fits take equal steps. A network with foreign
     modules is not compiled unasked: what Python decides inside them would be fixed. Neither is
-    one with convolutions, whose time is in torch's own kernels.
+    one with convolutions, of which it is not known what they save.
 
     >>> tall = nn.Linear(784, 512)
     >>> [is_worth(tall, Plan(steps=n, batch_size=256), 256) for n in (1000, 100_000)]
