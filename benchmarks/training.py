@@ -212,6 +212,9 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     rows = [measure(name, options.blocks) for name in options.only.split(",")]
+    measured = {row["case"] for row in rows}
+    rows = [row for row in _common.read("training") if row["case"] not in measured] + rows
+    rows.sort(key=lambda row: list(CASES).index(str(row["case"])))
     _common.write("training", rows, {str(row["case"]): row["ratio"] for row in rows})
 
 

@@ -29,6 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.data.batches import Batch
+from isthmus.engine import convolutions
 from isthmus.engine.allocator import Kept
 from isthmus.engine.optimizer import Now, Optimizer
 from isthmus.engine.plan import Plan
@@ -148,14 +149,27 @@ def _clipped(gradients: Sequence[Tensor | None], most: float | None) -> Sequence
 Step = Callable[..., list[Tensor]]
 
 
-def _compiled(step: Step, example: list[Tensor]) -> Step:
-    # here, because these imports take a second and few trainings need them
-    from torch._inductor import standalone_compile
+def _graph(step: Step, example: list[Tensor]) -> torch.fx.GraphModule:
     from torch.fx.experimental.proxy_tensor import make_fx
+
+    graph: torch.fx.GraphModule = make_fx(
+        step,
+        decomposition_table=convolutions.table(example[0].device),
+        tracing_mode="fake",
+        _allow_non_fake_inputs=True,
+    )(*example)
+    convolutions.without_repetition(graph.graph)
+    graph.recompile()
+    return graph
+
+
+def _compiled(step: Step, example: list[Tensor]) -> Step:
+    # here and above, because these imports take a second and few trainings need them
+    from torch._inductor import standalone_compile
 
     with _cache(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own, of its own parts
-        graph = make_fx(step, tracing_mode="fake", _allow_non_fake_inputs=True)(*example)
+        graph = _graph(step, example)
         patches = {
             "fallback_random": True,
             "size_asserts": False,
@@ -208,7 +222,7 @@ def is_worth(module: nn.Module, plan: Plan, rows: int) -> bool:
 
     Decided by sizes, not by the clock, so that equal fits take equal steps. A network with foreign
     modules is not compiled unasked: what Python decides inside them would be fixed. Neither is
-    one with convolutions, whose time is in torch's own kernels.
+    one with convolutions, of which it is not known what they save.
 
     >>> tall = nn.Linear(784, 512)
     >>> [is_worth(tall, Plan(steps=n, batch_size=256), 256) for n in (1000, 100_000)]
