@@ -121,7 +121,8 @@ class RawBatches:
             yield self._rows(order.numpy())
 
     def _rows(self, rows: NDArray[Any]) -> Batch:
-        return self.ready(self.x[rows + np.searchsorted(self._before, rows, "right")])
+        rows = rows + np.searchsorted(self._before, rows, "right")
+        return self.ready(np.take(self.x, rows, axis=0))  # half the time of an index
 
 
 def orders(n_rows: int, batch_size: int, seed: int, skip: int = 0) -> Iterator[Tensor]:

@@ -15,6 +15,7 @@ log p(x) = log p(scaled) − Σ_j log scale_j, so that reported nats are in the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -111,19 +112,23 @@ class Scaling:
         """
         if self.kind == "none":
             return x.to(dtype)
-        if x.dtype == dtype == torch.float32 and self._is_single:
-            high = self.shift.float()
-            low = (self.shift - high.double()).float()
-            return torch.sub(x, high).sub_(low).div_(self.scale.float())
+        single = self._single if x.dtype == dtype == torch.float32 else None
+        if single is not None:
+            high, low, scale = single
+            return torch.sub(x, high).sub_(low).div_(scale)
         parts = torch.split(x, _CHUNK)
         return torch.cat([((c.double() - self.shift) / self.scale).to(dtype) for c in parts])
 
-    @property
-    def _is_single(self) -> bool:
-        """Whether float32 holds shift and scale: their sizes are within its normal numbers."""
+    @cached_property
+    def _single(self) -> tuple[Tensor, Tensor, Tensor] | None:
+        """The shift as a sum of two float32 and the scale as one, where float32 holds them:
+        sizes within its normal numbers."""
         limits = torch.finfo(torch.float32)
         within = (self.scale > limits.tiny) & (self.scale < limits.max)
-        return bool(within.all()) and bool((self.shift.abs() < limits.max).all())
+        if not (bool(within.all()) and bool((self.shift.abs() < limits.max).all())):
+            return None
+        high = self.shift.float()
+        return high, (self.shift - high.double()).float(), self.scale.float()
 
     def invert(self, x: Tensor) -> Tensor:
         """Scaled (N, D) → units of the data, float64."""

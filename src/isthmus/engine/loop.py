@@ -22,6 +22,7 @@ from isthmus.engine.ensemble import Ensemble
 from isthmus.engine.optimizer import Optimizer
 from isthmus.engine.plan import Plan
 from isthmus.engine.products import LossScale, half_products, tensor_cores
+from isthmus.engine.tape import Tape, can_tape
 from isthmus.engine.traced import Traced, traced
 from isthmus.random import generators, set_generators
 
@@ -91,6 +92,9 @@ class Training:
         self._set_progress = getattr(module, "set_progress", None)
         self._traced: Traced | None = None
         self._may_trace = True
+        self._tape: Tape | None = None
+        self._may_tape = can_tape(module)
+        self._warm = False
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """One step; returns each term's mean over the batch, () or (M,), without waiting."""
@@ -162,6 +166,13 @@ class Training:
         """Backward through the mean loss of the batch, in pieces if the memory asks for it."""
         while True:
             try:
+                if self._tape is not None and self._n_pieces == 1 and self._tape.takes(batch):
+                    return self._tape.play(batch)
+                # not the first step: some things are decided and made there
+                if self._tape is None and self._may_tape and self._warm:
+                    self._tape = Tape(self._optimizer.parameters)
+                    return self._tape.record(self._in_pieces, batch)
+                self._warm = True
                 return self._in_pieces(batch)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error) or self._n_pieces >= batch[0].shape[self._row_axis]:

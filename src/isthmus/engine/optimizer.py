@@ -11,7 +11,8 @@ A rule is a pure function of a parameter, its gradient and what is remembered of
 
 The pure functions are what a traced step is made of (:mod:`isthmus.engine.traced`). A step that is
 not traced takes torch's fused AdamW, on the same tensors, and both give the same figures. That is
-taken as a function: torch's class of that name imports the compiler, which takes over a second.
+called as a kernel: torch's class of that name imports the compiler, which takes over a second, and
+its function of that name prepares for longer than a small step takes.
 """
 
 from __future__ import annotations
@@ -88,11 +89,8 @@ class Optimizer:
             if each.rule == "adamw":
                 self._groups.setdefault((each.decay, each.factor), []).append(i)
         self._fused = all(p.is_floating_point() for p in self.parameters)
-        self._counts = {
-            i: torch.zeros((), device=self.parameters[i].device)
-            for group in self._groups.values()
-            for i in group
-        }
+        device = self.parameters[0].device if self.parameters else None
+        self._count = torch.zeros((), device=device)  # steps done, as torch's own step wants it
 
     @torch.no_grad()
     def step(self, rate: float, count: int, bad: Tensor | None = None) -> None:
@@ -100,29 +98,10 @@ class Optimizer:
 
         Where ``bad``, a truth value () on the device, nothing moves.
         """
-        first, second = self.betas
+        self._count.fill_(count + 1)
         for (decay, factor), group in self._groups.items():
             some = [i for i in group if self.parameters[i].grad is not None]
-            if not some:
-                continue
-            adamw(
-                [self.parameters[i] for i in some],
-                [_gradient(self.parameters[i]) for i in some],
-                [self._slots[i][0] for i in some],
-                [self._slots[i][1] for i in some],
-                [],
-                [self._counts[i] for i in some],
-                foreach=not self._fused,
-                fused=self._fused,
-                amsgrad=False,
-                beta1=first,
-                beta2=second,
-                lr=rate * factor,
-                weight_decay=decay,
-                eps=EPSILON,
-                maximize=False,
-                found_inf=None if bad is None else bad.float(),
-            )
+            self._adamw(some, rate * factor, decay, bad)
         now = self.now(rate, count)
         for i, each in enumerate(self.members):
             p = each.parameter
@@ -130,6 +109,49 @@ class Optimizer:
                 moved, after = self._moved(each, p, p.grad, self._slots[i], now)
                 for old, new in zip((p, *self._slots[i]), (moved, *after), strict=True):
                     old.copy_(new if bad is None else torch.where(bad, old, new))
+
+    def _adamw(self, some: list[int], rate: float, decay: float, bad: Tensor | None) -> None:
+        """AdamW's step of those parameters, for which torch's own is the kernel."""
+        if not some:
+            return
+        parameters = [self.parameters[i] for i in some]
+        gradients = [_gradient(p) for p in parameters]
+        means, squares = ([self._slots[i][j] for i in some] for j in (0, 1))
+        first, second = self.betas
+        if self._fused:
+            torch._fused_adamw_(
+                parameters,
+                gradients,
+                means,
+                squares,
+                [],
+                [self._count] * len(some),
+                lr=rate,
+                beta1=first,
+                beta2=second,
+                weight_decay=decay,
+                eps=EPSILON,
+                amsgrad=False,
+                maximize=False,
+                found_inf=None if bad is None else bad.float(),
+            )
+            return
+        adamw(
+            parameters,
+            gradients,
+            means,
+            squares,
+            [],
+            [self._count - 1 for _ in some],  # counted on by torch
+            foreach=True,
+            lr=rate,
+            beta1=first,
+            beta2=second,
+            weight_decay=decay,
+            eps=EPSILON,
+            amsgrad=False,
+            maximize=False,
+        )
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -179,8 +201,8 @@ class Optimizer:
         """All that :meth:`restore` needs, by name, the tensors themselves."""
         named: dict[str, Tensor] = {}
         for key, i in self._numbers().items():
-            if i in self._counts:
-                named[f"{key}.step"] = self._counts[i]
+            if self.members[i].rule == "adamw":
+                named[f"{key}.step"] = self._count
             for name, slot in zip(SLOTS[self.members[i].rule], self._slots[i], strict=True):
                 named[f"{key}.{name}"] = slot
         return named
@@ -192,8 +214,7 @@ class Optimizer:
 
     def counted(self, count: int) -> None:
         """Let torch's fused step know how many steps were done without it."""
-        for own in self._counts.values():
-            own.fill_(count)
+        self._count.fill_(count)
 
     def _numbers(self) -> dict[int, int]:
         """Number in a checkpoint → number of the member: group after group, as torch counts."""

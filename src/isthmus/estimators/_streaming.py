@@ -54,9 +54,11 @@ def material(estimator: Estimator, source: Source, seeds: Seeds) -> tuple[Materi
     highest = np.fmax(found.high, np.fmax.reduce(held_out, axis=0, initial=-np.inf))
     _settle(estimator, estimator._likelihood(torch.from_numpy(highest)), found)
 
+    complete = found.complete
+
     def ready(rows: _input.Rows) -> Batch:
         x, mask = estimator._scaled(_input.writable(rows), torch.float32)
-        batch = (x,) if mask is None and found.complete else (x, _whole(x, mask))
+        batch = (x,) if mask is None and complete else (x, _whole(x, mask))
         return tuple(t.to(estimator._device) for t in batch)
 
     sample = TensorBatches(*ready(found.sample))
