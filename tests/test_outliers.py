@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.linalg
+import scipy.spatial
 import scipy.stats
 import torch
 from scipy.special import logsumexp
-from scipy.stats import hmean
+from scipy.stats import pmean
 from sklearn.base import clone
 from sklearn.covariance import LedoitWolf
 from sklearn.metrics import roc_auc_score
@@ -44,6 +46,7 @@ from isthmus.evaluation.outlyingness import (
     shares,
     tail_surprise,
     weights,
+    whitening,
 )
 from isthmus.runs import directory
 
@@ -185,6 +188,40 @@ def test_noise_alone_leaves_one_direction() -> None:
     assert leading_directions(x)[0].shape == (12, 1)
 
 
+def test_whitening_is_the_root_of_scipys_inverse_of_scikit_learns_covariance() -> None:
+    x = curved(200)[:, :4] @ np.diag([1.0, 5.0, 0.2, 1e3])
+    deviation = x.std(0)
+    shrunk = LedoitWolf().fit((x - x.mean(0)) / deviation).covariance_
+    root = scipy.linalg.sqrtm(np.linalg.inv(shrunk))
+    assert np.allclose(deviation[:, None] * whitening(x), root, rtol=1e-6)
+
+
+def test_distances_of_whitened_rows_are_mahalanobis_distances_of_scipy() -> None:
+    x, new = curved(200)[:, :4], curved(20, seed=1)[:, :4]
+    inverse = np.linalg.inv(np.cov(x.T, bias=True))
+    expected = scipy.spatial.distance.cdist(new, x, "mahalanobis", VI=inverse).min(1)
+    w = whitening(x)
+    # the covariance of few rows is shrunk
+    assert np.allclose(Neighbours(x @ w, 1).distance(new @ w), expected, rtol=0.1)
+
+
+def test_directions_that_do_not_vary_count_as_varying_little() -> None:
+    a = np.tile([-1.0, 1.0], 25)
+    x = np.column_stack([a, 2 * a, np.full(50, 1e6)])
+    # nothing to shrink; correlations of two features that are one: 2 and 0; of a constant: 0
+    by = np.diag([1.0, 2.0, 1.0]) @ whitening(x)
+    assert np.allclose(np.linalg.eigvalsh(by), [2**-0.5, 100, 100])
+
+
+def test_above_the_most_features_whitening_is_by_deviations_alone() -> None:
+    wide = np.random.default_rng(0).normal(size=(5, 2049))
+    assert np.array_equal(whitening(wide), 1 / wide.std(0))
+    x = Autoencoder(1, max_epochs=1, hidden_layer_sizes=(2,), random_state=0)
+    detector = OutlierDetector(x).fit(np.random.default_rng(1).normal(size=(12, 2049)))
+    surprises = detector.surprises(wide)
+    np.testing.assert_allclose(surprises[:, 5], surprises[:, 4])
+
+
 def test_shares_sum_to_one_whatever_the_size() -> None:
     parts = np.array([[1e-300, 3e-300], [1e300, 1e300], [0.0, 0.0], [-1.0, 2.0]])
     assert np.allclose(shares(parts), [[0.25, 0.75], [0.5, 0.5], [0.5, 0.5], [0.0, 1.0]])
@@ -234,39 +271,81 @@ def test_known_outliers_are_told_better_than_by_reconstruction_error() -> None:
     assert roc_auc_score(y, -fitted().score_samples(x)) > 0.9
 
 
-def test_the_harmonic_mean_of_p_values_is_scipys() -> None:
-    p = np.random.default_rng(0).uniform(1e-6, 1.0, size=(200, 5))
-    np.testing.assert_allclose(combined(-np.log(p)), -np.log(hmean(p, axis=1)), atol=1e-12)
-    np.testing.assert_array_equal(combined(-np.log(p), harmonic=False), -np.log(p.min(1)))
-    assert np.isfinite(combined(np.array([[1e4, 0.0]]))).all()
+@pytest.mark.parametrize("power", [-0.25, -0.5, -1.0, -3.0])
+def test_power_means_of_p_values_are_scipys(power: float) -> None:
+    p = np.random.default_rng(0).uniform(1e-6, 1.0, size=(200, 6))
+    expected = -np.log(pmean(p, power, axis=1))
+    np.testing.assert_allclose(combined(-np.log(p), power=power), expected, atol=1e-12)
+    np.testing.assert_array_equal(combined(-np.log(p), power=-np.inf), -np.log(p.min(1)))
+    assert np.isfinite(combined(np.array([[1e4, 0.0]]), power=power)).all()
 
 
-@pytest.mark.parametrize("harmonic", [True, False])
-def test_weights_of_views_are_the_slopes_of_the_score(harmonic: bool) -> None:
+@pytest.mark.parametrize("power", [-0.5, -1.0, -np.inf])
+def test_weights_of_views_are_the_slopes_of_the_score(power: float) -> None:
     s, step = np.random.default_rng(1).uniform(0.5, 6.0, size=(20, 5)), 1e-6
     for j in range(5):
         up, down = s.copy(), s.copy()
         up[:, j] += step
         down[:, j] -= step
-        slope = combined(up, harmonic=harmonic) - combined(down, harmonic=harmonic)
-        want = weights(s, harmonic=harmonic)[:, j]
+        slope = combined(up, power=power) - combined(down, power=power)
+        want = weights(s, power=power)[:, j]
         np.testing.assert_allclose(slope / (2 * step), want, atol=1e-6)
 
 
-def test_a_detector_of_four_views_scores_as_it_did(tmp_path: Path) -> None:
+# Which combination a run of former views records (None: it was not recorded), and their score.
+FORMER = {
+    4: (None, lambda s: s.max(1)),
+    5: ("harmonic", lambda s: logsumexp(s, axis=1) - np.log(5)),
+}
+
+
+@pytest.mark.parametrize("n", FORMER)
+def test_a_detector_of_fewer_views_scores_as_it_did(n: int, tmp_path: Path) -> None:
     detector, x = fitted(), np.vstack([plane(50, seed=4), 3 * plane(50, seed=5)])
+    recorded, score = FORMER[n]
     run = directory.read(detector.save(tmp_path / "now"))
-    del run.config["detector"]["combination"]
-    del run.config["detector"]["tails"][4:]
-    kept = {name: t for name, t in run.tensors.items() if "/distance." not in name}
+    about = run.config["detector"]
+    del about["combination"], about["tails"][n:]
+    if recorded is not None:
+        about["combination"] = recorded
+    gone = ("detector/whitening", *(f"detector/{name}." for name in VIEWS[n:]))
+    kept = {name: t for name, t in run.tensors.items() if not name.startswith(gone)}
     former = directory.Run(run.config, kept, run.history)
     again = OutlierDetector.load(directory.write(tmp_path / "former", former))
-    four = again.surprises(x)
-    np.testing.assert_array_equal(four, detector.surprises(x)[:, :4])
-    np.testing.assert_array_equal(again.score_samples(x), -four.max(1))
-    np.testing.assert_allclose(again.explain(x).sum(1), four.max(1))
+    assert list(again._views._near) == list(VIEWS[2:n])
+    surprises = again.surprises(x)
+    np.testing.assert_array_equal(surprises[:, :4], detector.surprises(x)[:, :4])
+    if n == 5:
+        views = again._views
+        near = NearestNeighbors(n_neighbors=5).fit(views.reference / views.deviation)
+        placed = again.autoencoder_.scaling_.apply(torch.from_numpy(x), torch.float64)
+        distance = near.kneighbors(placed.numpy() / views.deviation)[0].mean(1)
+        np.testing.assert_allclose(surprises[:, 4], views.tails[4](distance), atol=1e-9)
+    np.testing.assert_allclose(again.score_samples(x), -score(surprises), atol=1e-12)
+    np.testing.assert_allclose(again.explain(x).sum(1), score(surprises))
     resaved = OutlierDetector.load(again.save(tmp_path / "resaved"))
     np.testing.assert_array_equal(resaved.score_samples(x), again.score_samples(x))
+
+
+def test_a_run_of_other_views_than_it_records_is_refused(tmp_path: Path) -> None:
+    config = fitted().save(tmp_path / "run") / "config.json"
+    altered = json.loads(config.read_text(encoding="utf-8"))
+    altered["detector"]["combination"] = "harmonic"
+    config.write_text(json.dumps(altered), encoding="utf-8")
+    with pytest.raises(RunError, match="does not hold what its schema promises"):
+        OutlierDetector.load(tmp_path / "run")
+
+
+def test_a_small_step_off_a_plane_is_seen_by_the_whitened_view() -> None:
+    # the third feature is the sum of the others: all values are usual, and rows are close by
+    rng = np.random.default_rng(0)
+    t = rng.uniform(-1, 1, size=(800, 2))
+    x = np.column_stack([t, t.sum(1) + 0.01 * rng.normal(size=800)])
+    detector = OutlierDetector(VariationalAutoencoder(2, **SMALL)).fit(x)
+    odd = np.array([[0.3, 0.2, 0.65]])
+    surprises = dict(zip(VIEWS, detector.surprises(odd)[0], strict=True))
+    assert surprises["whitened"] > 3 * surprises["distance"]
+    assert detector.predict(odd) == [-1]
 
 
 def test_scores_decisions_and_predictions_agree() -> None:
@@ -275,7 +354,7 @@ def test_scores_decisions_and_predictions_agree() -> None:
     assert (score <= 0).all()
     surprises = detector.surprises(x)
     assert surprises.shape == (len(x), len(VIEWS))
-    np.testing.assert_allclose(score, np.log(len(VIEWS)) - logsumexp(surprises, axis=1), atol=1e-12)
+    np.testing.assert_allclose(score, np.log(pmean(np.exp(-surprises), -0.5, axis=1)), atol=1e-12)
     assert np.array_equal(detector.decision_function(x), score - detector.offset_)
     assert np.array_equal(detector.predict(x), np.where(score < detector.offset_, -1, 1))
     assert np.allclose(detector.explain(x).sum(1), -score)
@@ -314,7 +393,7 @@ def test_p_values_of_new_normal_rows_are_uniform_on_average() -> None:
 @pytest.mark.slow
 def test_p_values_of_fresh_normal_rows_are_uniform_over_many_small_fits() -> None:
     # one row a fit, so that they are independent; spread evenly between the steps of 1/(m + 1)
-    rng, p = np.random.default_rng(5), []
+    rng, p = np.random.default_rng(6), []
     for seed in range(150):
         x = rng.normal(size=(41, 3)) @ [[1.0, 0.9, 0.0], [0.0, 0.4, 0.0], [0.0, 0.0, 1.0]]
         model = Autoencoder(1, max_epochs=1, hidden_layer_sizes=(4,), early_stopping=False)

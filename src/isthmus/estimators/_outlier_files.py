@@ -8,6 +8,7 @@ The autoencoder's part is written and opened by its own module, which checks it 
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Callable
@@ -23,14 +24,15 @@ from isthmus.errors import RunError
 from isthmus.estimators._outlier_views import VIEWS, Views
 from isthmus.estimators._persistence import as_json
 from isthmus.estimators._persistence import load as load_autoencoder
-from isthmus.evaluation.outlyingness import Gaussian, Tail
+from isthmus.evaluation.outlyingness import POWER, Gaussian, Tail
 from isthmus.runs import directory
 
 SECTION = "detector"
 _MODEL, _OWN = "autoencoder/", "detector/"
-# Runs from before this was recorded have four views, combined by the smallest p-value: they score
-# as they did.
-_COMBINATIONS, _FORMER_VIEWS = {"harmonic": True, "smallest": False}, 4
+# How views are combined: the power of the mean of their p-values, and how many there are. Runs from
+# before this was recorded have four and the smallest p-value. All score as they did, with the mean
+# distance to ``n_neighbors`` rows in all features where there are five.
+_COMBINATIONS = {"smallest": (-math.inf, 4), "harmonic": (-1.0, 5), "power mean": (POWER, 6)}
 _NUMBERS = ("threshold", "level", "scale")
 Floats = NDArray[np.float64]
 Detector = TypeVar("Detector")
@@ -52,7 +54,11 @@ def save(detector: Any, path: str | os.PathLike[str], *, force: bool = False) ->
             "autoencoder": None if given is None else "as fitted",
             "n_features": int(detector.n_features_in_),
             "feature_names": None if names is None else [str(name) for name in names],
-            "combination": "harmonic" if views.harmonic else "smallest",
+            "combination": next(
+                name
+                for name, kind in _COMBINATIONS.items()
+                if kind == (views.power, len(views.names))
+            ),
             "inflation": views.inflation,
             "tails": [{name: getattr(tail, name) for name in _NUMBERS} for tail in views.tails],
         },
@@ -69,7 +75,9 @@ def save(detector: Any, path: str | os.PathLike[str], *, force: bool = False) ->
         "calibration_scores": detector.calibration_scores_,
         "decision_scores": detector.decision_scores_,
     }
-    for name, tail in zip(VIEWS, views.tails, strict=False):
+    if views.whitening is not None:
+        own["whitening"] = views.whitening
+    for name, tail in zip(views.names, views.tails, strict=True):
         own |= {f"{name}.scores": tail.scores, f"{name}.surprise": tail.surprise}
     tensors = {_MODEL + name: tensor for name, tensor in model.tensors.items()}
     for name, array in own.items():
@@ -127,13 +135,12 @@ def _restore(run: directory.Run, autoencoder: Any, create: Callable[..., Detecto
         tensor: Tensor = run.tensors[_OWN + name]
         return np.asarray(tensor.numpy(), dtype=np.float64)
 
+    power, n_views = _COMBINATIONS[about.get("combination", "smallest")]
+    names = VIEWS[:n_views]
     tails = tuple(
         Tail(own(f"{name}.scores"), own(f"{name}.surprise"), *(float(tail[n]) for n in _NUMBERS))
-        for name, tail in zip(VIEWS, about["tails"], strict=False)
+        for name, tail in zip(names, about["tails"], strict=True)
     )
-    harmonic = _COMBINATIONS[about.get("combination", "smallest")]
-    if len(tails) != (len(VIEWS) if harmonic else _FORMER_VIEWS):
-        raise ValueError(f"there are {len(tails)} tails")
     detector._check()
     detector.autoencoder_ = autoencoder
     detector._views = Views(
@@ -145,10 +152,13 @@ def _restore(run: directory.Run, autoencoder: Any, create: Callable[..., Detecto
         residual=Gaussian.of(own("residual")),
         code=Gaussian.of(own("code")),
         centre=own("centre"),
+        whitening=own("whitening") if "whitened" in names else None,
         inflation=float(about["inflation"]),
+        names=names,
         tails=tails,
         n_neighbors=detector.n_neighbors,
-        harmonic=harmonic,
+        n_whole=1 if names == VIEWS else detector.n_neighbors,
+        power=power,
     )
     detector.calibration_scores_ = own("calibration_scores")
     detector.decision_scores_ = own("decision_scores")

@@ -1,4 +1,4 @@
-"""The five views of :mod:`isthmus.evaluation.outlyingness` around a fitted autoencoder."""
+"""The six views of :mod:`isthmus.evaluation.outlyingness` around a fitted autoencoder."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from isthmus.estimators._base import Estimator
 from isthmus.estimators.models import VariationalAutoencoder
 from isthmus.evaluation.outlyingness import (
+    POWER,
     Gaussian,
     Neighbours,
     Tail,
@@ -20,13 +21,15 @@ from isthmus.evaluation.outlyingness import (
     shares,
     tail_surprise,
     weights,
+    whitening,
 )
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 # In the order of the columns of the detector's ``surprises``.
-# Detectors that were saved before there was a view "distance" have the first four.
-VIEWS = ("value", "combination", "code", "outline", "distance")
+# Detectors that were saved before there was a view "whitened" have the first five, those from
+# before there was a view "distance" the first four.
+VIEWS = ("value", "combination", "code", "outline", "distance", "whitened")
 # Rows that values and distances are compared with, and rows that set the number of components.
 MOST_REFERENCE, _MOST_SPECTRUM = 20_000, 5_000
 _VARIANCE_KEPT, _MOST_COMPONENTS = 0.9, 64
@@ -67,10 +70,13 @@ class Views:
         code: size of the code around ``centre``.
         centre: (K,) mean code.
         directions, deviation: of the outline, (D, L) and (D,).
+        whitening: (D, D), or (D,) its diagonal; None where that view is not among ``names``.
         inflation: how many times larger residuals of held-out rows are (Mahalanobis, squared).
-        tails: one for each of :data:`VIEWS`, or for the first of them.
-        n_neighbors: over which a distance is averaged.
-        harmonic: whether the views' p-values count by their harmonic mean, else the smallest does.
+        names: which views there are, :data:`VIEWS` or the first of them.
+        tails: one for each of them.
+        n_neighbors: over which a distance between codes or outlines is averaged.
+        n_whole: over which one in all features is.
+        power: of the mean of the views' p-values.
     """
 
     model: Estimator
@@ -81,17 +87,23 @@ class Views:
     centre: Floats
     directions: Floats
     deviation: Floats
+    whitening: Floats | None
     inflation: float = 1.0
+    names: tuple[str, ...] = VIEWS
     tails: tuple[Tail, ...] = ()
     n_neighbors: int = 5
-    harmonic: bool = True
+    n_whole: int = 1
+    power: float = POWER
 
     def __post_init__(self) -> None:
         self._sorted = np.sort(self.reference, axis=0)
         self._mean = self.reference.mean(0)
-        self._near_code = Neighbours(self.codes, self.n_neighbors)
-        self._near_outline = Neighbours(self._outline(self.reference), self.n_neighbors)
-        self._near_row = Neighbours(self.reference / self.deviation, self.n_neighbors)
+        rows = _Seen(self.reference, self.reference, self.codes)
+        k = {"code": self.n_neighbors, "outline": self.n_neighbors}
+        self._near = {
+            name: Neighbours(self._placed(name, rows), k.get(name, self.n_whole))
+            for name in self.names[2:]
+        }
 
     @classmethod
     def fit(cls, model: Estimator, x: Floats, held_out: Floats, n_neighbors: int) -> Views:
@@ -114,6 +126,7 @@ class Views:
             centre=centre,
             directions=directions,
             deviation=deviation,
+            whitening=whitening(seen.filled[:_MOST_SPECTRUM]),
             n_neighbors=n_neighbors,
         )
         before, after = (float(views.residual(s.residual).mean()) for s in (seen, new))
@@ -121,16 +134,16 @@ class Views:
         own, others = views._scores(few), views._scores(new)
         views.tails = tuple(
             Tail.fit(others[:, j] if name == "combination" else np.r_[own[:, j], others[:, j]])
-            for j, name in enumerate(VIEWS)
+            for j, name in enumerate(views.names)
         )
         return views
 
     def score(self, x: Floats) -> Floats:
         """(N,) nats, at least 0, of rows (N, D) in the units of the data: the views together."""
-        return combined(self.surprises(x), harmonic=self.harmonic)
+        return combined(self.surprises(x), power=self.power)
 
     def surprises(self, x: Floats) -> Floats:
-        """(N, 5) nats of each of :data:`VIEWS` for rows (N, D) in the units of the data."""
+        """(N, V) nats of each of ``names`` for rows (N, D) in the units of the data."""
         return self._surprises(_Seen.by(self.model, x))
 
     def contributions(self, x: Floats) -> Floats:
@@ -140,7 +153,8 @@ class Views:
         and within it a value alone by its own surprise; a combination by its part of the residual's
         distance, the code's distance by how far what is decoded lies from the mean row; a distant
         code by the squared differences of what is decoded from what the neighbours' codes are
-        decoded to; a distant outline or row by the squared differences that it consists of.
+        decoded to; a distant outline or row by the squared differences that it consists of, after
+        whitening where that is what sets it apart.
         """
         each = [self._contributions(x[i : i + _CHUNK]) for i in range(0, len(x), _CHUNK)]
         return np.concatenate(each)
@@ -150,62 +164,57 @@ class Views:
         surprises = self._surprises(seen)
         of_residual = (self.residual(seen.residual) / self.inflation)[:, None]
         of_code = self.code(seen.codes - self.centre)[:, None]
-        parts = np.stack(
-            [
-                tail_surprise(self._sorted, seen.scaled),
-                of_residual * shares(self.residual.contributions(seen.residual))
-                + of_code * shares(np.square(seen.fitted - self._mean)),
-                self._from_codes(seen),
-                self._from_outlines(seen),
-                self._from_rows(seen),
-            ]
-        )
-        view = weights(surprises, harmonic=self.harmonic)
-        mixed = sum(view[:, [j]] * shares(parts[j]) for j in range(len(self.tails)))
-        total: Floats = combined(surprises, harmonic=self.harmonic)[:, None] * mixed
+        parts = [
+            tail_surprise(self._sorted, seen.scaled),
+            of_residual * shares(self.residual.contributions(seen.residual))
+            + of_code * shares(np.square(seen.fitted - self._mean)),
+            *(self._apart(name, seen) for name in self.names[2:]),
+        ]
+        view = weights(surprises, power=self.power)
+        mixed = sum(view[:, [j]] * shares(part) for j, part in enumerate(parts))
+        total: Floats = combined(surprises, power=self.power)[:, None] * mixed
         return total
 
-    def _from_codes(self, seen: _Seen) -> Floats:
-        which, _ = self._near_code.nearest(seen.codes)
-        near = self.model.inverse_transform(self.codes[which.ravel()]).reshape(which.size, -1)
-        decoded = _scaled(self.model, near).reshape(*which.shape, -1)
-        mean: Floats = np.square(seen.fitted[:, None] - decoded).mean(1)
+    def _apart(self, name: str, seen: _Seen) -> Floats:
+        """(N, D): mean over the neighbours of the squared difference in each feature."""
+        near, placed = self._near[name], self._placed(name, seen)
+        which, _ = near.nearest(placed)
+        if name == "code":
+            decoded = self.model.inverse_transform(self.codes[which.ravel()])
+            others = _scaled(self.model, decoded.reshape(which.size, -1))
+            difference = seen.fitted[:, None] - others.reshape(*which.shape, -1)
+        else:
+            difference = placed[:, None] - near.reference[which]
+            if name == "outline":
+                difference = difference @ self.directions.T
+        mean: Floats = np.square(difference).mean(1)
         return mean
 
-    def _from_outlines(self, seen: _Seen) -> Floats:
-        outline = self._outline(seen.filled)
-        which, _ = self._near_outline.nearest(outline)
-        apart = outline[:, None] - self._near_outline.reference[which]
-        mean: Floats = np.square(apart @ self.directions.T).mean(1)
-        return mean
-
-    def _from_rows(self, seen: _Seen) -> Floats:
-        row = seen.filled / self.deviation
-        which, _ = self._near_row.nearest(row)
-        mean: Floats = np.square(row[:, None] - self._near_row.reference[which]).mean(1)
-        return mean
-
-    def _outline(self, filled: Floats) -> Floats:
-        outline: Floats = (filled / self.deviation) @ self.directions
-        return outline
+    def _placed(self, name: str, seen: _Seen) -> Floats:
+        """Rows as the view of that name measures distances between them."""
+        if name == "code":
+            return seen.codes
+        if name == "whitened":
+            w = self.whitening
+            if w is None:
+                raise ValueError("the view 'whitened' needs its matrix")
+            return seen.filled @ w if w.ndim == 2 else seen.filled * w
+        row: Floats = seen.filled / self.deviation
+        return row @ self.directions if name == "outline" else row
 
     def _surprises(self, seen: _Seen) -> Floats:
         scores = self._scores(seen)
         return np.stack([tail(scores[:, j]) for j, tail in enumerate(self.tails)], axis=1)
 
     def _scores(self, seen: _Seen) -> Floats:
-        """(N, 5), each in its own unit."""
+        """(N, V), each in its own unit."""
         together = self.residual(seen.residual) / self.inflation
-        return np.stack(
-            [
-                tail_surprise(self._sorted, seen.scaled).sum(1),
-                together + self.code(seen.codes - self.centre),
-                self._near_code.distance(seen.codes),
-                self._near_outline.distance(self._outline(seen.filled)),
-                self._near_row.distance(seen.filled / self.deviation),
-            ],
-            axis=1,
-        )
+        alone = [
+            tail_surprise(self._sorted, seen.scaled).sum(1),
+            together + self.code(seen.codes - self.centre),
+        ]
+        apart = [near.distance(self._placed(name, seen)) for name, near in self._near.items()]
+        return np.stack(alone + apart, axis=1)
 
 
 @dataclass(frozen=True)

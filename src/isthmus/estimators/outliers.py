@@ -1,4 +1,4 @@
-"""Outlier detection: an autoencoder, five views of a row, and thresholds that keep their word.
+"""Outlier detection: an autoencoder, six views of a row, and thresholds that keep their word.
 
 The score is that of :mod:`isthmus.evaluation.outlyingness`, thresholds and p-values are those of
 :mod:`isthmus.evaluation.detection_thresholds`. Rows are dealt at random into three parts: one to
@@ -41,10 +41,10 @@ _MOST_HELD_OUT = 10_000
 class OutlierDetector(OutlierMixin, BaseEstimator):
     """Outliers and novelties, by an autoencoder and what it leaves over.
 
-    A row's score is the log of the harmonic mean of its p-values in five views: a value that is
-    rare by itself, values that do not go together (the residual and the code of the autoencoder), a
-    code with no other one near it, a row that is alone in the directions that stand out from noise,
-    or in all features.
+    A row's score is the log of a power mean of its p-values in six views: a value that is rare by
+    itself, values that do not go together (the residual and the code of the autoencoder), a code
+    with no other one near it, a row that is alone in the directions that stand out from noise, in
+    all features, or where all directions vary alike.
     scikit-learn's conventions: higher scores are more normal, ``predict`` gives 1 for inliers and
     −1 for outliers. For PyOD's see :class:`PyODFace`.
 
@@ -59,7 +59,8 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         calibration_fraction: share of the rows that the autoencoder is not fitted to, above 0, at
             most ½; half of them for the scale of the views, half for p-values and threshold;
             20,000 rows at most.
-        n_neighbors: how many neighbours a distance is averaged over, at least 1.
+        n_neighbors: how many neighbours a distance between codes or outlines is averaged over, at
+            least 1; in all features the nearest row alone counts.
         random_state: seed of the split, and of an autoencoder without one of its own. A detector
             is deterministic unless it is None.
 
@@ -168,9 +169,9 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         )
 
     def score_samples(self, X: Any) -> Floats:
-        """Log of the mean p-value of five, (N,), nats, at most 0, higher is more normal.
+        """Log of the mean p-value of six, (N,), nats, at most 0, higher is more normal.
 
-        The mean is the harmonic one. It orders rows, also beyond what the rows of the fit can
+        The mean is that of the power −½. It orders rows, also beyond what the rows of the fit can
         show; as a probability it is a model. :meth:`p_values` are exact.
         """
         return self._score(self._rows(X))
@@ -194,10 +195,11 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         return conformal_p_values(-self.calibration_scores_, -scores)
 
     def surprises(self, X: Any) -> Floats:
-        """Nats s of each view, (N, 5): value, combination, code, outline, distance.
+        """Nats s of each view, (N, 6): value, combination, code, outline, distance, whitened.
 
-        ``score_samples`` is −log of the mean of exp(s). (N, 4) of a detector that was saved before
-        there was a view "distance", whose score is minus the largest.
+        ``score_samples`` is −2 log of the mean of exp(s/2). A detector that was saved before there
+        was a view "whitened" gives (N, 5), and −log of the mean of exp(s); one from before there
+        was a view "distance" (N, 4), and minus the largest.
         """
         return self._views.surprises(self._rows(X))
 

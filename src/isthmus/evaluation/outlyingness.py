@@ -1,6 +1,6 @@
-"""How unusual a row is: five views of it, and one scale for them.
+"""How unusual a row is: six views of it, and one scale for them.
 
-An outlier is a row that is unusual in at least one of five ways:
+An outlier is a row that is unusual in at least one of six ways:
 
 - *by a value alone*: −Σ_d log p_d(x_d), p_d the two-sided tail probability of feature d among
   reference rows (:func:`tail_surprise`; the empirical-tail score of Li et al. 2022, *ECOD*);
@@ -12,14 +12,16 @@ An outlier is a row that is unusual in at least one of five ways:
   Data Sets*);
 - *by having none near its outline*: the same in the few directions of the rows that stand out from
   noise (:func:`leading_directions`), where distances are not drowned by the others;
-- *by having no other row near it*: the same in all features, each by its own deviation, because
-  structure that is finer than a code or an outline is in neither.
+- *by having no other row near it*: the distance to the nearest in all features, each by its own
+  deviation, because structure that is finer than a code or an outline is in neither;
+- *by having none near it in any direction*: the same after :func:`whitening`, so that a small step
+  across what features have in common counts like a large one along it.
 
-The five have no common unit. :class:`Tail` turns each into nats by rows that were not fitted:
+The six have no common unit. :class:`Tail` turns each into nats by rows that were not fitted:
 −log of the share of such rows that are as extreme, continued beyond them by an exponential tail
 (Pickands 1975: excesses over a high threshold are generalised Pareto; the exponential is its
-limit of shape 0). The surprise of a row is minus the log of the harmonic mean of its five p-values
-(:func:`combined`; Wilson 2019, *The harmonic mean p-value for combining dependent tests*). Like the
+limit of shape 0). The surprise of a row is minus the log of a power mean of its six p-values
+(:func:`combined`; Vovk & Wang 2020, *Combining p-values via averaging*), of the power −½. Like the
 smallest p-value (Tippett 1931), and unlike a product, it is not blunted by a view that sees
 nothing; but where several see something, it is larger for it, and no single view's chance decides.
 What thresholds and p-values then promise is in :mod:`isthmus.evaluation.detection_thresholds`.
@@ -38,8 +40,12 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 # Of the calibration rows, the share that gives the tail its scale.
 TAIL = 0.1
-# Features up to which the covariance of residuals is full; beyond it is diagonal.
+# Features up to which covariances are full; beyond they are diagonal.
 MOST_FULL = 2048
+# Least variance of a direction that whitening goes by, of the mean one.
+_FLOOR = 1e-4
+# Of the mean of p-values: between the harmonic mean (−1) and the geometric one (0).
+POWER = -0.5
 _CHUNK = 2**22
 
 
@@ -137,12 +143,49 @@ def leading_directions(x: Array) -> tuple[Floats, Floats]:
     (20, 3)
     """
     n, n_features = x.shape
-    deviation = x.std(0)
-    deviation = np.where(deviation > 1e-12 * np.abs(x).max(0), deviation, 1.0)
+    deviation = _deviation(x)
     _, singular, directions = np.linalg.svd((x - x.mean(0)) / deviation, full_matrices=False)
     edge = (1.0 + math.sqrt(n_features / n)) ** 2
     k = max(1, int((np.square(singular) / n > edge).sum()))
     return directions[:k].T, deviation
+
+
+def whitening(x: Array) -> Floats:
+    """What makes all directions of the rows vary alike: x W has the covariance 1.
+
+        W = diag(1/σ) R^(−1/2) ,   R the correlation matrix
+
+    Of all such W this one leaves the features most like what they were (ZCA-cor of Kessy, Lewin &
+    Strimmer 2018, *Optimal whitening and decorrelation*). R is shrunk as in :class:`Gaussian`, and
+    no eigenvalue counts as less than 1e-4: rows say little of how small the smallest are.
+
+    Args:
+        x: (N, D) rows without missing entries.
+
+    Returns:
+        (D, D); above :data:`MOST_FULL` features 1/σ (D,), and what they have in common is left out.
+
+    >>> x = np.random.default_rng(0).normal(size=(5000, 2)) @ np.array([[2.0, 0.0], [1.0, 1.0]])
+    >>> np.abs(np.cov((x @ whitening(x)).T)).round(2)
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    from sklearn.covariance import ledoit_wolf
+
+    deviation = _deviation(x)
+    if x.shape[1] > MOST_FULL:
+        return 1.0 / deviation
+    scaled = (x - x.mean(0)) / deviation
+    values, axes = np.linalg.eigh(ledoit_wolf(scaled, assume_centered=True)[0])
+    turned = axes / np.sqrt(np.maximum(values, _FLOOR))
+    whitened: Floats = (turned @ axes.T) / deviation[:, None]
+    return whitened
+
+
+def _deviation(x: Array) -> Floats:
+    """(D,) of each feature, 1 where it is 0."""
+    deviation = x.std(0)
+    return np.where(deviation > 1e-12 * np.abs(x).max(0), deviation, 1.0)
 
 
 @dataclass(frozen=True)
@@ -255,38 +298,44 @@ class Tail:
         return surprise
 
 
-def combined(surprises: Array, *, harmonic: bool = True) -> Floats:
-    """−log of the harmonic mean of p-values exp(−s), (N, V) → (N,), nats, at least 0.
+def combined(surprises: Array, *, power: float = POWER) -> Floats:
+    """−log of a power mean of p-values exp(−s), (N, V) → (N,), nats, at least 0.
 
-        log 1/V Σ_v exp(s_v) ,   between max_v s_v − log V and max_v s_v
+        −log (1/V Σ_v p_v^r)^(1/r) = −1/r log 1/V Σ_v exp(−r s_v) ,   r < 0
+
+    between max_v s_v + log(V) / r and max_v s_v.
 
     Args:
         surprises: (N, V), nats, at least 0.
-        harmonic: otherwise −log of the smallest p-value, max_v s_v.
+        power: r < 0; −1 is the harmonic mean, −∞ the smallest p-value.
 
     >>> combined(np.array([[0.0, 0.0], [0.0, 20.0]])).round(3)
-    array([ 0.   , 19.307])
+    array([ 0.   , 18.614])
     """
     from scipy.special import logsumexp
 
     s = np.asarray(surprises, dtype=np.float64)
-    if not harmonic:
+    if power == -math.inf:
         largest: Floats = s.max(1)
         return largest
-    surprise: Floats = np.maximum(logsumexp(s, axis=1) - math.log(s.shape[1]), 0.0)
+    mean = (math.log(s.shape[1]) - logsumexp(-power * s, axis=1)) / power
+    surprise: Floats = np.maximum(mean, 0.0)
     return surprise
 
 
-def weights(surprises: Array, *, harmonic: bool = True) -> Floats:
+def weights(surprises: Array, *, power: float = POWER) -> Floats:
     """What each view counts in :func:`combined`: its derivative, (N, V), rows sum to 1.
 
-    >>> weights(np.array([[1.0, 1.0, 30.0]])).round(3)
+    >>> weights(np.array([[1.0, 1.0, 60.0]])).round(3)
     array([[0., 0., 1.]])
     """
     from scipy.special import softmax
 
     s = np.asarray(surprises, dtype=np.float64)
-    part: Floats = softmax(s, axis=1) if harmonic else np.eye(s.shape[1])[s.argmax(1)]
+    if power == -math.inf:
+        largest: Floats = np.eye(s.shape[1])[s.argmax(1)]
+        return largest
+    part: Floats = softmax(-power * s, axis=1)
     return part
 
 
