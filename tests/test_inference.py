@@ -43,8 +43,8 @@ def test_results_are_those_of_the_network(
     if boxed:
         net.set_constants(low=torch.full((D,), -1.0), high=torch.linspace(0.5, 2.0, D))
     before, expected = X.clone(), wanted(net, X)
-    for half, tolerance in ((False, 2e-6), (True, 1e-2)):
-        found = Inference(net, K, SHIFT, SCALE, half)(X)
+    for dtype, tolerance in ((torch.float32, 2e-6), (torch.bfloat16, 1e-2)):
+        found = Inference(net, K, SHIFT, SCALE, dtype)(X)
         assert found.dtype == torch.float32
         assert float((found - expected).norm() / expected.norm()) < tolerance
     assert torch.equal(X, before)
@@ -55,7 +55,7 @@ def test_unscaled_rows_are_taken_as_they_are() -> None:
     perturbed(net).float()
     x = rows(N, D, dtype=torch.float32)
     before = x.clone()
-    found = Inference(net, K, torch.zeros(D).double(), torch.ones(D).double(), False)(x)
+    found = Inference(net, K, torch.zeros(D).double(), torch.ones(D).double(), torch.float32)(x)
     torch.testing.assert_close(found, net(x).detach())
     assert torch.equal(x, before)
 
@@ -63,7 +63,7 @@ def test_unscaled_rows_are_taken_as_they_are() -> None:
 def test_pieces_are_parts_of_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     net = MLP((D,), (9,), K)
     perturbed(net).float()
-    known = Inference(net, K, SHIFT, SCALE, False)
+    known = Inference(net, K, SHIFT, SCALE, torch.float32)
     whole = known(X)
     monkeypatch.setattr(inference, "VALUES", 1)
     torch.testing.assert_close(known(X), whole)

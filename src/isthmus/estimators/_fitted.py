@@ -97,10 +97,11 @@ class Fitted(TransformerMixin):
             return module.encode(x, mask).mean
 
         net, scaling = module.encoder.net, self.scaling_
-        if data.dtype != np.float32 or not isinstance(net, MLP) or not takes(scaling.scale):
+        slow = data.dtype != np.float32 or self.precision == "float16"
+        if slow or not isinstance(net, MLP) or not takes(scaling.scale):
             return self._map(data, code)
-        half = self.precision == "bfloat16"
-        known = Inference(net, self.n_components_, scaling.shift, scaling.scale, half)
+        dtype = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
+        known = Inference(net, self.n_components_, scaling.shift, scaling.scale, dtype)
         codes = known(torch.from_numpy(data)).numpy()
         # infinity has been refused; a missing entry makes its row's codes NaN, whatever the weights
         holed = np.isnan(codes).any(1)
@@ -334,15 +335,11 @@ class Fitted(TransformerMixin):
         return self._derived.double
 
     def _encode_scaled(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        starts = range(0, len(x), _CHUNK)
-        parts = [slice(start, start + _CHUNK) for start in starts]
+        parts = torch.split(x, _CHUNK)
+        masks = [None] * len(parts) if mask is None else torch.split(mask, _CHUNK)
+        encode = self.autoencoder_.encode
         with torch.no_grad():
-            return torch.cat(
-                [
-                    self.autoencoder_.encode(x[part], None if mask is None else mask[part]).mean
-                    for part in parts
-                ]
-            )
+            return torch.cat([encode(x, m).mean for x, m in zip(parts, masks, strict=True)])
 
     def _decode(self, module: Core, z: Tensor) -> Tensor:
         with torch.no_grad():

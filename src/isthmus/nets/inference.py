@@ -5,7 +5,7 @@ Around the products of a forward pass stand passes over the rows: scale, clamp, 
     W₁' = W₁ / scale,   b₁' = b₁ − W₁' low,     shift = high + low, both float32,
 
 one subtraction is left, x − high, which is exact where it cancels, so that results are those of
-scaled rows to rounding. Weights are cast to bfloat16 once, not for every piece. Pieces are so
+scaled rows to rounding. Weights are cast to half the bits once, not for every piece. Pieces are so
 short that all that is computed of one stays in the processor's cache; what they are written to is
 kept from piece to piece, because new memory costs as much as the passes over it.
 """
@@ -42,14 +42,17 @@ class Inference:
         n_out: how many of its outputs are wanted.
         shift: float64 (D,).
         scale: float64 (D,), within :data:`SCALES`.
-        half: whether the products of f, not of the linear path, run in bfloat16.
+        dtype: of the products of f, float32 or bfloat16 (float16 does not hold rows that are not
+            scaled); those of the linear path are float32.
     """
 
     @torch.no_grad()
-    def __init__(self, net: MLP, n_out: int, shift: Tensor, scale: Tensor, half: bool) -> None:
+    def __init__(
+        self, net: MLP, n_out: int, shift: Tensor, scale: Tensor, dtype: torch.dtype
+    ) -> None:
         self._function = IN_PLACE.get(net.activation.name, net.activation.function)
         self._n_out = n_out
-        self._type = torch.bfloat16 if half else torch.float32
+        self._type = dtype
         high = shift.float()
         low = (shift - high.double()).float()
         self._shift = high if bool(shift.any()) else None
