@@ -86,7 +86,7 @@ PARAMETERS: list[tuple[dict[str, Any], type[Exception], str]] = [
         ({name: v}, InvalidParameterError, f"{name}={v!r} must be .*one of .*{known}")
         for name, known in (
             ("early_stopping", "'auto', True, False"),
-            ("precision", "'auto', 'float32', 'bfloat16'"),
+            ("precision", "'auto', 'float32', 'tf32', 'bfloat16', 'float16'"),
             ("compile", "'auto', True, False"),
             ("scaling", "'auto', 'standard', 'common', 'none'"),
             ("activation", "'silu', 'gelu', 'relu'"),

@@ -137,8 +137,9 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         still = _place(made[0]) if func.overloadpacket.__name__ in _STILL else None
         self._notes.append((_into(func, args, kwargs, made), still))
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> None:
-        """Nothing: what is copied has memory of its own, and is written down anew."""
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        """Copies and pickles are None: what is copied has memory of its own and is noted anew."""
+        return type(None), ()
 
     def _forget(self) -> None:
         """Not to be played, and no memory is held."""
