@@ -15,6 +15,7 @@ run.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import multiprocessing
 import resource
 import statistics
@@ -167,9 +168,10 @@ def _serve(name: str, pipe: Connection) -> None:
         case.variational, case.loss,
     )  # fmt: skip
     one = _peers.pythae_trainer(model, rows_of(case), case.batch_size)
-    while pipe.recv():
-        one()
-        pipe.send(True)
+    with contextlib.suppress(EOFError):  # nobody asks any more
+        while pipe.recv():
+            one()
+            pipe.send(True)
 
 
 def product_rate(case: Case) -> float:
