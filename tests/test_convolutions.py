@@ -110,3 +110,32 @@ def test_what_is_pure_is_done_once_and_nothing_else():
     torch.testing.assert_close(twice, 2 * torch.ones(3).sin())
     assert not torch.equal(noise, torch.zeros(3))
     assert torch.equal(difference, torch.full((3,), 2.0))
+
+
+def test_memory_that_is_written_later_is_not_shared():
+    def new_memory(x):
+        a = torch.zeros(3)
+        a.add_(x)
+        b = torch.zeros(3)
+        b.add_(2 * x)
+        return a, b
+
+    def through_a_view(x):
+        p = x.clone()
+        before = p.view(3) * 2
+        p.view(3).add_(1)
+        return before, p.view(3) * 2
+
+    def like(x):
+        a = torch.empty_like(x)
+        a.fill_(1)
+        b = torch.empty_like(x)
+        b.fill_(2)
+        return a, b
+
+    for step in (new_memory, through_a_view, like):
+        graph = make_fx(step)(torch.ones(3))
+        convolutions.without_repetition(graph.graph)
+        graph.recompile()
+        for found, expected in zip(graph(torch.ones(3)), step(torch.ones(3)), strict=True):
+            assert torch.equal(found, expected), step.__name__

@@ -71,9 +71,21 @@ def test_pieces_are_parts_of_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_scales_at_the_ends_of_float32_are_left_to_others() -> None:
-    assert takes(SCALE)
-    assert not takes(torch.tensor([1.0, 1e-30]))
-    assert not takes(torch.tensor([1.0, 1e30]))
+    net = MLP((D,), (9,), K)
+    assert takes(net, SCALE)
+    assert not takes(net, torch.tensor([1.0, 1e-30]))
+    assert not takes(net, torch.tensor([1.0, 1e30]))
+
+
+def test_a_network_that_computes_something_else_is_not_taken() -> None:
+    class Own(MLP):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x.abs())
+
+    assert not takes(Own((D,), (9,), K), SCALE)
+    net = MLP((D,), (9,), K)
+    net.dense[0].register_forward_hook(lambda module, given, found: 2 * found)
+    assert not takes(net, SCALE)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

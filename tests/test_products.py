@@ -13,6 +13,7 @@ from isthmus import Autoencoder, presets
 from isthmus.engine.loop import Training
 from isthmus.engine.plan import Plan
 from isthmus.engine.products import FIRST_SCALE, LossScale, fast_precision, tensor_cores
+from isthmus.errors import DivergedError
 from isthmus.estimators._defaults import conv_recipe, recipe
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -171,3 +172,19 @@ def test_an_estimator_takes_every_precision():
     assert errors["tf32"] == errors["float32"]  # no such products on a processor
     for value in errors.values():
         assert value == pytest.approx(errors["float32"], rel=0.05)
+
+
+def test_rows_beyond_float16_end_partial_fit_as_they_do_in_float32():
+    rows = X.numpy()
+    model = Autoencoder(4, precision="float16", random_state=0).partial_fit(rows)
+    codes = model.transform(rows)
+    with pytest.raises(DivergedError):
+        model.partial_fit(rows * np.float32(1e25))
+    np.testing.assert_array_equal(model.transform(rows), codes)
+
+
+def test_the_scale_never_falls_to_nothing():
+    scale = LossScale.first(CPU)
+    for _ in range(40):
+        scale.update(torch.tensor(True))
+    assert float(scale.scale) == 1.0

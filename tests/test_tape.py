@@ -175,3 +175,15 @@ def test_a_fit_is_the_same_with_and_without(n, monkeypatch):
     plain = Autoencoder(2, max_epochs=8, random_state=0).fit(rows)
     equal(plain.autoencoder_.state_dict(), played.autoencoder_.state_dict())
     assert [r["loss"] for r in plain.history_[1:]] == [r["loss"] for r in played.history_[1:]]
+
+
+def test_a_module_that_was_changed_from_outside_is_written_down_anew():
+    model = Autoencoder(4, hidden_layer_sizes=(16,), random_state=0).partial_fit(X.numpy())
+    frozen = model.autoencoder_.encoder
+    frozen.requires_grad_(False)
+    before = [p.detach().clone() for p in frozen.parameters()]
+    head = [p.detach().clone() for p in model.autoencoder_.decoder.parameters()]
+    model.partial_fit(X.numpy())
+    after = list(model.autoencoder_.decoder.parameters())
+    assert any(not torch.equal(a, b) for a, b in zip(head, after, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(before, frozen.parameters(), strict=True))

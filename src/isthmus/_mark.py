@@ -8,12 +8,14 @@ nothing. A run that was cut short or altered is still a run: what is wrong with 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 FORMAT = "isthmus-run"
 CONFIG, TENSORS = "config.json", "model.safetensors"
 # The format comes first; a megabyte, should others have written the file anew.
 _HEAD = 1 << 20
+_NAMED = re.compile(rb'"format"\s*:\s*"' + FORMAT.encode() + b'"')
 
 
 def is_run(path: str | os.PathLike[str]) -> bool:
@@ -28,9 +30,10 @@ def is_run(path: str | os.PathLike[str]) -> bool:
             head = file.read(_HEAD)
     except (OSError, ValueError):  # ValueError: a name with a null
         head = b""
-    if FORMAT.encode() in head:
+    if _NAMED.search(head):
         return True
     try:
-        return not head.lstrip().startswith(b"{") and (folder / TENSORS).is_file()
+        other = head.lstrip().startswith((b"{", b"["))
+        return not other and (folder / TENSORS).stat().st_size > 0
     except (OSError, ValueError):
         return False

@@ -154,18 +154,25 @@ def table(device: torch.device) -> dict[torch._ops.OpOverload, Callable[..., obj
 def without_repetition(graph: torch.fx.Graph) -> None:
     """Let each pure operation of a trace be done once: patches serve forward and backward.
 
-    Operations on what some operation changes in place are left alone, as are random numbers.
+    Left alone is all that has to do with memory that some operation changes in place, through a
+    view too, and new memory without an input, and random numbers.
     """
-    pure, changed = [], set()
+    pure: list[torch.fx.Node] = []
+    changed: set[torch.fx.Node] = set()
+    memory: dict[torch.fx.Node, torch.fx.Node] = {}  # whose memory a node's result lies in
     for node in graph.nodes:
+        memory[node] = node
         if isinstance(node.target, torch._ops.OpOverload):
-            if node.target._schema.is_mutable:
-                changed.update(node.all_input_nodes)
-            elif torch.Tag.nondeterministic_seeded not in node.target.tags:
+            schema, given = node.target._schema, node.all_input_nodes
+            if given and any(a.alias_info is not None for a in schema.arguments):
+                memory[node] = memory[given[0]]
+            if schema.is_mutable:
+                changed.update(memory[each] for each in given)
+            elif given and torch.Tag.nondeterministic_seeded not in node.target.tags:
                 pure.append(node)
     seen: dict[object, torch.fx.Node] = {}
     for node in pure:
-        if changed.isdisjoint(node.all_input_nodes):
+        if changed.isdisjoint(memory[each] for each in (node, *node.all_input_nodes)):
             kept = seen.setdefault((node.target, repr((node.args, node.kwargs))), node)
             if kept is not node:
                 node.replace_all_uses_with(kept)

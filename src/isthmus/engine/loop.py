@@ -147,6 +147,10 @@ class Training:
         fits = self._traced is not None and self._traced.takes(batch)
         return self._traced if fits else None
 
+    def forget(self) -> None:
+        """Write the gradients down anew: the module may have been changed from outside."""
+        self._tape, self._warm = None, False
+
     def _fast(self, step: Traced, batch: Batch, rate: float) -> dict[str, Tensor]:
         """A compiled step; where the memory is too short for it, a plain one from then on."""
         try:

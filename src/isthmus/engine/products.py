@@ -45,9 +45,9 @@ def fast_precision(device: torch.device) -> tuple[Precision, Precision]:
         if capability >= AMPERE:
             return "bfloat16", "tf32"
         return ("float16" if capability >= VOLTA else "float32"), "float32"
-    if device.type == "cpu" and (
-        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    ):
+    # torch's own queries; an older or newer one without them multiplies in float32
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    if device.type == "cpu" and any(getattr(torch.cpu, name, bool)() for name in names):
         return "bfloat16", "float32"
     return "float32", "float32"
 
@@ -119,6 +119,7 @@ class LossScale:
         """After a step, which was left out where ``bad``."""
         good = torch.where(bad, 0.0, self.good + 1)
         grows = good >= PATIENCE
-        grown = torch.where(grows, 2 * self.scale, self.scale).clamp(max=MOST_SCALE)
-        self.scale.copy_(torch.where(bad, self.scale / 2, grown))
+        grown = torch.where(grows, 2 * self.scale, self.scale)
+        after = torch.where(bad, self.scale / 2, grown)
+        self.scale.copy_(after.clamp(min=1.0, max=MOST_SCALE))
         self.good.copy_(torch.where(grows, 0.0, good))

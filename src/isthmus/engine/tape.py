@@ -67,8 +67,12 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> dict[str, Tensor]:
         """Run ``compute``, which leaves gradients in ``grad``, and write it down."""
         self._batch = [t.clone() for t in batch]
-        with self:
-            terms = compute(tuple(self._batch))
+        try:
+            with self:
+                terms = compute(tuple(self._batch))
+        except BaseException:
+            self._forget()
+            raise
         self._plays = [
             play for play, still in self._notes if still is None or still in self._written
         ]
@@ -109,8 +113,10 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        if func is torch.ops.aten.mul.Scalar and args[1] == 1 and self._usable:
-            return args[0].view_as(args[0])  # a mapped linear layer has two of them
+        once = func is torch.ops.aten.mul.Scalar and args[1] == 1 and self._usable
+        if once and args[0].is_floating_point():
+            # a mapped linear layer has two of them, which nothing writes into
+            return args[0].view_as(args[0])
         out = func(*args, **(kwargs or {}))
         if self._usable:
             self._note(func, args, kwargs or {}, out)

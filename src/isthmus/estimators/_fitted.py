@@ -32,7 +32,6 @@ from isthmus.estimators import _input, _parameters, _samples, _sources
 from isthmus.estimators._expectations import deviates
 from isthmus.evaluation.record import HeldOut
 from isthmus.nets.inference import Inference, takes
-from isthmus.nets.mlp import MLP
 from isthmus.random import Seeds, fork
 
 Array = NDArray[Any]
@@ -98,7 +97,7 @@ class Fitted(TransformerMixin):
 
         net, scaling = module.encoder.net, self.scaling_
         slow = data.dtype != np.float32 or self.precision == "float16"
-        if slow or not isinstance(net, MLP) or not takes(scaling.scale):
+        if slow or not takes(net, scaling.scale):
             return self._map(data, code)
         dtype = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
         known = Inference(net, self.n_components_, scaling.shift, scaling.scale, dtype)

@@ -86,14 +86,16 @@ def _train(
     core = estimator.autoencoder_.to(estimator._device)
     work = (training.plan.batch_size, largest_layer(core.parameters()))
     with suitable_threads(*work), fork(seeds.noise):
-        good = training.state()
+        good, terms = training.state(), {}
+        training.forget()
         try:
             set_box(core, source.x, widen=True)
             core.train()
             batches = source.shuffled(training.plan.batch_size, seeds.order)
             for _ in range(steps):
-                training.step(next(batches))
-            if not all(bool(p.isfinite().all()) for p in core.parameters()):
+                terms = training.step(next(batches))
+            # in float16 a step that cannot be taken leaves the weights as they are
+            if not all(bool(t.isfinite().all()) for t in (*core.parameters(), *terms.values())):
                 raise DivergedError(
                     f"the loss on these {source.n_rows} rows",
                     "grew without bound",

@@ -172,7 +172,8 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         """Log of the mean p-value of six, (N,), nats, at most 0, higher is more normal.
 
         The mean is that of the power −½. It orders rows, also beyond what the rows of the fit can
-        show; as a probability it is a model. :meth:`p_values` are exact.
+        show; as a probability it is a model. :meth:`p_values` are exact, unless rows were moved
+        into the fit because only they have a value in some column.
         """
         return self._score(self._rows(X))
 

@@ -42,7 +42,7 @@ Floats = NDArray[np.float64]
 TAIL = 0.1
 # Features up to which covariances are full; beyond they are diagonal.
 MOST_FULL = 2048
-# Least variance of a direction that whitening goes by, of the mean one.
+# Least variance of a direction that whitening goes by; a feature that varies has 1.
 _FLOOR = 1e-4
 # Of the mean of p-values: between the harmonic mean (−1) and the geometric one (0).
 POWER = -0.5

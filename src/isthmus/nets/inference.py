@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TypeGuard
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from isthmus.nets.mlp import MLP
@@ -119,10 +120,13 @@ class _Room:
         return self._kept[name][: len(x)]
 
 
-def takes(scale: Tensor) -> bool:
-    """Whether weights may be divided by that scale."""
+def takes(net: nn.Module, scale: Tensor) -> TypeGuard[MLP]:
+    """Whether a network is a perceptron of ours, not of a class made of it and without hooks, whose
+    weights may be divided by that scale.
+    """
     low, high = SCALES
-    return bool(((scale > low) & (scale < high)).all())
+    hooked = any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
+    return type(net) is MLP and not hooked and bool(((scale > low) & (scale < high)).all())
 
 
 def _layer(weight: Tensor, bias: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
