@@ -750,3 +750,18 @@ def test_duplicates_are_those_of_pandas() -> None:
     numbers = RNG.integers(0, 6, (500, 3)).astype(float)
     expected = int(pd.DataFrame(numbers).duplicated().sum())
     assert isthmus.describe(open_data(numbers)).duplicates == expected
+
+
+def test_an_array_of_several_is_taken_by_its_name(tmp_path):
+    x = np.arange(12.0).reshape(4, 3)
+    path = tmp_path / "several.npz"
+    np.savez(path, X=x, z=x[:, :2])
+    assert np.array_equal(in_memory(open_data(f"{path}::z")), x[:, :2])
+    assert np.array_equal(in_memory(open_data(path)), x)
+    with pytest.raises(DataError, match=r"several.npz::w is not there. The file holds 'X', 'z'"):
+        open_data(f"{path}::w")
+    np.save(tmp_path / "one.npy", x)
+    (tmp_path / "one.csv").write_text("a,b\n1,2\n3,4\n")
+    for name in ("one.npy", "one.csv"):
+        with pytest.raises(DataError, match="names an array, but such a file holds only one thing"):
+            open_data(f"{tmp_path / name}::X")

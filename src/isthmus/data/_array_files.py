@@ -106,8 +106,10 @@ def npy_rows(path: Path, name: str) -> Rows:
     return RawFile(path, name, header.shape, header.dtype, header.length, fortran=header.fortran)
 
 
-def npz_rows(path: Path, name: str, label: str | None = None) -> tuple[Rows, np.ndarray | None]:
-    """The array of rows in a .npz file, and the one called ``label``.
+def npz_rows(
+    path: Path, name: str, label: str | None = None, member: str = ""
+) -> tuple[Rows, np.ndarray | None]:
+    """The array of rows in a .npz file, that called ``member`` if given, and that called ``label``.
 
     Raises:
         DataError: damaged, of objects, or no array or more than one qualifies.
@@ -119,7 +121,14 @@ def npz_rows(path: Path, name: str, label: str | None = None) -> tuple[Rows, np.
             _one_axis(label, shapes, name)
             with archive.open(members[label]) as file:
                 labels = np.array(np.lib.format.read_array(file, allow_pickle=False))
-        chosen = choose({n: s for n, s in shapes.items() if n != label}, name, deep=True)
+        if member and member not in shapes:
+            raise DataError(
+                f"{name}::{member}", "is not there", f"The file holds {quoted(shapes, 20)}."
+            )
+        others = {n: s for n, s in shapes.items() if n != label}
+        chosen = member or choose(
+            others, name, deep=True, remedy=f"Say which, such as {name}::{next(iter(others), 'X')}."
+        )
         info, title = members[chosen], f"array {chosen!r} of {name}"
         with archive.open(info) as file:
             header = checked_header(file, info.file_size, title)
@@ -177,7 +186,9 @@ def stored_rows(
 
     with _stored(path, name, library) as root:
         if hasattr(root, "shape"):
-            shapes, member = {}, ""
+            if member:
+                raise DataError(f"{name}::{member}", "is not there", f"{name} is one array.")
+            shapes = {}
         else:
             shapes = dict(_arrays_in(root, library))
         if label is not None:

@@ -214,6 +214,14 @@ class _Paths:
                 return self._files(data_files(origin), origin, within=True)
             if not path.is_file():
                 raise not_a_file(origin, path) if os.path.lexists(path) else absent(path, origin)
+            if member and base.lower().endswith(".npz"):
+                self._no_columns(base)
+                rows, labels = npz_rows(path, base, self.label, member)
+                return Arrays([rows], origin, layout=self.layout, labels=labels)
+            if member:
+                raise DataError(
+                    origin, "names an array, but such a file holds only one thing", f"Name {base}."
+                )
         return self._files([path], origin)
 
     def _files(self, paths: list[Path], origin: str, *, within: bool = False) -> Source:
