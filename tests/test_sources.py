@@ -752,6 +752,12 @@ def test_duplicates_are_those_of_pandas() -> None:
     assert isthmus.describe(open_data(numbers)).duplicates == expected
 
 
+@pytest.mark.parametrize("column", [pd.Series([1.0, 2.0], name="a"), pl.Series("a", [1.0, 2.0])])
+def test_a_single_column_is_no_table(column):
+    with pytest.raises(DataError, match=r"a Series must be a table.*to_frame"):
+        open_data(column)
+
+
 def test_an_array_of_several_is_taken_by_its_name(tmp_path):
     x = np.arange(12.0).reshape(4, 3)
     path = tmp_path / "several.npz"

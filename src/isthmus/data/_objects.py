@@ -29,8 +29,12 @@ def arrow_of_frame(data: Any, name: str) -> pa.Table:
     """A DataFrame of pandas or polars, or whatever speaks Arrow, as a table.
 
     Raises:
-        DataError: a column mixes kinds.
+        DataError: a column mixes kinds, or is all there is.
     """
+    if hasattr(data, "to_frame"):
+        raise DataError(
+            f"a {type(data).__name__}", "must be a table, not a single column", "Give X.to_frame()."
+        )
     if hasattr(data, "columns"):
         refuse_duplicates([str(column) for column in data.columns], name)
     try:
