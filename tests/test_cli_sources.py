@@ -155,3 +155,20 @@ def test_what_cannot_be_opened_is_one_sentence(
     assert said in err
     assert "Traceback" not in err
     assert not Path("run").exists()
+
+
+def test_images_of_another_size_are_brought_to_that_of_the_fit(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("few", "large"):
+        (tmp_path / name).mkdir()
+    images(tmp_path / "few")
+    for path in sorted((tmp_path / "few").iterdir()):
+        with Image.open(path) as image:
+            image.resize((40, 48), Image.Resampling.NEAREST).save(tmp_path / "large" / path.name)
+    done("fit", "few", "--n-components", "2", "--max-epochs", "2", "--seed", "0", "--out", "run")
+    done("transform", "run", "few", "--out", "a.npy")
+    done("transform", "run", "large", "--out", "b.npy")
+    a, b = np.load("a.npy"), np.load("b.npy")
+    assert a.shape == b.shape == (60, 2)
+    for k in range(2):  # to resampling
+        assert np.corrcoef(a[:, k], b[:, k])[0, 1] > 0.98

@@ -57,8 +57,11 @@ def opened(
     *,
     new: bool = False,
     layout: str | None = None,
+    image_size: tuple[int, int] | None = None,
 ) -> Table | Source:
     """The same, as a source where it is large, or no single file of a table.
+
+    Images are brought to ``image_size`` (height, width), else to their commonest size.
 
     Raises:
         DataError: it cannot be read, or a name of ``--drop`` is not there.
@@ -70,7 +73,7 @@ def opened(
     with in_flags():
         if layout is None and is_one_table(data):
             return read(data, drop=drop, allow_empty=new, mixed=True)
-        return open_data(data, drop=drop, layout=layout)
+        return open_data(data, drop=drop, layout=layout, image_size=image_size)
 
 
 def of_run(
@@ -113,7 +116,9 @@ def of_run(
         extra = _extra(names, drop, fitted, data)
         found = opened(data, [*drop, *extra], new=True)
     else:
-        found = _laid_out(data, drop, layout, recorded.get("layout"))
+        shape: tuple[int, ...] = getattr(model, "sample_shape_", None) or ()
+        image_size = (shape[1], shape[2]) if len(shape) == 3 else None
+        found = _laid_out(data, drop, layout, recorded.get("layout"), image_size)
         if fitted is None or found.names is None:
             return found, []
         extra = _extra(found.names, drop, fitted, data)
@@ -172,15 +177,19 @@ def _nameless(
 
 
 def _laid_out(
-    data: str | os.PathLike[str], drop: Sequence[str], layout: str | None, known: str | None
+    data: str | os.PathLike[str],
+    drop: Sequence[str],
+    layout: str | None,
+    known: str | None,
+    image_size: tuple[int, int] | None,
 ) -> Table | Source:
     """A source with the layout that is asked for, else with that of the fit where it fits."""
     if layout is None and known is not None:
         try:
-            return opened(data, drop, new=True, layout=known)
+            return opened(data, drop, new=True, layout=known, image_size=image_size)
         except InvalidParameterError:  # no array, or one with other axes
             pass
-    return opened(data, drop, new=True, layout=layout)
+    return opened(data, drop, new=True, layout=layout, image_size=image_size)
 
 
 def is_one_table(data: str | os.PathLike[str]) -> bool:
