@@ -108,6 +108,15 @@ def test_samples_and_modes_lie_in_the_support() -> None:
     assert torch.equal(mode[:, codes], mode[:, codes].round())
 
 
+def test_a_rescaled_distribution_is_the_one_of_the_same_raw_outputs() -> None:
+    head, raw = head_and_raw()
+    p, x = head.distribution(raw, (len(COLUMNS),)), rows()
+    head.calibrate(torch.full((len(COLUMNS),), 3.0))
+    now = head.rescaled(p).log_prob(x)
+    torch.testing.assert_close(now, head.distribution(raw, (len(COLUMNS),)).log_prob(x))
+    assert not torch.equal(now.nan_to_num(), p.log_prob(x).nan_to_num())
+
+
 def test_mean_of_samples_is_the_expectation_of_features() -> None:
     torch.manual_seed(0)
     head, raw = head_and_raw()

@@ -150,6 +150,18 @@ def test_the_density_sums_to_one_and_its_mean_is_the_expectation(case: Case) -> 
         torch.testing.assert_close(mean, head.expectation(p).detach(), rtol=1e-5, atol=1e-6)
 
 
+@EVERY
+def test_a_rescaled_distribution_is_the_one_of_the_same_raw_outputs(case: Case) -> None:
+    head = head_of(case.name)
+    raw, x = raw_of(head, 20), supported(case.name, 20, (D,))
+    p = head(raw)
+    if head.free_scale:
+        head.calibrate(torch.tensor([0.3, 2.0, 5.0], dtype=torch.float64))
+    now = head.rescaled(p).log_prob(x)
+    torch.testing.assert_close(now, head(raw).log_prob(x))
+    assert torch.equal(now, p.log_prob(x)) != head.free_scale
+
+
 @pytest.mark.parametrize("raw", [-1e-3, 0.0, 1e-5, 1e-3])
 def test_the_continuous_bernoulli_is_smooth_where_its_formula_is_0_over_0(raw: float) -> None:
     head = likelihood("continuous_bernoulli", (1,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from torch import nn
 
 from isthmus import Autoencoder, presets
 from isthmus.core.likelihoods import LIKELIHOODS
-from isthmus.engine import loop, tape
+from isthmus.engine import loop, program, tape
 from isthmus.engine.ensemble import Ensemble
 from isthmus.engine.loop import Training
 from isthmus.engine.plan import Plan
@@ -111,7 +112,7 @@ def test_large_computations_keep_no_memory(monkeypatch):
     monkeypatch.setattr(tape, "MOST_BYTES", 10_000)
     plain, played = both(monkeypatch, CASES["undercomplete"][0], 0, UNCOMPILED)
     assert not played[1]._tape._usable
-    assert not played[1]._tape._plays
+    assert played[1]._tape._program is None
     equal(states(plain[1]), states(played[1]))
 
 
@@ -187,3 +188,26 @@ def test_a_module_that_was_changed_from_outside_is_written_down_anew():
     after = list(model.autoencoder_.decoder.parameters())
     assert any(not torch.equal(a, b) for a, b in zip(head, after, strict=True))
     assert all(torch.equal(a, b) for a, b in zip(before, frozen.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", [n for n in CASES if "convolutions" not in n])
+def test_torchs_interpreter_plays_what_python_plays(name, monkeypatch):
+    build, members, settings = CASES[name]
+    plan = replace(UNCOMPILED, **settings)
+    monkeypatch.setattr(loop, "can_tape", lambda module: True)
+    monkeypatch.setattr(tape, "program", program.interpreted)  # raises where a graph is refused
+    one = train(build, members, plan)
+    monkeypatch.setattr(tape, "program", lambda calls: partial(program.one_by_one, calls))
+    other = train(build, members, plan)
+    assert one[1]._tape._program is not None
+    assert torch.equal(one[0], other[0])
+    equal(states(one[1]), states(other[1]))
+
+
+def test_without_graphs_the_calls_are_made_from_python(monkeypatch):
+    monkeypatch.delattr(torch._C, "Graph")
+    x, y = torch.ones(3), torch.zeros(3)
+    play = program.program([program.Call(torch.ops.aten.neg.default, (x,), {}, (y,))])
+    assert play.func is program.one_by_one
+    play()
+    assert torch.equal(y, -x)

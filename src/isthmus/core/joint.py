@@ -352,6 +352,13 @@ class Joint(Likelihood):
         self.log_value.copy_(0.5 * real.clamp(min=MIN_SCALE**2).log())
         self.theta.zero_()
 
+    def rescaled(self, p: Distribution) -> Distribution:
+        assert isinstance(p, JointDistribution)  # noqa: S101  (what distribution gives)
+        groups = dict(p.groups)
+        if "real" in groups:
+            groups["real"] = self._single("real", groups["real"].mean)
+        return JointDistribution(groups, self._order, len(self.columns))
+
     def check(self, x: Tensor) -> None:
         for j, (kind, n) in enumerate(self.columns):
             if kind in _REAL:

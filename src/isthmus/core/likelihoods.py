@@ -111,6 +111,10 @@ class Likelihood(Head):
     def calibrate(self, mean_residual: Tensor) -> None:
         """Set a free scale from E|x − E[x|z]|^power per feature, (*F,); nothing without one."""
 
+    def rescaled(self, p: Distribution) -> Distribution:
+        """What a distribution of this head is with its free scale as it is now."""
+        return p
+
 
 class LocationScale(Likelihood):
     """Base of Gaussian and Laplace: location from the network, one of four kinds of scale.
@@ -175,6 +179,12 @@ class LocationScale(Likelihood):
         self.log_value.copy_(scale.log())
         if self.kind != "sample":
             self.theta.zero_()
+
+    def rescaled(self, p: Distribution) -> Distribution:
+        if not self.free_scale:
+            return p
+        now: Distribution = self(self.expectation(p).unsqueeze(-1))
+        return now
 
 
 class Gaussian(LocationScale):

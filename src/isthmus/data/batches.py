@@ -72,10 +72,11 @@ class TensorBatches:
 
     def rows(self, rows: Tensor | slice) -> Batch:
         """The batch of those rows; an index of any shape gives that shape in front."""
-        if isinstance(rows, Tensor) and rows.ndim == 1:  # a third of the time of an index
-            x = self.x.index_select(0, rows)
-            return (x,) if self.mask is None else (x, self.mask.index_select(0, rows))
-        return (self.x[rows],) if self.mask is None else (self.x[rows], self.mask[rows])
+        own = (self.x,) if self.mask is None else (self.x, self.mask)
+        if isinstance(rows, slice):
+            return tuple(t[rows] for t in own)
+        flat = rows.reshape(-1)  # a third of the time of an index
+        return tuple(t.index_select(0, flat).view(*rows.shape, *t.shape[1:]) for t in own)
 
 
 class RawBatches:

@@ -137,12 +137,15 @@ class EnsembleBatches:
         generator = torch.Generator().manual_seed(seed)
         n = self._least
         size = min(batch_size, n)
+        parts = nn.utils.rnn.pad_sequence(self.parts, batch_first=True)
+        places = torch.empty(parts.shape, dtype=torch.long)
+        rows = [place[: len(part)] for place, part in zip(places, self.parts, strict=True)]
         for first in starts(n // size, skip):
-            orders = [torch.randperm(len(p), generator=generator)[:n] for p in self.parts]
+            for row in rows:
+                torch.randperm(len(row), generator=generator, out=row)
             if first is None:
                 continue
-            order = torch.stack([p[o] for p, o in zip(self.parts, orders, strict=True)])
-            order = order.to(self.source.x.device)
+            order = parts.gather(1, places[:, :n]).to(self.source.x.device)
             for start in range(first * size, n - size + 1, size):
                 yield self.source.rows(order[:, start : start + size])
 

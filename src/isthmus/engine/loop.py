@@ -84,7 +84,8 @@ class Training:
         self._optimizer = Optimizer(module, plan)
         device = next((p.device for p in self._optimizer.parameters), torch.device("cpu"))
         self._scale = LossScale.first(device) if plan.precision == "float16" else None
-        self.kept = module if plan.averaging == 0 else copy.deepcopy(module)
+        # an average is only ever judged
+        self.kept = module if plan.averaging == 0 else copy.deepcopy(module).eval()
         self._averages: list[Tensor] = [p for p in self.kept.parameters() if p.requires_grad]
         # walking through the modules costs as much as the averaging, so once
         self._constants = [t for t in self.kept.buffers() if t.is_floating_point()]
@@ -222,7 +223,7 @@ class Training:
         size = min(plan.batch_size, source.n_rows)
         if not self._begun:
             yield from self._hand_over(self._round({}, 0, size / source.n_rows, began, validate))
-        self.module.train()
+        self._to_train()
         while self.step_count < plan.steps:
             n_steps = min(plan.evaluate_every, plan.steps - self.step_count)
             total: dict[str, Tensor] = {}
@@ -233,6 +234,10 @@ class Training:
             yield from self._hand_over(
                 self._round(total, n_steps, size / source.n_rows, began, validate)
             )
+            self._to_train()
+
+    def _to_train(self) -> None:
+        if not self.module.training:  # walking through the modules takes as long as a step
             self.module.train()
 
     def _hand_over(self, now: Round) -> Iterator[Round]:
@@ -301,10 +306,10 @@ class Training:
     ) -> Round:
         validation = None
         if validate is not None:
-            self.kept.eval()
+            if self.kept is self.module:
+                self.module.eval()
             with torch.no_grad():
                 validation = validate(self.kept)
-            self.kept.train()
         self._seconds = time.perf_counter() - began
         return Round(
             step=self.step_count,

@@ -4,8 +4,8 @@ Of a step of a small network most of the time goes between the operations: to Py
 graph, to the mapping of an ensemble, to new memory. A tape writes down every operation of one such
 computation, forward and backward, as it reaches torch's kernels
 (``torch.utils._python_dispatch.TorchDispatchMode``), keeps the tensors it worked on, and afterwards
-calls the same kernels in the same order on the same memory. Views are taken once. Results are
-equal to the last bit (tests/test_tape.py), random numbers included.
+calls the same kernels in the same order on the same memory (:mod:`isthmus.engine.program`). Views
+are taken once. Results are equal to the last bit (tests/test_tape.py), random numbers included.
 
 As with a compiled step (:mod:`isthmus.engine.traced`) every decision that Python took on the way is
 fixed: numbers that change from step to step must be tensors. That holds for the modules of isthmus
@@ -17,7 +17,6 @@ caches.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -27,15 +26,23 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from isthmus.data.batches import Batch
 from isthmus.engine.ensemble import Ensemble
+from isthmus.engine.program import Call, Program, program
 
 # All tensors of a computation; two cores of a current processor have 2 to 4 MB of cache each.
 MOST_BYTES = 16_000_000
+
+
+def _forms(*names: str) -> frozenset[str]:
+    affixes = (("", ""), ("", "_like"), ("new_", ""))
+    return frozenset(f"{start}{name}{end}" for name in names for start, end in affixes)
+
+
+# Memory of no content, which is there already.
+_BARE = _forms("empty", "empty_strided")
 # Operations that compute nothing; what they give is played only where something is written into it.
-_STILL = frozenset(
-    f"{start}{what}{end}"
-    for what in ("empty", "empty_strided", "zeros", "ones", "full", "scalar_tensor")
-    for start, end in (("", ""), ("", "_like"), ("new_", ""))
-)
+_STILL = _forms("zeros", "ones", "full", "scalar_tensor")
+# The same values in other memory, whatever its type and order.
+_COPIES = ("_to_copy", "clone")
 _WAITS = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 
 
@@ -52,8 +59,8 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, parameters: Sequence[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._parameters = list(parameters)
-        self._plays: list[Callable[[], Any]] = []
-        self._notes: list[tuple[Callable[[], Any], int | None]] = []
+        self._program: Program | None = None
+        self._notes: list[tuple[Call, int | None]] = []
         self._written: set[int] = set()
         self._n_bytes = 0
         self._usable = True
@@ -73,9 +80,8 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         except BaseException:
             self._forget()
             raise
-        self._plays = [
-            play for play, still in self._notes if still is None or still in self._written
-        ]
+        played = [call for call, still in self._notes if still is None or still in self._written]
+        self._program = program(played) if self._usable else None
         self._notes.clear()
         self._terms = {name: value.detach() for name, value in terms.items()}
         self._gradients = [p.grad for p in self._parameters]
@@ -85,7 +91,7 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def takes(self, batch: Batch) -> bool:
         """Whether what was written down can be played for a batch of that shape."""
         return (
-            self._usable
+            self._program is not None
             and [t.shape for t in batch] == [t.shape for t in self._batch]
             and [p.data_ptr() for p in self._parameters] == self._places
         )
@@ -95,8 +101,8 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """The terms for another batch; its gradients are in ``grad`` afterwards."""
         for own, given in zip(self._batch, batch, strict=True):
             own.copy_(given)
-        for play in self._plays:
-            play()
+        assert self._program is not None  # noqa: S101  (it takes the batch)
+        self._program()
         for p, gradient in zip(self._parameters, self._gradients, strict=True):
             p.grad = gradient
         return {name: value.clone() for name, value in self._terms.items()}
@@ -126,7 +132,7 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args, kwargs, results = tree_map(_memory, (args, kwargs, out))
         written = any(a.alias_info is not None and a.alias_info.is_write for a in _arguments(func))
         if written:
-            self._notes.append((partial(func._op, *args, **kwargs), None))
+            self._notes.append((Call(func, args, kwargs), None))
             self._written |= {_place(t) for t in tree_leaves(results) if isinstance(t, Tensor)}
             return
         made = list(tree_leaves(results))
@@ -140,7 +146,10 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self._n_bytes > MOST_BYTES:
             self._forget()
             return
-        still = _place(made[0]) if func.overloadpacket.__name__ in _STILL else None
+        name = func.overloadpacket.__name__
+        if name in _BARE:
+            return
+        still = _place(made[0]) if name in _STILL or (name in _COPIES and not given) else None
         self._notes.append((_into(func, args, kwargs, made), still))
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
@@ -166,20 +175,17 @@ def _arguments(func: Any) -> list[Any]:
     return list(func._schema.arguments)
 
 
-def _into(
-    func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], made: list[Tensor]
-) -> Callable[[], Any]:
+def _into(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], made: list[Tensor]) -> Call:
     """The call that computes ``made`` anew where it lies."""
+    if func.overloadpacket.__name__ in _COPIES:
+        copied = isinstance(args[0], Tensor)
+        write = torch.ops.aten.copy_.default if copied else torch.ops.aten.fill_.Scalar
+        return Call(write, (made[0], args[0]))
     for other in _variants(func):
         outs = [a.name for a in _arguments(other) if a.is_out]
         if len(outs) == len(made):
-            return partial(other._op, *args, **kwargs, **dict(zip(outs, made, strict=True)))
-
-    def copied() -> None:
-        for own, new in zip(made, tree_leaves(func._op(*args, **kwargs)), strict=True):
-            own.copy_(new)
-
-    return copied
+            return Call(other, args, {**kwargs, **dict(zip(outs, made, strict=True))})
+    return Call(func, args, kwargs, tuple(made))
 
 
 def _variants(func: Any) -> Iterator[Any]:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from isthmus.core import pca
 from isthmus.core.autoencoder import Autoencoder
-from isthmus.core.trace import sum_features
+from isthmus.core.likelihoods import Likelihood
+from isthmus.core.trace import Trace, sum_features
 from isthmus.data.batches import TensorBatches
 from isthmus.engine.ensemble import Ensemble
 from isthmus.estimators._material import Start
 from isthmus.random import fork
+
+# A pass over held-out rows, and which entries are there, None for all.
+Seen = tuple[Trace, Tensor | None]
 
 _CHUNK = 4096
 # PCA's errors at every size are costly where entries are missing: up to so many components.
@@ -47,13 +54,16 @@ class Validation:
         residuals, losses = [], []
         for member, part in judged:
             head = member.likelihood
+            seen = partial(self._traces, member, part)
             if not head.free_scale:
-                losses.append(self._losses(member, part))
+                losses.append(self._losses(member, seen()))
                 continue
+            if part.n_rows <= _CHUNK:  # one pass, of which all is kept
+                seen = partial(iter, list(seen()))
             before = {name: value.clone() for name, value in head.state_dict().items()}
-            residuals.append(self._mean_residual(member, part))
+            residuals.append(_mean_residual(head, seen()))
             head.calibrate(residuals[-1])
-            losses.append(self._losses(member, part))
+            losses.append(self._losses(member, seen()))
             head.load_state_dict(before)
         if residuals:
             sizes = [part.n_rows / self.n_rows for part in self.parts]
@@ -67,37 +77,39 @@ class Validation:
         """Held-out rows in all."""
         return sum(part.n_rows for part in self.parts)
 
-    def _losses(self, module: Autoencoder, part: TensorBatches) -> dict[str, Tensor]:
-        losses, errors = [], []
+    def _traces(self, module: Autoencoder, part: TensorBatches) -> Iterator[Seen]:
         with fork(self.noise_seed):
             for x, *mask in part.batches(_CHUNK):
-                trace = module.trace(x, *mask, corrupt=True)
-                losses.append(torch.stack(list(module.terms(trace).values())).sum(0))
-                p = trace.p if module.deterministic else module.decoder(trace.q.mean[None], 2)
-                head = module.likelihood
-                residual = (head.expected_features(p)[0] - head.features(x)).double()
-                # float64: units may be 1e30
-                error = (residual * head.by_feature(self.unit)).square()
-                there = head.by_feature(mask[0]).double() if mask else None
-                errors.append(sum_features(error, x.ndim - 1, there))
+                yield module.trace(x, *mask, corrupt=True), mask[0] if mask else None
+
+    def _losses(self, module: Autoencoder, seen: Iterable[Seen]) -> dict[str, Tensor]:
+        head = module.likelihood
+        losses, errors = [], []
+        for trace, mask in seen:
+            now = replace(trace, p=head.rescaled(trace.p))
+            losses.append(torch.stack(list(module.terms(now).values())).sum(0))
+            p = now.p if module.deterministic else module.decoder(now.q.mean[None], 2)
+            residual = (head.expected_features(p)[0] - head.features(now.x)).double()
+            # float64: units may be 1e30
+            error = (residual * head.by_feature(self.unit)).square()
+            there = None if mask is None else head.by_feature(mask).double()
+            errors.append(sum_features(error, now.x.ndim - 1, there))
         return {"loss": torch.cat(losses), "squared_error": torch.cat(errors)}
 
-    def _mean_residual(self, module: Autoencoder, part: TensorBatches) -> Tensor:
-        head = module.likelihood
-        total: Tensor | float = 0.0
-        count: Tensor | float = 0.0
-        with fork(self.noise_seed):
-            for x, *mask in part.batches(_CHUNK):
-                p = module.trace(x, *mask, corrupt=True).p
-                residual = (head.expectation(p) - x).abs().pow(head.power).mean(0)
-                there = mask[0] if mask else torch.ones_like(x, dtype=torch.bool)
-                total = total + residual.masked_fill(~there, 0.0).sum(0)
-                count = count + there.sum(0)
-        assert isinstance(total, Tensor)  # noqa: S101  (no part is empty)
-        assert isinstance(count, Tensor)  # noqa: S101
-        if head.shares_scale:  # every entry counts alike
-            total, count = total.sum().expand_as(total), count.sum().expand_as(count)
-        return total / count.clamp(min=1)
+
+def _mean_residual(head: Likelihood, seen: Iterable[Seen]) -> Tensor:
+    total: Tensor | float = 0.0
+    count: Tensor | float = 0.0
+    for trace, mask in seen:
+        residual = (head.expectation(trace.p) - trace.x).abs().pow(head.power).mean(0)
+        there = torch.ones_like(trace.x, dtype=torch.bool) if mask is None else mask
+        total = total + residual.masked_fill(~there, 0.0).sum(0)
+        count = count + there.sum(0)
+    assert isinstance(total, Tensor)  # noqa: S101  (no part is empty)
+    assert isinstance(count, Tensor)  # noqa: S101
+    if head.shares_scale:  # every entry counts alike
+        total, count = total.sum().expand_as(total), count.sum().expand_as(count)
+    return total / count.clamp(min=1)
 
 
 def pca_errors(
