@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 import os
 import warnings
 from dataclasses import replace
@@ -11,8 +13,9 @@ import torch
 from torch import nn
 
 from isthmus import Autoencoder, presets
+from isthmus.data.batches import TensorBatches
 from isthmus.engine import traced
-from isthmus.engine.ensemble import Ensemble
+from isthmus.engine.ensemble import Ensemble, EnsembleBatches
 from isthmus.engine.loop import Training
 from isthmus.engine.optimizer import Optimizer, orthogonal
 from isthmus.engine.plan import Plan
@@ -301,3 +304,48 @@ def test_workers_of_joblib_have_one_thread_each():
 
     found = Parallel(n_jobs=2)(delayed(torch.get_num_threads)() for _ in range(2))
     assert all(n <= max(1, (os.cpu_count() or 1) // 2) for n in found)
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("name", ["undercomplete", "denoising", "ensemble", "no average"])
+def test_several_steps_a_call_are_the_steps_one_by_one(name, monkeypatch):
+    build, members, changes = CASES[name]
+    plan = replace(PLAN, **changes, steps=24, evaluate_every=8)
+
+    def rounds(cost):
+        monkeypatch.setattr(traced, "COST_OF_SEVERAL", cost)
+        torch.manual_seed(0)
+        module = Ensemble([build() for _ in range(members)]) if members else build()
+        training = Training(module, plan)
+        parts = [torch.arange(200)] * members
+        batches = EnsembleBatches(TensorBatches(X), parts) if members else TensorBatches(X)
+        torch.manual_seed(1)
+        terms = [list(now.terms.values()) for now in training.rounds(batches, order_seed=0)]
+        return torch.tensor(terms[1:]), training
+
+    single, several = rounds(math.inf), rounds(0.0)
+    assert single[1]._traced._numbers.shape == (1, 4)
+    assert several[1]._traced._numbers.shape == (4, 4)
+    assert several[1].state().facts["drawn"] == 24
+    same(single, several, 1e-4)
+
+
+def test_a_schedule_takes_one_step_a_call(monkeypatch):
+    monkeypatch.setattr(traced, "COST_OF_SEVERAL", 0.0)
+    for name, most in (("undercomplete", 5), ("variational", 1)):
+        module = CASES[name][0]()
+        assert traced.steps_a_call(module, PLAN, 32) == most
+        assert traced.steps_a_call(Ensemble([module]), PLAN, 32) == most
+    assert traced.steps_a_call(Normalised(), replace(PLAN, evaluate_every=7), 32) == 1
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_a_group_that_was_not_compiled_is_trained_step_by_step(monkeypatch):
+    group = [(X[:32],), (X[32:64],), (X[64:96],)]
+    plain = Training(CASES["undercomplete"][0](), replace(PLAN, compile=False))
+    other = Training(copy.deepcopy(plain.module), PLAN)
+    other.step(group[0])
+    plain.step(group[0])
+    sums = other.steps(group)
+    torch.testing.assert_close(sums, plain.steps(group))
+    assert other.step_count == plain.step_count == 4

@@ -232,6 +232,11 @@ class Autoencoder(nn.Module):
         for penalty in self.penalties:
             penalty.set_progress(progress)  # type: ignore[operator]
 
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether :meth:`set_progress` changes anything."""
+        return any(bool(penalty.is_scheduled) for penalty in self.penalties)
+
     def _weight(self, x: Tensor, mask: Tensor | None, touched: Tensor | None) -> Tensor | None:
         weight = None if mask is None else mask.to(x.dtype)
         if touched is None or self.emphasis == 1.0:

@@ -35,6 +35,11 @@ class Penalty(nn.Module):
     def set_progress(self, progress: float) -> None:
         """Told before every step which share of training (0 to 1) has passed."""
 
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether :meth:`set_progress` changes anything."""
+        return type(self).set_progress is not Penalty.set_progress
+
     def forward(self, trace: Trace) -> Tensor:
         raise NotImplementedError
 
@@ -83,6 +88,11 @@ class KL(Penalty):
     def set_progress(self, progress: float) -> None:
         share = min(1.0, progress / self.warmup) if self.warmup > 0 else 1.0
         self.weight.fill_(self.beta * share)
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether the weight grows."""
+        return self.warmup > 0
 
     def forward(self, trace: Trace) -> Tensor:
         kl = kl_per_latent(trace)

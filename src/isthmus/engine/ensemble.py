@@ -66,6 +66,11 @@ class Ensemble(nn.Module):
         for member in self.members:
             member.set_progress(progress)  # type: ignore[operator]
 
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether :meth:`set_progress` changes anything."""
+        return any(bool(getattr(member, "is_scheduled", True)) for member in self.members)
+
     def forward(self, *batch: Tensor) -> dict[str, Tensor]:
         """{name: (M, n)} for a batch whose tensors are (M, n, …)."""
         if self._mapped is None:

@@ -10,8 +10,9 @@ import copy
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ from isthmus.engine.optimizer import Optimizer
 from isthmus.engine.plan import Plan
 from isthmus.engine.products import LossScale, half_products, tensor_cores
 from isthmus.engine.tape import Tape, can_tape
-from isthmus.engine.traced import Traced, traced
+from isthmus.engine.traced import Traced, steps_a_call, traced
 from isthmus.random import generators, set_generators
 
 Validate = Callable[[nn.Module], dict[str, Tensor]]
@@ -90,7 +91,8 @@ class Training:
         # walking through the modules costs as much as the averaging, so once
         self._constants = [t for t in self.kept.buffers() if t.is_floating_point()]
         self._buffers = [t for t in module.buffers() if t.is_floating_point()]
-        self._set_progress = getattr(module, "set_progress", None)
+        scheduled = getattr(module, "is_scheduled", True)
+        self._set_progress = getattr(module, "set_progress", None) if scheduled else None
         self._traced: Traced | None = None
         self._may_trace = True
         self._tape: Tape | None = None
@@ -99,19 +101,26 @@ class Training:
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """One step; returns each term's mean over the batch, () or (M,), without waiting."""
+        return self.steps([batch])
+
+    def steps(self, group: Sequence[Batch]) -> dict[str, Tensor]:
+        """A step for each batch; returns the sums over them of what :meth:`step` returns."""
         plan, t = self.plan, self.step_count
         if self._set_progress is not None:
             self._set_progress(t / plan.steps if plan.steps else 1.0)
-        rate = plan.rate(min(t, plan.steps)) * self.rate_scale
-        with tensor_cores(batch[0].device.type, plan.precision):
-            step = self._compiled(batch)
-            terms = self._plain(batch, rate) if step is None else self._fast(step, batch, rate)
+        with tensor_cores(group[0][0].device.type, plan.precision):
+            compiled = self._compiled(group)
+            terms = None if compiled is None else self._fast(compiled, group)
+            if terms is None and len(group) > 1:
+                return _summed(self.step(batch) for batch in group)
+            if terms is None:
+                terms = self._plain(group[0])
         if self.kept is not self.module and self._buffers:
             torch._foreach_copy_(self._constants, self._buffers)
-        self.step_count += 1
+        self.step_count += len(group)
         return terms
 
-    def _plain(self, batch: Batch, rate: float) -> dict[str, Tensor]:
+    def _plain(self, batch: Batch) -> dict[str, Tensor]:
         """A step operation by operation."""
         if self._traced is not None:
             self._optimizer.counted(self.step_count)
@@ -119,13 +128,15 @@ class Training:
         bad = None if self._scale is None else self._unscaled(self._scale)
         if self.plan.clip_norm is not None:
             nn.utils.clip_grad_norm_(self._optimizer.parameters, self.plan.clip_norm)
-        self._optimizer.step(rate, self.step_count, bad)
+        self._optimizer.step(self._rate(self.step_count), self.step_count, bad)
         if self._scale is not None and bad is not None:
             self._scale.update(bad)
         self._optimizer.zero_grad()
         if self.kept is not self.module:
             with torch.no_grad():
-                torch._foreach_lerp_(self._averages, self._optimizer.parameters, 1 - self._decay())
+                torch._foreach_lerp_(
+                    self._averages, self._optimizer.parameters, 1 - self._decay(self.step_count)
+                )
         return terms
 
     def _unscaled(self, scale: LossScale) -> Tensor:
@@ -136,36 +147,43 @@ class Training:
             p.grad = g
         return bad
 
-    def _compiled(self, batch: Batch) -> Traced | None:
-        """The compiled step, made at the first batch, where it is wanted and takes this batch."""
+    def _compiled(self, group: Sequence[Batch]) -> Traced | None:
+        """The compiled call, made at the first batches, where it is wanted and takes these."""
         if self._traced is None and self._may_trace:
             self._may_trace = False
             averages = [] if self.kept is self.module else self._averages
-            rows = batch[0].shape[self._row_axis]
+            rows = group[0][0].shape[self._row_axis]
             self._traced = traced(
-                self.module, averages, self._optimizer, self.plan, batch, rows, self._scale
+                self.module, averages, self._optimizer, self.plan, group, rows, self._scale
             )
-        fits = self._traced is not None and self._traced.takes(batch)
+        fits = self._traced is not None and self._traced.takes(group)
         return self._traced if fits else None
 
     def forget(self) -> None:
         """Write the gradients down anew: the module may have been changed from outside."""
         self._tape, self._warm = None, False
 
-    def _fast(self, step: Traced, batch: Batch, rate: float) -> dict[str, Tensor]:
-        """A compiled step; where the memory is too short for it, a plain one from then on."""
+    def _fast(self, compiled: Traced, group: Sequence[Batch]) -> dict[str, Tensor] | None:
+        """The compiled call; where the memory is too short for it, None from then on."""
+        moments = [
+            (self._optimizer.now(self._rate(t), t), self._decay(t))
+            for t in range(self.step_count, self.step_count + len(group))
+        ]
         try:
-            return step(batch, self._optimizer.now(rate, self.step_count), self._decay())
+            return compiled(group, moments)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
         self._optimizer.counted(self.step_count)
         self._traced = None
-        return self._plain(batch, rate)
+        return None
 
-    def _decay(self) -> float:
+    def _rate(self, step: int) -> float:
+        return self.plan.rate(min(step, self.plan.steps)) * self.rate_scale
+
+    def _decay(self, step: int) -> float:
         """Of the average: young ones forget faster, after t steps the last tenth of them counts."""
-        return min(self.plan.averaging, (self.step_count + 1) / (self.step_count + 10))
+        return min(self.plan.averaging, (step + 1) / (step + 10))
 
     def _gradients(self, batch: Batch) -> dict[str, Tensor]:
         """Backward through the mean loss of the batch, in pieces if the memory asks for it."""
@@ -224,17 +242,22 @@ class Training:
         if not self._begun:
             yield from self._hand_over(self._round({}, 0, size / source.n_rows, began, validate))
         self._to_train()
+        at_once = steps_a_call(self.module, plan, size)
         while self.step_count < plan.steps:
             n_steps = min(plan.evaluate_every, plan.steps - self.step_count)
-            total: dict[str, Tensor] = {}
-            for _ in range(n_steps):
-                self._drawn += 1
-                for name, value in self.step(next(batches)).items():
-                    total[name] = total[name] + value if name in total else value
+            total = _summed(self._calls(batches, n_steps, at_once))
             yield from self._hand_over(
                 self._round(total, n_steps, size / source.n_rows, began, validate)
             )
             self._to_train()
+
+    def _calls(
+        self, batches: Iterator[Batch], n_steps: int, at_once: int
+    ) -> Iterator[dict[str, Tensor]]:
+        for first in range(0, n_steps, at_once):
+            group = list(islice(batches, min(at_once, n_steps - first)))
+            self._drawn += len(group)
+            yield self.steps(group)
 
     def _to_train(self) -> None:
         if not self.module.training:  # walking through the modules takes as long as a step
@@ -319,6 +342,14 @@ class Training:
             validation=validation,
             learning_rate=self.plan.rate(max(0, self.step_count - 1)) * self.rate_scale,
         )
+
+
+def _summed(parts: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
+    total: dict[str, Tensor] = {}
+    for terms in parts:
+        for name, value in terms.items():
+            total[name] = total[name] + value if name in total else value
+    return total
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -118,40 +118,23 @@ class Optimizer:
         gradients = [_gradient(p) for p in parameters]
         means, squares = ([self._slots[i][j] for i in some] for j in (0, 1))
         first, second = self.betas
+        settings: dict[str, Any] = {
+            "lr": rate,
+            "beta1": first,
+            "beta2": second,
+            "weight_decay": decay,
+            "eps": EPSILON,
+            "amsgrad": False,
+            "maximize": False,
+        }
+        moved = (parameters, gradients, means, squares, [])
         if self._fused:
-            torch._fused_adamw_(
-                parameters,
-                gradients,
-                means,
-                squares,
-                [],
-                [self._count] * len(some),
-                lr=rate,
-                beta1=first,
-                beta2=second,
-                weight_decay=decay,
-                eps=EPSILON,
-                amsgrad=False,
-                maximize=False,
-                found_inf=None if bad is None else bad.float(),
-            )
-            return
-        adamw(
-            parameters,
-            gradients,
-            means,
-            squares,
-            [],
-            [self._count - 1 for _ in some],  # counted on by torch
-            foreach=True,
-            lr=rate,
-            beta1=first,
-            beta2=second,
-            weight_decay=decay,
-            eps=EPSILON,
-            amsgrad=False,
-            maximize=False,
-        )
+            counts = [self._count] * len(some)
+            found = None if bad is None else bad.float()
+            torch._fused_adamw_(*moved, counts, **settings, found_inf=found)
+        elif bad is None or not bool(bad):  # complex weights, which the fused one does not take
+            counts = [self._count - 1 for _ in some]  # counted on by torch
+            adamw(*moved, counts, foreach=True, **settings)
 
     def zero_grad(self) -> None:
         """Forget the gradients."""

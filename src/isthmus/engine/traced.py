@@ -35,6 +35,9 @@ from isthmus.engine.optimizer import Now, Optimizer
 from isthmus.engine.plan import Plan
 from isthmus.engine.products import LossScale, half_products
 
+Step = Callable[..., list[Tensor]]
+# Numbers of a step, and the decay of the average.
+Moment = tuple[Now, float]
 # Seconds that compiling takes where nothing is cached.
 COST = 20.0
 # Seconds that a step saves (benchmarks/training.py): of Python, of passes over the weights, of the
@@ -42,17 +45,23 @@ COST = 20.0
 SAVED = 5e-4
 SAVED_A_WEIGHT = 2.5e-9
 SAVED_A_PRODUCT = 8e-12
+# Of a step that computes less than so many products of a row and a weight, half goes to the call:
+# several in one save SAVED_A_CALL each, and take 40 s longer to compile.
+TINY = 1_000_000
+SAVED_A_CALL = 8e-5
+COST_OF_SEVERAL = 40.0
+MOST_AT_ONCE = 5
 
 
 class Traced:
-    """A compiled step of a training.
+    """Compiled steps of a training, one or several a call.
 
     Args:
         module: in training mode.
         averages: of the optimiser's parameters, or nothing.
         optimizer: whose parameters and memory are changed in place.
         plan: of the training.
-        batch: one like all to come.
+        group: batches of as many steps as a call takes, like all to come.
         scale: of the loss in float16, changed in place too.
 
     Raises:
@@ -65,12 +74,12 @@ class Traced:
         averages: Sequence[Tensor],
         optimizer: Optimizer,
         plan: Plan,
-        batch: Batch,
+        group: Sequence[Batch],
         scale: LossScale | None = None,
     ) -> None:
         self._module, self._averages, self._optimizer = module, list(averages), optimizer
         self._plan, self._scale = plan, scale
-        self._like = [t.shape for t in batch]
+        self._like = _shapes(group)
         self._names: list[str] = []
         moved = {id(p) for p in self._optimizer.parameters}
         tensors = {**dict(self._module.named_parameters()), **dict(self._module.named_buffers())}
@@ -87,23 +96,34 @@ class Traced:
             *([] if scale is None else scale.tensors().values()),
         ]
         # one tensor that is written anew: making one takes as long as a small product
-        self._numbers = torch.zeros(4)
+        self._numbers = torch.zeros(len(group), 4)
         self._written = self._numbers.numpy()
-        numbers = self._numbers.to(batch[0].device)
-        self._call = _compiled(self._step, [*self._fixed, *batch, numbers])
+        numbers = self._numbers.to(group[0][0].device)
+        self._call = _compiled(self._steps, [*self._fixed, *(t for b in group for t in b), numbers])
         self._kept = Kept()
 
-    def takes(self, batch: Batch) -> bool:
-        """Whether the step was compiled for batches of that shape."""
-        return [t.shape for t in batch] == self._like
+    def takes(self, group: Sequence[Batch]) -> bool:
+        """Whether the call was compiled for batches of those shapes."""
+        return _shapes(group) == self._like
 
-    def __call__(self, batch: Batch, now: Now, decay: float) -> dict[str, Tensor]:
-        """One step; the mean of each term over the batch."""
-        self._written[:] = (*now, 1 - decay)
+    def __call__(self, group: Sequence[Batch], moments: Sequence[Moment]) -> dict[str, Tensor]:
+        """A step for each batch; the sum over the steps of each term's mean over its batch."""
+        for row, (now, decay) in zip(self._written, moments, strict=True):
+            row[:] = (*now, 1 - decay)
         numbers = self._numbers
-        if batch[0].device.type != "cpu":
-            numbers = numbers.to(batch[0].device)
-        return dict(zip(self._names, self._call(*self._fixed, *batch, numbers), strict=True))
+        if group[0][0].device.type != "cpu":
+            numbers = numbers.to(group[0][0].device)
+        batches = (t for batch in group for t in batch)
+        return dict(zip(self._names, self._call(*self._fixed, *batches, numbers), strict=True))
+
+    def _steps(self, *tensors: Tensor) -> list[Tensor]:
+        n, size = len(self._fixed), len(self._like[0])
+        *batches, numbers = tensors[n:]
+        sums: list[Tensor] = []
+        for i, row in enumerate(numbers.unbind()):
+            terms = self._step(*tensors[:n], *batches[i * size : (i + 1) * size], row)
+            sums = [a + b for a, b in zip(sums, terms, strict=True)] if sums else terms
+        return sums
 
     def _step(self, *tensors: Tensor) -> list[Tensor]:
         rest = iter(tensors)
@@ -146,7 +166,8 @@ def _clipped(gradients: Sequence[Tensor | None], most: float | None) -> Sequence
     return [None if g is None else g * share for g in gradients]
 
 
-Step = Callable[..., list[Tensor]]
+def _shapes(group: Sequence[Batch]) -> list[list[torch.Size]]:
+    return [[t.shape for t in batch] for batch in group]
 
 
 def _graph(step: Step, example: list[Tensor]) -> torch.fx.GraphModule:
@@ -236,27 +257,45 @@ def is_worth(module: nn.Module, plan: Plan, rows: int) -> bool:
     return ours and not convolves and plan.steps * saved > COST
 
 
+def steps_a_call(module: nn.Module, plan: Plan, rows: int) -> int:
+    """Steps of a compiled call: several of a tiny network that is trained for long.
+
+    As many as divide the steps of a round. A module that follows a schedule is told its progress
+    before every step, so it takes one.
+
+    >>> net, steps = nn.Linear(64, 32), (10_000, 1_000_000)
+    >>> [steps_a_call(net, Plan(steps=n, batch_size=64, compile=True), 64) for n in steps]
+    [1, 5]
+    """
+    weights = sum(p.numel() for p in module.parameters())
+    scheduled = hasattr(module, "set_progress") and getattr(module, "is_scheduled", True)
+    worth = plan.steps * SAVED_A_CALL > COST_OF_SEVERAL and weights * rows < TINY
+    if plan.compile is False or scheduled or not worth:
+        return 1
+    return max(k for k in range(1, MOST_AT_ONCE + 1) if plan.evaluate_every % k == 0)
+
+
 def traced(
     module: nn.Module,
     averages: Sequence[Tensor],
     optimizer: Optimizer,
     plan: Plan,
-    batch: Batch,
+    group: Sequence[Batch],
     rows: int,
     scale: LossScale | None = None,
 ) -> Traced | None:
-    """The compiled step of a plan, or None where it is not wanted, not worth it, or not possible.
+    """The compiled steps of a plan, or None where it is not wanted, not worth it, or not possible.
 
     That it is not possible is said once, as a warning.
     """
     if plan.compile is False or (plan.compile == "auto" and not is_worth(module, plan, rows)):
         return None
-    device = batch[0].device
+    device = group[0][0].device
     if not can_compile(device):
         _say("there is no C++ compiler" if device.type == "cpu" else f"not for {device.type}")
         return None
     try:
-        return Traced(module, averages, optimizer, plan, batch, scale)
+        return Traced(module, averages, optimizer, plan, group, scale)
     except Exception as error:  # torch's compiler raises what it likes; the plain step remains
         _say(f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}")
         return None
