@@ -1,6 +1,6 @@
 """Training samples a second beside Pythae: the same networks, loss and batch, in one run.
 
-    python -m benchmarks.training [--only mlp-128,tiny] [--blocks 9]
+    python -m benchmarks.training [--only mlp-128,tiny-64] [--blocks 9]
 
 Each block is a second or so of one side, then of the other; a ratio is the median over pairs of
 blocks with its quartiles. Pythae runs as it comes (float32: it has no mixed precision on a

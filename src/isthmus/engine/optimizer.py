@@ -127,14 +127,15 @@ class Optimizer:
             "amsgrad": False,
             "maximize": False,
         }
-        moved = (parameters, gradients, means, squares, [])
         if self._fused:
             counts = [self._count] * len(some)
             found = None if bad is None else bad.float()
-            torch._fused_adamw_(*moved, counts, **settings, found_inf=found)
+            torch._fused_adamw_(
+                parameters, gradients, means, squares, [], counts, **settings, found_inf=found
+            )
         elif bad is None or not bool(bad):  # complex weights, which the fused one does not take
             counts = [self._count - 1 for _ in some]  # counted on by torch
-            adamw(*moved, counts, foreach=True, **settings)
+            adamw(parameters, gradients, means, squares, [], counts, **settings, foreach=True)
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
