@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from itertools import islice
 
+import numpy as np
 import pytest
 import torch
 
+from isthmus import Autoencoder
 from isthmus.data.batches import TensorBatches
 from isthmus.data.split import folds, hold_out
 
@@ -106,3 +108,26 @@ def test_folds_hold_every_row_out_once(n: int, k: int) -> None:
     sizes = [len(held) for _, held in pairs]
     assert max(sizes) - min(sizes) <= 1
     assert not torch.equal(pairs[0][1], folds(n + 20, k, seed=4)[0][1])
+
+
+@pytest.mark.parametrize("n", [10, 70_000])
+@pytest.mark.parametrize("masked", [False, True])
+def test_dividing_in_place_gives_the_two_subsets_in_their_order(n: int, masked: bool) -> None:
+    x = torch.rand(n, 3)
+    source = TensorBatches(x.clone(), x > 0.2 if masked else None)
+    first, others = hold_out(n, n // 5, seed=1)
+    wanted = [source.subset(first), source.subset(others)]
+    for got, want in zip(source.divide(first), wanted, strict=True):
+        assert torch.equal(got.x, want.x)
+        assert got.x.untyped_storage().data_ptr() == source.x.untyped_storage().data_ptr()
+        assert (got.mask is None) == (want.mask is None)
+        assert got.mask is None or torch.equal(got.mask, want.mask)
+
+
+@pytest.mark.parametrize("scaling", ["none", "standard"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_fit_leaves_the_rows_of_its_caller_in_their_order(scaling: str, dtype: type) -> None:
+    x = np.random.default_rng(0).normal(size=(600, 5)).astype(dtype)
+    before = x.copy()
+    Autoencoder(2, scaling=scaling, max_epochs=1, early_stopping=True, random_state=0).fit(x)
+    assert np.array_equal(x, before)

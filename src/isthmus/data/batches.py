@@ -35,6 +35,10 @@ class Batches(Protocol):
         """
 
 
+# Rows that are moved together.
+_MOVED = 65_536
+
+
 class TensorBatches:
     """Rows of one tensor (N, *F), with a mask of the entries that are there or without.
 
@@ -55,6 +59,30 @@ class TensorBatches:
     def subset(self, rows: Tensor) -> TensorBatches:
         """The source of those rows (an index tensor)."""
         return TensorBatches(self.x[rows], None if self.mask is None else self.mask[rows])
+
+    def divide(self, first: Tensor) -> tuple[TensorBatches, TensorBatches]:
+        """Those rows and the others, as views: they are moved to the front, in place.
+
+        Args:
+            first: rising positions.
+
+        >>> source = TensorBatches(torch.arange(5.0)[:, None])
+        >>> [[float(i) for i in each.x] for each in source.divide(torch.tensor([0, 2, 3]))]
+        [[0.0, 2.0, 3.0], [1.0, 4.0]]
+        """
+        n = len(first)
+        others = torch.ones(self.n_rows, dtype=torch.bool)
+        others[first] = False
+        tensors = [self.x] if self.mask is None else [self.x, self.mask]
+        for t in tensors:
+            behind = t[others]
+            # no row is written over before it is read: its new place is not behind its old one
+            for start in range(0, n, _MOVED):
+                stop = min(start + _MOVED, n)
+                t[start:stop] = t[first[start:stop]]
+            t[n:] = behind
+        front, back = ([t[part] for t in tensors] for part in (slice(n), slice(n, None)))
+        return TensorBatches(*front), TensorBatches(*back)
 
     def to(self, device: torch.device) -> TensorBatches:
         """The same source with its rows on that device."""

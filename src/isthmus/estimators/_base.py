@@ -230,7 +230,9 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 self, given if places is None else given[places.numpy()]
             )
 
-        return Material.of(rows, parts, nats), plan
+        # with scaling "none" they may be the caller's
+        own = rows.x.data_ptr() != given.ctypes.data
+        return Material.of(rows, parts, nats, own), plan
 
     def _prepare(self, data: _input.Floats, train: Tensor) -> TensorBatches:
         """Fit the scaling on the training rows, scale all rows."""

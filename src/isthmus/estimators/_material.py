@@ -105,28 +105,34 @@ class Material:
         rows: TensorBatches,
         parts: list[Part],
         nats: Callable[[Tensor | None], float] | None = None,
+        own: bool = False,
     ) -> Material:
         """Of scaled rows in memory.
 
         Args:
             rows: all of them.
+            own: whether they may be brought into another order, which saves a copy of those that
+                are trained on.
             parts: of :meth:`Selection.parts`.
             nats: mean nats that scaling adds to the loss of the rows at some positions, or of all.
         """
         held_out = [part for _, part in parts if part is not None]
+        judges: list[TensorBatches] | None = None
         if len(parts) > 1:
             trained = [rows.subset(train) for train, _ in parts[:-1]] + [rows]
             batches: Batches = EnsembleBatches(rows, [train for train, _ in parts])
+        elif held_out and own:
+            front, back = rows.divide(parts[0][0])
+            trained, batches, judges = [front], front, [back]
         else:
-            train = parts[0][0]
-            trained = [rows if len(train) == rows.n_rows else rows.subset(train)]
+            trained = [rows.subset(parts[0][0]) if held_out else rows]
             batches = trained[0]
         places = torch.cat(held_out) if held_out else torch.arange(0)
         return cls(
             starts=[Start(each) for each in trained],
             whole=Start(rows),
             batches=batches,
-            held_out=[rows.subset(part) for part in held_out],
+            held_out=judges or [rows.subset(part) for part in held_out],
             places=places,
             n_rows=rows.n_rows,
             nats=0.0 if nats is None else nats(None),
