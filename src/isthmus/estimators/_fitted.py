@@ -31,12 +31,12 @@ from isthmus.errors import CombinationError, InvalidParameterError
 from isthmus.estimators import _input, _parameters, _samples, _sources
 from isthmus.estimators._expectations import deviates
 from isthmus.evaluation.record import HeldOut
-from isthmus.nets.inference import Inference, takes
+from isthmus.nets.inference import MANY, Inference, takes
 from isthmus.random import Seeds, fork
 
 Array = NDArray[Any]
 _CHUNK = 8192
-# Values of a piece that is mapped: rows and what is computed of them stay in the processor's cache.
+# Values of a piece that is mapped: what is computed of it stays in the processor's cache.
 _VALUES = 1 << 20
 CODES_KEPT = 5000
 
@@ -96,10 +96,11 @@ class Fitted(TransformerMixin):
             return module.encode(x, mask).mean
 
         net, scaling = module.encoder.net, self.scaling_
-        slow = data.dtype != np.float32 or self.precision == "float16"
-        if slow or not takes(net, scaling.scale):
-            return self._map(data, code)
         dtype = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
+        plain = data.dtype != np.float32 or self.precision == "float16"
+        plain |= len(data) < MANY and dtype == torch.float32
+        if plain or not takes(net, scaling.scale):
+            return self._map(data, code)
         known = Inference(net, self.n_components_, scaling.shift, scaling.scale, dtype)
         codes = known(torch.from_numpy(data)).numpy()
         # infinity has been refused; a missing entry makes its row's codes NaN, whatever the weights

@@ -25,6 +25,8 @@ from isthmus.nets.mlp import MLP
 # Values of a piece: 4 MB of float32, the second-level caches of two cores. Half is slower, because
 # products of few rows are.
 VALUES = 1 << 20
+# Below so many rows folding the scaling into the weights takes longer than it saves.
+MANY = 64
 # Scales that weights may be divided by, far from the ends of float32.
 SCALES = (1e-18, 1e18)
 IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
