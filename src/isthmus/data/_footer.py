@@ -6,10 +6,9 @@ pages hold: 577 bytes with a damaged count took 8 GB.
 
 from __future__ import annotations
 
-import math
-import os
 from typing import Any
 
+from isthmus._machine import memory
 from isthmus.errors import DataError
 
 _BYTES = 8
@@ -41,11 +40,3 @@ def check(metadata: Any, origin: str) -> None:
             f"tells of {metadata.num_rows} rows, which do not fit into memory",
             "Take fewer rows.",
         )
-
-
-def memory() -> float:
-    """Bytes of this machine's memory; infinite where the system does not tell."""
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):
-        return math.inf

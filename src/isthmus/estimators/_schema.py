@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 from torch import nn
 
 from isthmus import presets
-from isthmus.data._footer import memory
+from isthmus._machine import memory
 from isthmus.data.encoding import Encoding
 from isthmus.data.kinds import MOST_CATEGORIES, Kind
 from isthmus.errors import RunError
@@ -96,6 +96,7 @@ class Data(_Closed):
     origin: str | None = None
     drop: list[str] | None = None
     layout: Annotated[str, Field(max_length=4)] | None = None
+    max_skipped: Annotated[float, Field(ge=0, le=1)] | None = None
     input_shape: Annotated[list[Width], Field(min_length=2, max_length=3)] | None = None
 
 
