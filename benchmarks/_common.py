@@ -14,6 +14,7 @@ import torch
 
 RESULTS = Path(__file__).parent / "results"
 VARIABLE = "ISTHMUS_DATA"
+NOT_RECORDED = "not recorded"
 
 
 def data_folder() -> Path | None:
@@ -59,17 +60,22 @@ def processor() -> str:
 
 
 def write(name: str, rows: list[dict[str, Any]], summary: dict[str, Any]) -> Path:
-    """benchmarks/results/NAME.json with the figures, the versions and the machine."""
+    """benchmarks/results/NAME.json with the figures, the versions, and the machine of each row.
+
+    A row names the processor and the threads that it was measured with: those of :func:`read`
+    keep theirs, so that what ``--only`` and ``--append`` leave as it was is not ascribed to this
+    machine.
+    """
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    machine = {
-        "processor": processor(),
-        "threads": torch.get_num_threads(),
+    here = {"processor": processor(), "threads": torch.get_num_threads()}
+    versions = {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
     }
-    text = json.dumps({"machine": machine, "summary": summary, "rows": rows}, indent=1)
+    named = [{**here, **row} for row in rows]
+    text = json.dumps({"versions": versions, "summary": summary, "rows": named}, indent=1)
     path.write_text(text + "\n", encoding="utf-8")
     return path
 
@@ -80,4 +86,4 @@ def read(name: str) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["rows"]
-    return rows
+    return [{**dict.fromkeys(("processor", "threads"), NOT_RECORDED), **row} for row in rows]
