@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 from scipy import sparse
@@ -22,11 +23,15 @@ from isthmus import (
     DataError,
     InvalidParameterError,
     IsthmusError,
+    OutlierDetector,
     RunError,
     VariationalAutoencoder,
     load,
+    open_data,
 )
 from isthmus.core.likelihoods import LIKELIHOODS
+from isthmus.estimators.compare import compare
+from isthmus.evaluation.evaluate import evaluate
 
 X = curved()
 K = 2
@@ -325,3 +330,33 @@ def test_values_whose_squares_are_no_numbers_are_refused(size: float) -> None:
     x[5, 2] = -size
     with pytest.raises(DataError, match=r"column 'x2' of X with the size"):
         Autoencoder(2).fit(x)
+
+
+IDENTIFIED = pd.DataFrame({"a": np.arange(300.0), "id": [f"k{i}" for i in range(300)]})
+FACES: dict[str, Any] = {
+    "pandas": (lambda: IDENTIFIED, r"Leave out with X.drop\(columns=\['id'\]\)\."),
+    "arrow": (lambda: pa.table(IDENTIFIED), r"Leave out with X.drop_columns\(\['id'\]\)\."),
+    "source": (lambda: open_data(IDENTIFIED), r"Leave out with drop=\['id'\] \(on the"),
+}
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_remedies_are_those_of_the_face_by_which_the_user_came(face: str, method: str) -> None:
+    make, said = FACES[face]
+    with pytest.raises(DataError, match=said) as error:
+        getattr(Autoencoder(1), method)(make())
+    assert error.value.remedy in str(error.value)
+    assert error.value.args[2] == error.value.remedy
+
+
+@pytest.mark.parametrize("name", ["x.csv", Path("x.csv"), ["x.csv", "y.csv"], "wine"])
+def test_names_are_no_rows_and_the_error_says_how_to_open_them(name: Any) -> None:
+    model = fitted(Autoencoder)
+    detector = OutlierDetector(Autoencoder(1, **SMALL)).fit(X)
+    methods = [Autoencoder(1).fit, Autoencoder(1).partial_fit, OutlierDetector().fit]
+    methods += [model.transform, model.score, model.reconstruct, model.partial_fit, model.corrupt]
+    methods += [detector.predict, lambda given: evaluate(model, given), compare]
+    for method in methods:
+        with pytest.raises(DataError, match=r"Open (it|them): isthmus.open_data\("):
+            method(name)

@@ -289,6 +289,7 @@ def test_names_with_commas_and_quotes_can_be_left_out(place: Path) -> None:
     assert names_of(as_list(names)) == list(names)
 
 
+@pytest.mark.filterwarnings("ignore:.*does not have valid feature names")
 @pytest.mark.parametrize(
     "words",
     [
@@ -359,6 +360,7 @@ def test_fill_keeps_what_is_known(place: Path) -> None:
     np.testing.assert_array_equal(np.load("x.npy"), read("table.csv").values)
 
 
+@pytest.mark.filterwarnings("ignore:.*does not have valid feature names")
 @pytest.mark.parametrize(
     "words", [("score", "run", "DATA"), ("reconstruct", "run", "DATA", "--out", "x.npy", "--force")]
 )
@@ -729,6 +731,7 @@ def test_data_beside_a_foreign_config_is_data(place: Path) -> None:
     done("fit", "data", "--out", "new", "--quiet", *QUICK)
 
 
+@pytest.mark.filterwarnings("ignore:.*does not have valid feature names")
 def test_an_error_names_no_option_that_was_not_given(place: Path) -> None:
     done("fit", "table.csv", "--drop", "a,b", "--out", "new", "--quiet", *QUICK)
     np.save(place / "bare.npy", np.zeros((4, 5)))

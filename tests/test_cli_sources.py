@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 from tests.command_line import call, done
 
+from isthmus import load, open_data
 from isthmus.cli import _rows
 from isthmus.estimators import _sources
 
@@ -172,3 +174,70 @@ def test_images_of_another_size_are_brought_to_that_of_the_fit(tmp_path, monkeyp
     assert a.shape == b.shape == (60, 2)
     for k in range(2):  # to resampling
         assert np.corrcoef(a[:, k], b[:, k])[0, 1] > 0.98
+
+
+def coloured(folder: Path) -> str:
+    """Those of :func:`images` in red on black, as GIF, PNG with transparency and the like."""
+    for i, path in enumerate(sorted(Path(images(folder)).iterdir())):
+        with Image.open(path) as image:
+            red = Image.merge("RGB", [image.copy(), *[Image.new("L", image.size)] * 2])
+        path.unlink()
+        mode = ("RGB", "RGBA", "P")[i % 3]
+        red.convert(mode).save(path)
+    return str(folder)
+
+
+def test_images_are_brought_to_the_colours_of_the_fit(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, make in (("grey", images), ("red", coloured)):
+        Path(name).mkdir()
+        make(Path(name))
+        short = ("--n-components", "2", "--max-epochs", "1", "--seed", "0")
+        done("fit", name, *short, "--out", f"run-{name}")
+    for run, other in (("grey", "red"), ("red", "grey")):
+        for verb, more in (("transform", ("--out", "o.npy", "--force")), ("score", ())):
+            said = f"60 of 60 images of {other} are "
+            assert said in done(verb, f"run-{run}", other, *more)
+            assert "images of" not in done(verb, f"run-{run}", run, *more)
+        told = json.loads(done("score", f"run-{run}", other, "--json"))
+        assert told["notes"][0].startswith(said)
+    source = open_data("red", image_mode="L")
+    wanted = load("run-grey").transform(source)
+    done("transform", "run-grey", "red", "--out", "codes.npy")
+    np.testing.assert_allclose(np.load("codes.npy"), wanted, rtol=1e-6, atol=1e-6)
+    few = ("--n-components", "1", "--max-epochs", "1", "--seed", "0")
+    assert "made grey" in done("outliers", "grey", "--new", "red", *few)
+
+
+@pytest.mark.filterwarnings("ignore:.*cannot be used")
+def test_a_share_of_images_may_be_left_out_by_a_flag_that_the_error_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("x").mkdir()
+    images(Path("x"))
+    for i in range(4):
+        Path(f"x/{i:03}.png").write_bytes(b"no image")
+    short = ("--n-components", "2", "--max-epochs", "1", "--seed", "0")
+    code, _, err = call("fit", "x", *short, "--out", "run")
+    assert (code, "4 of 60 cannot" in err) == (2, True)
+    assert "max_skipped" not in err
+    flag = err.split("allow more with ")[1].strip().rstrip(".").split()
+    assert flag == ["--max-skipped", "0.07"]
+    assert " ".join(flag) in " ".join(done("info", "x").split())
+    done("fit", "x", *short, *flag, "--out", "run")
+    done("evaluate", "run")  # reads them again, as they were read then
+    done("transform", "run", "x", "--out", "codes.npy")
+    assert len(np.load("codes.npy")) == 56
+    code, _, err = call("transform", "run", "x", "--max-skipped", "0", "--out", "more.npy")
+    assert (code, "--max-skipped 0.07" in err) == (2, True)
+
+
+def test_images_none_of_which_can_be_used_are_counted_and_some_named(tmp_path):
+    for i in range(5):
+        (tmp_path / f"{i}.png").write_bytes(b"no image")
+    for verb in ("info", "fit"):
+        code, _, err = call(verb, tmp_path, *(("--out", tmp_path / "run") * (verb == "fit")))
+        assert code == 2
+        assert "none of its 5 can" in err
+        assert "2.png" in err
+        assert "and 2 more" in err
+        assert "max" not in err.split("and 2 more")[1]

@@ -6,10 +6,14 @@ import doctest
 import re
 import shlex
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from isthmus import open_data
+from isthmus.cli._options import DataFile
 from isthmus.cli.main import main
+from isthmus.data._files import ENDINGS, KINDS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
@@ -81,3 +85,17 @@ def test_the_commands_of_the_guide_work(tmp_path: Path, monkeypatch: pytest.Monk
     assert {words[0] for words in commands} >= {"fit", "info", "transform", "reconstruct", "score"}
     for words in commands:
         assert main(words) == 0, shlex.join(words)
+
+
+def test_all_endings_are_listed_and_no_others() -> None:
+    page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    table = page.partition("## What can be opened")[2].partition("HDF5 needs")[0]
+    listed = [e for found in re.findall(r"\((`\.[^)]*)\)", table) for e in found.split(", ")]
+    assert sorted(e.strip("`") for e in listed) == list(ENDINGS)
+    told = re.findall(
+        r"(?<![\w`])\.[a-z][\w.]*\b", (open_data.__doc__ or "").partition("- an arr")[0]
+    )
+    assert sorted(set(told)) == list(ENDINGS)
+    help_text = str(get_args(DataFile)[1].help).lower()
+    assert "csv" in help_text  # which is text
+    assert {kind for kind in (*KINDS.values(), "Zarr") if kind.lower() not in help_text} == {"text"}

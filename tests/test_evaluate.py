@@ -274,7 +274,8 @@ def test_tables_with_names_are_taken_and_other_names_refused() -> None:
     other = wine.rename(columns={"ash": "dust"})
     with pytest.raises(ValueError, match=r"ash|dust"):
         evaluate(model, other)
-    same = evaluate(model, torch.tensor(wine.to_numpy()))
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        same = evaluate(model, torch.tensor(wine.to_numpy()))
     assert metrics(same) == metrics(evaluate(model, wine))
 
 

@@ -84,7 +84,10 @@ def test_sub_folders_are_labels(tmp_path: Path) -> None:
     assert source.label_names == ("cat", "dog")
     np.testing.assert_array_equal(in_memory(source)[:, 0], np.concatenate([GREY[2:], GREY[:2]]))
     folder_of(tmp_path, GREY[:1])
-    assert open_data(tmp_path).labels is None
+    with pytest.warns(
+        UserWarning, match="has no labels: 6 of its images lie in sub-folders and 1 b"
+    ):
+        assert open_data(tmp_path).labels is None
     assert open_data(str(tmp_path / "cat" / "*.png")).lengths == (4,)
 
 
@@ -119,6 +122,44 @@ def test_every_kind_of_pixel_becomes_bytes(mode: str, tmp_path: Path) -> None:
     x = in_memory(open_data(tmp_path))
     assert x.shape == (1, len(expected), 12, 10)
     assert x[0, :, 0, 0].tolist() == expected
+
+
+@pytest.mark.parametrize("wanted", images.MODES)
+@pytest.mark.parametrize("mode", MODES)
+def test_every_kind_of_pixel_is_brought_to_the_mode_that_is_asked_for(
+    mode: str, wanted: str, tmp_path: Path
+) -> None:
+    image, own = MODES[mode]
+    image.save(tmp_path / ("x.tif" if mode == "ink" else "x.png"))
+    source: Any = open_data(tmp_path, image_mode=wanted)
+    expected = flat("L" if len(own) == 1 else "RGB", own[0] if len(own) == 1 else tuple(own))
+    pixels = np.asarray(expected.convert(wanted)).reshape(12, 10, -1).transpose(2, 0, 1)
+    np.testing.assert_array_equal(in_memory(source)[0], pixels)
+    assert bool(source.notes) == ((len(own) == 1) != (wanted == "L"))
+
+
+def test_what_becomes_of_colours_is_counted(tmp_path: Path) -> None:
+    folder_of(tmp_path / "some", COLOUR[:2])
+    folder_of(tmp_path / "some" / "more", GREY[:3])
+    notes = {}
+    for mode in (None, *images.MODES):
+        source: Any = open_data(f"{tmp_path}/some/**/*.png", image_mode=mode)
+        notes[mode] = [note.replace(str(tmp_path), "") for note in source.notes]
+    said = "2 of 5 images of /some/**/*.png are in colour and were made grey."
+    assert notes == {None: [], "L": [said], "RGB": []}
+    with pytest.raises(InvalidParameterError, match="image_mode='CMYK' must be 'L'"):
+        open_data(tmp_path, image_mode="CMYK")
+
+
+@pytest.mark.parametrize("ending", [".gif", ".png", ".tif", ".webp"])
+def test_of_several_pictures_the_first_is_taken_and_it_is_said(ending: str, tmp_path: Path) -> None:
+    folder_of(tmp_path, GREY[:1])
+    first, *others = [Image.fromarray(pixels) for pixels in GREY[1:4]]
+    options = {"lossless": True} if ending == ".webp" else {}
+    first.save(tmp_path / f"x{ending}", save_all=True, append_images=others, **options)
+    with pytest.warns(UserWarning, match=f"1 of 2 images .*x{ending}; of each the first is taken"):
+        x = in_memory(open_data(tmp_path, image_mode="L"))
+    np.testing.assert_array_equal(x[:, 0], GREY[:2])
 
 
 SIZES: dict[str, tuple[list[tuple[int, int]], Any, tuple[int, int]]] = {
@@ -315,7 +356,7 @@ def test_labels_are_those_of_the_images_that_stay(tmp_path: Path) -> None:
 
 def test_nothing_but_faults_is_an_error_whatever_is_allowed(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(b"rubbish")
-    with pytest.raises(DataError, match="1 of 1 cannot"):
+    with pytest.raises(DataError, match="none of its 1 can"):
         open_data(tmp_path, max_skipped=1)
 
 

@@ -563,7 +563,7 @@ ABSENT = {
     "flowres.npy": "'flowres.csv'",
     "flowres": "'flowres.csv'",
     "no/x.csv": "nor does its folder 'no'",
-    "zzz.csv": r"does not exist. Give a file \(.csv, .npy, .npz, .parquet, .tsv\) or a bundled",
+    "zzz.csv": r"does not exist. Give a file or a folder \(.arrow, .*, .zarr.zip\), or a bundled",
     "notes.txt": "must end in '.csv', '.npy', '.npz', '.parquet', '.tsv'",
     "x.csv.gz": "must end in .* Unpack it first",
     "inner": r"must be a file; it is a folder. It holds 'part.npy'",

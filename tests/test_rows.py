@@ -97,9 +97,70 @@ def test_frames_keep_the_rule_of_scikit_learn_and_say_the_remedy(form, kind, mod
     with pytest.raises(ValueError, match="must be in the same order as they were in fit") as error:
         model.transform(frame)
     assert "list(model.feature_names_in_)" in str(error.value)
+    assert "The fit had 'a', 'b', " in str(error.value)
+    assert f"X has {next(iter(X.columns))!r}, " in str(error.value)
     names = list(model.feature_names_in_)
     again = frame.select(names) if form == "arrow" else frame[names]
     np.testing.assert_array_equal(model.transform(again), model.transform(MAKE[kind]()))
+
+
+FORMS: dict[str, Callable[[pd.DataFrame], Any]] = {
+    "array": lambda X: X.to_numpy(),
+    "frame": lambda X: X,
+    "table": lambda X: Table(X.to_numpy(), tuple(X.columns), "new.csv"),
+    "nameless table": lambda X: Table(X.to_numpy(), None, "new.csv"),
+    "source": open_data,
+    "nameless source": lambda X: open_data(X.to_numpy()),
+}
+LACKS = "does not have valid feature names, but {} was fitted with feature names"
+HAS = "has feature names, but {} was fitted without feature names"
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("kind", ["model", "detector"])
+def test_names_on_one_side_only_are_warned_of_as_scikit_learn_does(
+    kind, named, form, large, monkeypatch
+):
+    if large:
+        monkeypatch.setattr(_rows, "READ_WHOLE", 0)
+    X = numbers()
+    other: Any = Autoencoder(2, **SMALL)
+    if kind == "detector":
+        other = OutlierDetector(other)
+    other.fit(X if named else X.to_numpy())
+    here = form in ("frame", "table", "source")
+    said = "" if named == here else (LACKS if named else HAS).format(type(other).__name__)
+    methods = ["score_samples"] if kind == "detector" else ["transform", "reconstruct", "score"]
+    wanted = {m: getattr(other, m)(X if named else X.to_numpy()) for m in methods}
+    for method in methods:
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            found = getattr(other, method)(FORMS[form](X))
+        assert [said in str(w.message) for w in told] == [True] * bool(said)
+        np.testing.assert_allclose(found, wanted[method], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("form", ["array", "frame", "source"])
+@pytest.mark.parametrize("named", [False, True])
+def test_so_are_those_of_columns_of_any_kind(named, form):
+    X = mixed()
+    model = Autoencoder(2, likelihood="joint", **SMALL).fit(X if named else X.to_numpy(object))
+    wanted = model.transform(X if named else X.to_numpy(object))
+    given = X.to_numpy(object) if form == "array" else FORMS[form](X)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        found = model.transform(given)
+    said = (LACKS if named else HAS).format("Autoencoder")
+    assert [said in str(w.message) for w in told] == [True] * (named != (form != "array"))
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_evaluate_warns_of_names_too(models):
+    X = numbers()
+    with pytest.warns(UserWarning, match=LACKS.format("Autoencoder")):
+        evaluate(models["numbers"], X.to_numpy())
 
 
 @pytest.mark.parametrize("kind", MAKE)
@@ -177,6 +238,28 @@ def test_nameless_columns_that_were_dropped_are_left_out_again(tmp_path, monkeyp
     for name in ("x", "less"):
         done("transform", "run", f"{name}.npy", "--out", f"{name}-codes.npy")
     np.testing.assert_array_equal(np.load("x-codes.npy"), np.load("less-codes.npy"))
+
+
+@pytest.mark.filterwarnings("default:.*feature names")
+@pytest.mark.parametrize("kind", MAKE)
+def test_nameless_rows_are_taken_by_position_and_it_is_said(kind, place):
+    X = MAKE[kind]()
+    X.to_csv("named.csv", index=False)
+    X.to_csv("nameless.csv", index=False, header=False)
+    for name in ("named", "nameless"):
+        done("fit", f"{name}.csv", "--out", name, *FIT)
+    for run in ("named", "nameless"):
+        for rows in ("named", "nameless"):
+            code, _, err = call(
+                "transform", run, f"{rows}.csv", "--out", f"{run}-{rows}.npy", "--force"
+            )
+            said = "" if run == rows else (LACKS if run == "named" else HAS)
+            assert code == 0
+            assert err.count("Warning") == bool(said)
+            assert said.format("Autoencoder") in err
+    codes = [np.load(f) for f in sorted(Path().glob("*-*.npy"))]
+    for other in codes[1:]:
+        np.testing.assert_array_equal(codes[0], other)
 
 
 def test_outliers_and_compare_go_by_names(tmp_path, monkeypatch):
@@ -407,7 +490,8 @@ def test_objects_come_back_as_objects(models):
     X = mixed()
     X.loc[3, "city"] = None
     objects = X.to_numpy(dtype=object)
-    filled = models["mixed"].impute(objects)
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        filled = models["mixed"].impute(objects)
     assert filled.shape == objects.shape
     assert filled[3, 4] in ("Rome", "Oslo", "Bonn")
     assert (np.delete(filled, 3, 0) == np.delete(objects, 3, 0)).all()

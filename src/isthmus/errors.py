@@ -8,9 +8,21 @@
 >>> print(error)
 n_components=80 must be between 1 and 63, one less than the number of features of X. Ask for
 fewer components.
+
+A remedy that is spelled otherwise on the command line names the argument and, in brackets, the
+flag. Whoever knows by which face the user came keeps what there is there: :func:`by_flag` on the
+command line, :func:`by_frame` where a DataFrame was given to a method.
 """
 
 from __future__ import annotations
+
+import re
+
+_OFFER = re.compile(
+    r"\bdrop(?:=(?P<names>\[.*?\]))? \(on the command line (?P<dropped>--drop.*?)\)(?=[.,;]|$)"
+    r"|\b(?:handle_unknown|kinds|layout|likelihood|max_skipped)=[^()]* "
+    r"\(on the command line (?P<flag>--[^()]*)\)"
+)
 
 
 class IsthmusError(Exception):
@@ -51,3 +63,29 @@ class RunError(IsthmusError, OSError):
 
 class DivergedError(IsthmusError, ArithmeticError):
     """The loss stopped being a finite number and no earlier state can be kept."""
+
+
+def by_flag(remedy: str) -> str:
+    """The remedy with flags alone.
+
+    >>> by_flag("Leave out with drop=['id'] (on the command line --drop id).")
+    'Leave out with --drop id.'
+    """
+    return _OFFER.sub(lambda offer: offer["dropped"] or offer["flag"], remedy)
+
+
+def by_frame(remedy: str, dropped: str) -> str:
+    """The remedy where columns are left out by a method of the frame.
+
+    Args:
+        remedy: of an error.
+        dropped: the call, with {} for the list of names.
+
+    >>> by_frame("Leave out with drop=['id'] (on the command line --drop id).", "X.drop({})")
+    "Leave out with X.drop(['id'])."
+    """
+
+    def spelled(offer: re.Match[str]) -> str:
+        return dropped.format(offer["names"] or "[...]") if offer["dropped"] else offer[0]
+
+    return _OFFER.sub(spelled, remedy)

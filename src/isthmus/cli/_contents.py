@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from isthmus.data.source import Source
 
 SHOWN = 20
-MOST_SKIPPED = 0.01
 _HEAD = ("column", "type", "kind", "taken for", "missing", "min", "mean", "max", "values")
 _REPEATED = (
     "the same as an earlier one. Where a row is fitted and its copy held out, the held-out figures "
@@ -45,14 +44,20 @@ def contents(data: str, drop: Sequence[str], every: bool, layout: str | None = N
     """
     from isthmus.data.advice import advise
     from isthmus.data.describe import describe
+    from isthmus.data.images import MAX_SKIPPED
 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         source = _opened(data, drop, layout)
         found = describe(source)
     told = [str(warning.message) for warning in said if warning.category is UserWarning]
-    if len(found.skipped) > MOST_SKIPPED * (found.rows + len(found.skipped)) and told:
-        told.append(f"fit refuses more than {MOST_SKIPPED:.0%} of them: mend or remove them first.")
+    n_skipped, n_images = len(found.skipped), found.rows + len(found.skipped)
+    if n_skipped > MAX_SKIPPED * n_images and told:
+        allow = math.ceil(100 * n_skipped / n_images) / 100
+        told.append(
+            f"fit refuses more than {MAX_SKIPPED:.0%} of them: mend or remove them first, or allow "
+            f"more with --max-skipped {allow:g}."
+        )
     files, advice = _n_files(data), advise(found)
     command = _command(data, [*drop, *advice.drop], layout, advice)
     named = getattr(source, "label_names", ()) or _distinct(source.labels)

@@ -12,7 +12,6 @@ is a bug, and saying "Error:" there would send the user looking for a mistake of
 
 from __future__ import annotations
 
-import re
 import traceback
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -22,16 +21,11 @@ import typer
 
 from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer
-from isthmus.errors import IsthmusError
+from isthmus.errors import IsthmusError, by_flag
 
 BUG, INPUT = 1, 2
 # The base of all complaints about options; where typer keeps it depends on its version.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
-# Advice that names the argument first and the flag in brackets; here the flag is enough.
-_BOTH = re.compile(
-    r"drop=\[.*?\] \(on the command line (--drop .*?)\)(?=[.,;]|$)"
-    r"|\b(?:handle_unknown|kinds|layout|likelihood)=[^()]* \(on the command line (--[^()]*)\)"
-)
 
 
 @dataclass(frozen=True)
@@ -66,7 +60,7 @@ def failure(error: BaseException) -> Failure:
     if isinstance(error, KeyboardInterrupt):
         return Failure("KeyboardInterrupt", _interrupts.LINE, _interrupts.exit_status(), {})
     if isinstance(error, IsthmusError):
-        told = type(error)(error.given, error.rule, _BOTH.sub(r"\1\2", error.remedy))
+        told = type(error)(error.given, error.rule, by_flag(error.remedy))
         parts = {"given": told.given, "rule": told.rule, "remedy": told.remedy}
         return Failure(kind, str(told), INPUT, parts)
     if isinstance(error, UsageError):

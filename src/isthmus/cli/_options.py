@@ -61,6 +61,18 @@ Layout = Annotated[
         show_default=False,
     ),
 ]
+MaxSkipped = Annotated[
+    float | None,
+    typer.Option(
+        "--max-skipped",
+        metavar="SHARE",
+        min=0,
+        max=1,
+        help="Largest share of images that may be left out because they cannot be decoded; 0.01 "
+        "by default.",
+        show_default=False,
+    ),
+]
 Seed = Annotated[
     str | None,
     typer.Option("--seed", metavar="N", help="Seed; without one, results differ each time."),

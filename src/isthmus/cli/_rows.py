@@ -34,6 +34,7 @@ def rows(
     *,
     new: bool = False,
     layout: str | None = None,
+    max_skipped: float | None = None,
 ) -> Table:
     """The table in a file, or a bundled one; its columns may be of any kind.
 
@@ -44,11 +45,12 @@ def rows(
         drop: names of columns to leave out.
         new: whether they are rows for a model that is there: their columns may be missing wholly.
         layout: what the axes of an array are; None to tell it from its shape.
+        max_skipped: largest share of images that may be left out, None for the default.
 
     Raises:
         DataError: they cannot be read, or a name of ``--drop`` is not there.
     """
-    return as_table(opened(data, drop, new=new, layout=layout))
+    return as_table(opened(data, drop, new=new, layout=layout, max_skipped=max_skipped))
 
 
 def opened(
@@ -57,23 +59,34 @@ def opened(
     *,
     new: bool = False,
     layout: str | None = None,
-    image_size: tuple[int, int] | None = None,
+    max_skipped: float | None = None,
+    sample_shape: tuple[int, ...] = (),
 ) -> Table | Source:
     """The same, as a source where it is large, or no single file of a table.
 
-    Images are brought to ``image_size`` (height, width), else to their commonest size.
+    Images are brought to the size and the colours of ``sample_shape`` where that is the shape
+    (C, H, W) of images, else to their commonest size.
 
     Raises:
         DataError: it cannot be read, or a name of ``--drop`` is not there.
     """
     with _interrupts.starting():
+        from isthmus.data.images import MAX_SKIPPED
         from isthmus.data.opening import open_data
         from isthmus.data.readers import read
 
+    channels, *size = sample_shape if len(sample_shape) == 3 else (0,)
     with in_flags():
         if layout is None and is_one_table(data):
             return read(data, drop=drop, allow_empty=new, mixed=True)
-        return open_data(data, drop=drop, layout=layout, image_size=image_size)
+        return open_data(
+            data,
+            drop=drop,
+            layout=layout,
+            image_size=(size[0], size[1]) if size else None,
+            image_mode={1: "L", 3: "RGB"}.get(channels),
+            max_skipped=MAX_SKIPPED if max_skipped is None else max_skipped,
+        )
 
 
 def of_run(
@@ -82,6 +95,7 @@ def of_run(
     data: str | os.PathLike[str],
     drop: Sequence[str] = (),
     layout: str | None = None,
+    max_skipped: float | None = None,
 ) -> tuple[Table | Source, list[str]]:
     """Rows for a model that is there: the columns of its fit by name, in the order of the fit.
 
@@ -89,10 +103,12 @@ def of_run(
 
     Args:
         model: an estimator or a detector, fitted.
-        recorded: what its run says of the rows of the fit: ``drop`` and ``layout``.
+        recorded: what its run says of the rows of the fit: ``drop``, ``layout``, ``max_skipped``;
+            and ``sample_shape`` where the model does not know it.
         data: as for :func:`rows`.
         drop: names of columns to leave out besides; they must be there.
         layout: what the axes of an array are; by default as in the fit.
+        max_skipped: largest share of images that may be left out; by default as in the fit.
 
     Returns:
         The rows, and the names of columns that neither the fit had nor anyone asked to leave out.
@@ -103,52 +119,60 @@ def of_run(
     with _interrupts.starting():
         from isthmus.data import choosing
         from isthmus.data.readers import names_in
-        from isthmus.data.tables import Table as Whole
 
-    fitted = getattr(model, "feature_names_in_", None)
+    known = getattr(model, "feature_names_in_", None)
+    fitted = None if known is None else [str(name) for name in known]
     again = list(recorded.get("drop") or [])
+    extra: list[str] = []
+    found: Table | Source
     if layout is None and is_one_table(data):
         names = names_in(data)
         if names is None:
-            return _nameless(data, [*drop], again, model.n_features_in_), []
-        if fitted is None:
-            return opened(data, [*drop, *(n for n in again if n in names)], new=True), []
-        extra = _extra(names, drop, fitted, data)
-        found = opened(data, [*drop, *extra], new=True)
+            found = _nameless(data, [*drop], again, model.n_features_in_)
+        elif fitted is None:
+            found = opened(data, [*drop, *(n for n in again if n in names)], new=True)
+        else:
+            extra = _extra(names, drop, fitted, data)
+            found = opened(data, [*drop, *extra], new=True)
     else:
-        shape: tuple[int, ...] = getattr(model, "sample_shape_", None) or ()
-        image_size = (shape[1], shape[2]) if len(shape) == 3 else None
-        found = _laid_out(data, drop, layout, recorded.get("layout"), image_size)
-        if fitted is None or found.names is None:
-            return found, []
-        extra = _extra(found.names, drop, fitted, data)
-    at = choosing.places(found.names or (), list(map(str, fitted)), os.fspath(data), more=True)
-    chosen = (
-        choosing.of_table(found, at) if isinstance(found, Whole) else choosing.of_source(found, at)
-    )
+        images = {
+            "sample_shape": recorded.get("sample_shape")
+            or getattr(model, "sample_shape_", ())
+            or (),
+            "max_skipped": recorded.get("max_skipped") if max_skipped is None else max_skipped,
+        }
+        found = _laid_out(data, drop, layout, recorded.get("layout"), images)
+        if fitted is not None and found.names is not None:
+            extra = _extra(found.names, drop, fitted, data)
+    chosen = choosing.of_fit(found, fitted, type(model).__name__, model.n_features_in_, more=True)
     return chosen, [name for name in extra if name not in again]
 
 
-def left_out(names: Sequence[str], data: str | os.PathLike[str]) -> list[str]:
-    """The sentence on columns that the fit did not have; none where there are none."""
+def said(found: Table | Source, extra: Sequence[str], data: str | os.PathLike[str]) -> list[str]:
+    """Sentences on what :func:`of_run` left out, and on what became of images; mostly none."""
     from isthmus.data.tables import quoted
 
-    if not names:
-        return []
-    columns = "column" if len(names) == 1 else "columns"
-    return [f"Left out of {data}: {columns} {quoted(names)}, which the fit did not have."]
+    told = notes(found)
+    if extra:
+        columns = "column" if len(extra) == 1 else "columns"
+        told.append(f"Left out of {data}: {columns} {quoted(extra)}, which the fit did not have.")
+    return told
+
+
+def notes(found: Table | Source) -> list[str]:
+    """Sentences on what was done to images, where nobody might expect it."""
+    return list(getattr(found, "notes", ()))
 
 
 def _extra(
-    names: Sequence[str], drop: Sequence[str], fitted: Any, data: str | os.PathLike[str]
+    names: Sequence[str], drop: Sequence[str], fitted: Sequence[str], data: str | os.PathLike[str]
 ) -> list[str]:
     """The columns that the fit did not have, unless they are dropped by name already."""
     from isthmus.data.choosing import places
 
     here = [name for name in names if name not in drop]
-    known = [str(name) for name in fitted]
-    places(here, known, os.fspath(data), more=True)
-    return [name for name in here if name not in known]
+    places(here, fitted, os.fspath(data), more=True)
+    return [name for name in here if name not in fitted]
 
 
 def _nameless(
@@ -181,15 +205,15 @@ def _laid_out(
     drop: Sequence[str],
     layout: str | None,
     known: str | None,
-    image_size: tuple[int, int] | None,
+    images: Mapping[str, Any],
 ) -> Table | Source:
     """A source with the layout that is asked for, else with that of the fit where it fits."""
     if layout is None and known is not None:
         try:
-            return opened(data, drop, new=True, layout=known, image_size=image_size)
+            return opened(data, drop, new=True, layout=known, **images)
         except InvalidParameterError:  # no array, or one with other axes
             pass
-    return opened(data, drop, new=True, layout=layout, image_size=image_size)
+    return opened(data, drop, new=True, layout=layout, **images)
 
 
 def is_one_table(data: str | os.PathLike[str]) -> bool:

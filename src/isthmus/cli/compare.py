@@ -16,6 +16,7 @@ from isthmus.cli._options import (
     DataFile,
     Drop,
     Layout,
+    MaxSkipped,
     Quiet,
     Seed,
     layout_of,
@@ -23,7 +24,7 @@ from isthmus.cli._options import (
     seed_of,
 )
 from isthmus.cli._progress import training
-from isthmus.cli._rows import as_table, left_out, of_run, rows
+from isthmus.cli._rows import as_table, of_run, rows, said
 from isthmus.cli._runs import open_run, recorded
 from isthmus.cli._words import plural
 from isthmus.errors import DataError, InvalidParameterError
@@ -72,6 +73,7 @@ def compare(
     ] = None,
     drop: Drop = None,
     layout: Layout = None,
+    max_skipped: MaxSkipped = None,
     seed: Seed = None,
     quiet: Quiet = False,
     **flags: Any,
@@ -98,13 +100,13 @@ def compare(
             from isthmus.data.tables import as_list
             from isthmus.estimators import VariationalAutoencoder
             from isthmus.estimators.compare import compare as sweep
-        extra: list[str] = []
+        told: list[str] = []
         if run is None or into is None:
-            table = rows(data, names, layout=axes)
+            table = rows(data, names, layout=axes, max_skipped=max_skipped)
         else:
             kept = recorded(into)
-            found_rows, extra = of_run(run, kept, data, names, axes)
-            table = as_table(found_rows)
+            found_rows, extra = of_run(run, kept, data, names, axes, max_skipped)
+            table, told = as_table(found_rows), said(found_rows, extra, data)
             _same_columns(run, into, table.values.shape[1], data)
         model: Estimator = run if run is not None else VariationalAutoencoder(**values)
         n_rows, missing = len(table.values), bool((table.values != table.values).any())
@@ -118,12 +120,12 @@ def compare(
             arrays = {name: torch.from_numpy(a.copy()) for name, a in found.arrays().items()}
             made = {"created": now(), "origin": data, "n_rows": n_rows}
             attach(into, "comparison", {**found.as_facts(), **made}, arrays)
-    told = left_out(extra, data)
     if into is not None:
         told.append(f"Kept in {into}.")
     elif found.compresses:
         words = ["isthmus", "fit", data, *(["--drop", as_list(names)] if names else [])]
         words += ["--layout", axes] if axes else []
+        words += ["--max-skipped", f"{max_skipped:g}"] if max_skipped is not None else []
         told.append(f"Next: {shlex.join(words)} --n-components {found.recommended} --out RUN.")
     return _answer(found, data, n_rows, missing, into, told, time.perf_counter() - started)
 

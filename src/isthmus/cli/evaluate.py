@@ -10,14 +10,14 @@ import typer
 
 from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer, columns, number, wrapped
-from isthmus.cli._options import Drop, Force, Layout, RunFolder, layout_of, names_of
+from isthmus.cli._options import Drop, Force, Layout, MaxSkipped, RunFolder, layout_of, names_of
 from isthmus.cli._rows import (
     as_table,
     column,
-    left_out,
     of_run,
     opened,
     picked,
+    said,
     size,
     together,
 )
@@ -78,6 +78,7 @@ def evaluate(
     ] = None,
     drop: Drop = None,
     layout: Layout = None,
+    max_skipped: MaxSkipped = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of all draws.")] = 0,
     force: Force = False,
 ) -> Answer:
@@ -98,6 +99,7 @@ def evaluate(
         factors=named,
         drop=names_of(drop),
         layout=layout_of(layout),
+        max_skipped=max_skipped,
         seed=seed,
         force=force,
     )
@@ -114,6 +116,7 @@ def measured(
     factors: Sequence[str] = (),
     drop: Sequence[str] = (),
     layout: str | None = None,
+    max_skipped: float | None = None,
     seed: int = 0,
     force: bool = False,
     verb: str = "evaluate",
@@ -128,6 +131,7 @@ def measured(
         factors: columns of known factors.
         drop: columns that are neither features nor labels.
         layout: what the axes of an array are; by default as in the fit.
+        max_skipped: largest share of images that may be left out; by default as in the fit.
         seed: of all draws.
         force: whether an evaluation is replaced that has what this one lacks.
         verb: which asks, for the advice.
@@ -155,7 +159,7 @@ def measured(
     again = f"Name the rows: isthmus {verb} {shlex.quote(run)} DATA."
     asked = [("--label", label), ("--outlier-label", outlier_label)]
     columns_of = [(f, n) for f, n in (*asked, *(("--factors", n) for n in factors)) if n]
-    extra: list[str] = []
+    told: list[str] = []
     if data is None:
         origin, kind, table, reference = _of_fit(model, recorded, run, columns_of, again)
     else:
@@ -163,8 +167,8 @@ def measured(
             column(data, name, flag)
         leave = [*drop, *(name for _, name in columns_of)]
         leave = list(dict.fromkeys(name for name in leave if is_column(data, name)))
-        found_rows, extra = of_run(model, recorded, data, leave, layout)
-        origin, table = data, as_table(found_rows)
+        found_rows, extra = of_run(model, recorded, data, leave, layout, max_skipped)
+        origin, table, told = data, as_table(found_rows), said(found_rows, extra, data)
         kind, reference = _of_others(model, recorded, table)
     found_in = {(flag, name): column(origin, name, flag) for flag, name in columns_of}
     places = None
@@ -192,7 +196,7 @@ def measured(
     )
     tensors = {name: torch.from_numpy(values.copy()) for name, values in found.arrays.items()}
     directory.attach(run, "evaluation", found.facts, tensors)
-    return origin, found.facts, left_out(extra, origin)
+    return origin, found.facts, told
 
 
 def _refuse_loss(run: str, lacks: Sequence[str]) -> None:
@@ -287,8 +291,9 @@ def _kind(model: Estimator, table: Table) -> str:
 
 def _opened(recorded: Mapping[str, Any]) -> Table | Source:
     """The rows of the fit, as they were opened for it."""
-    leave, layout = list(recorded.get("drop") or []), recorded.get("layout")
-    return opened(str(recorded["origin"]), leave, layout=layout)
+    leave = list(recorded.get("drop") or [])
+    layout, max_skipped = recorded.get("layout"), recorded.get("max_skipped")
+    return opened(str(recorded["origin"]), leave, layout=layout, max_skipped=max_skipped)
 
 
 def _rows_of_fit(model: Estimator, recorded: Mapping[str, Any]) -> Any:

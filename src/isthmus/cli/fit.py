@@ -21,6 +21,7 @@ from isthmus.cli._options import (
     Drop,
     Force,
     Layout,
+    MaxSkipped,
     Quiet,
     Seed,
     layout_of,
@@ -97,6 +98,7 @@ def fit(
     ] = None,
     drop: Drop = None,
     layout: Layout = None,
+    max_skipped: MaxSkipped = None,
     seed: Seed = None,
     resume: Annotated[
         bool,
@@ -128,7 +130,7 @@ def fit(
         from isthmus import estimators
     create = getattr(estimators, MODELS[kind])
     with training(quiet) as listener, warnings.catch_warnings():
-        table = opened(data, columns, layout=axes)
+        table = opened(data, columns, layout=axes, max_skipped=max_skipped)
         estimator: Estimator = create(random_state=random_state, **values)
         if goes_on and (done := _resume.finished(out, estimator, table)) is not None:
             _resume.clear(out)
@@ -148,7 +150,7 @@ def fit(
         print(f"Warning: {told[-1]}", file=sys.stderr)
     with _interrupts.saving():
         command = shlex.join(["isthmus", *sys.argv[1:]])
-        left = {"drop": list(columns or []), "layout": axes}
+        left = {"drop": list(columns or []), "layout": axes, "max_skipped": max_skipped}
         provenance = {"origin": data, **left, "command": command}
         estimator.save(out, force=force or goes_on, provenance=provenance)
         if not estimator.interrupted_:

@@ -17,6 +17,7 @@ from isthmus.cli._options import (
     Drop,
     Force,
     Layout,
+    MaxSkipped,
     Quiet,
     Seed,
     layout_of,
@@ -24,7 +25,7 @@ from isthmus.cli._options import (
     seed_of,
 )
 from isthmus.cli._progress import training
-from isthmus.cli._rows import as_table, column, left_out, of_run, opened
+from isthmus.cli._rows import as_table, column, notes, of_run, opened, said
 from isthmus.cli._runs import check_place
 from isthmus.cli._tasks import empty_tasks, identifiers, too_wide, warning
 from isthmus.cli._words import plural
@@ -141,6 +142,7 @@ def outliers(
     ] = None,
     drop: Drop = None,
     layout: Layout = None,
+    max_skipped: MaxSkipped = None,
     seed: Seed = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -173,18 +175,23 @@ def outliers(
     known = None if not label else _known(label, origin, data)
     if detector is None:
         random_state = seed_of(seed) or 0
-        given = opened(data, _leave(data, leave, label), layout=axes)
+        given = opened(data, _leave(data, leave, label), layout=axes, max_skipped=max_skipped)
         table = as_table(given)
         judge = _fitted(table, kind, values, rule, random_state, quiet)
         if new is not None:
-            known_drop = {"drop": leave, "layout": axes}
-            given, extra = of_run(judge, known_drop, new, _leave(new, [], label))
+            as_fitted = {
+                "drop": leave,
+                "layout": axes,
+                "max_skipped": max_skipped,
+                "sample_shape": getattr(given, "feature_shape", ()),
+            }
+            given, extra = of_run(judge, as_fitted, new, _leave(new, [], label))
     else:
         spelled = {"--" + name.replace("_", "-"): value for name, value in values.items()}
         also = {"--new": new, "--model": model, "--save": save, "--seed": seed}
         judge = _detectors.opened(detector, {**rules, **also, **spelled})
         rule = {"threshold": judge.threshold}
-        given, extra = of_run(judge, {}, data, _leave(data, leave, label), axes)
+        given, extra = of_run(judge, {}, data, _leave(data, leave, label), axes, max_skipped)
     judged = table if detector is None and new is None else as_table(given)
     scores = judge.score_samples(judged)
     p_values = judge.p_values(judged)
@@ -207,8 +214,9 @@ def outliers(
         "out": out,
         "run": save,
         "left_out": extra,
+        "notes": notes(given),
     }
-    lines = [*_lines(facts, origin), *left_out(extra, origin)]
+    lines = [*_lines(facts, origin), *said(given, extra, origin)]
     if known is not None:
         from isthmus.evaluation.detection import auroc
 

@@ -15,6 +15,7 @@ from isthmus.cli._options import (
     Drop,
     Force,
     Layout,
+    MaxSkipped,
     OutFile,
     RunFolder,
     Seed,
@@ -23,7 +24,7 @@ from isthmus.cli._options import (
     seed_of,
 )
 from isthmus.cli._parameters import NUMBER
-from isthmus.cli._rows import blocks, left_out, of_run, size
+from isthmus.cli._rows import blocks, notes, of_run, said, size
 from isthmus.cli._runs import SEEN, Seen, feature_names, numbers_of, open_run, recorded
 from isthmus.cli._words import plural, squared_errors, squared_units
 from isthmus.errors import InvalidParameterError
@@ -74,6 +75,7 @@ def reconstruct(
         ),
     ] = None,
     layout: Layout = None,
+    max_skipped: MaxSkipped = None,
     seed: Seed = None,
     force: Force = False,
 ) -> Answer:
@@ -100,7 +102,9 @@ def reconstruct(
 
     check_destination(out, force)
     model = open_run(run, data)
-    found, extra = of_run(model, recorded(run), data, names_of(drop), layout_of(layout))
+    found, extra = of_run(
+        model, recorded(run), data, names_of(drop), layout_of(layout), max_skipped
+    )
     n_rows, n_features = size(found)
     seen = Seen(model, n_rows, n_features)
     mixed = model.encoding_ is not None
@@ -145,6 +149,7 @@ def reconstruct(
         "filled_only": fill,
         "seen": bool(seen),
         "left_out": extra,
+        "notes": notes(found),
     }
     if fill:
         entries = "1 missing entry" if n_missing == 1 else f"{n_missing or 'no'} missing entries"
@@ -176,7 +181,7 @@ def reconstruct(
             lines.append(WIDER)
     if seen:
         lines.append(SEEN)
-    lines += left_out(extra, data)
+    lines += said(found, extra, data)
     return Answer("\n".join(lines), {**facts, "squared_error": error, "unit": unit})
 
 

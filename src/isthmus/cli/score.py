@@ -15,11 +15,12 @@ from isthmus.cli._options import (
     Drop,
     Force,
     Layout,
+    MaxSkipped,
     RunFolder,
     layout_of,
     names_of,
 )
-from isthmus.cli._rows import blocks, left_out, of_run, size
+from isthmus.cli._rows import blocks, notes, of_run, said, size
 from isthmus.cli._runs import SEEN, Seen, open_run, recorded
 from isthmus.cli._words import plural, squared_errors, squared_units
 
@@ -46,6 +47,7 @@ def score(
     ] = None,
     drop: Drop = None,
     layout: Layout = None,
+    max_skipped: MaxSkipped = None,
     force: Force = False,
 ) -> Answer:
     """Tell how well a model explains the rows of a table."""
@@ -58,7 +60,9 @@ def score(
     if out is not None:
         check_destination(out, force)
     model = open_run(run, data)
-    found, extra = of_run(model, recorded(run), data, names_of(drop), layout_of(layout))
+    found, extra = of_run(
+        model, recorded(run), data, names_of(drop), layout_of(layout), max_skipped
+    )
     n_rows, n_features = size(found)
     seen = Seen(model, n_rows, n_features)
     mixed = model.encoding_ is not None
@@ -100,8 +104,9 @@ def score(
         "unit": unit,
         "out": out,
         "left_out": extra,
+        "notes": notes(found),
     }
-    lines += left_out(extra, data)
+    lines += said(found, extra, data)
     if out is not None:
         lines.append(f"Those of each row written to {out}.")
     return Answer("\n".join(lines), facts)

@@ -9,12 +9,13 @@ from isthmus.cli._options import (
     Drop,
     Force,
     Layout,
+    MaxSkipped,
     OutFile,
     RunFolder,
     layout_of,
     names_of,
 )
-from isthmus.cli._rows import blocks, left_out, of_run
+from isthmus.cli._rows import blocks, notes, of_run, said
 from isthmus.cli._runs import open_run, recorded
 from isthmus.cli._words import plural
 
@@ -30,6 +31,7 @@ def transform(
     out: OutFile,
     drop: Drop = None,
     layout: Layout = None,
+    max_skipped: MaxSkipped = None,
     force: Force = False,
 ) -> Answer:
     """Write the codes of the rows of a table."""
@@ -39,7 +41,9 @@ def transform(
 
     check_destination(out, force)
     model = open_run(run, data)
-    found, extra = of_run(model, recorded(run), data, names_of(drop), layout_of(layout))
+    found, extra = of_run(
+        model, recorded(run), data, names_of(drop), layout_of(layout), max_skipped
+    )
     names = [str(name) for name in model.get_feature_names_out()]
     every = blocks(found, mixed=model.encoding_ is not None)
     with told_once():
@@ -52,7 +56,8 @@ def transform(
         "n_rows": n_rows,
         "columns": names,
         "left_out": extra,
+        "notes": notes(found),
     }
     many, components = plural(n_rows, "row"), plural(n_components, "component")
-    lines = [f"Codes of {many} in {components} written to {out}.", *left_out(extra, data)]
+    lines = [f"Codes of {many} in {components} written to {out}.", *said(found, extra, data)]
     return Answer("\n".join(lines), facts)

@@ -29,7 +29,7 @@ from isthmus.data._arrays import (
     refuse_type,
     shapes_of,
 )
-from isthmus.data._files import Stamp, changed, damaged, named
+from isthmus.data._files import STORES, Stamp, changed, damaged, named
 from isthmus.data.arrays import InMemory, Rows
 from isthmus.data.tables import quoted
 from isthmus.errors import DataError
@@ -219,7 +219,7 @@ def is_zarr(path: Path) -> bool:
     """Whether a folder is a Zarr array or group, or a zip file is named as one."""
     if path.is_dir():
         return any(mark.is_file() for mark in _zarr_marks(path, ""))
-    return path.name.lower().endswith(".zarr.zip")
+    return path.name.lower().endswith(STORES[1])
 
 
 def _zarr_marks(path: Path, member: str) -> list[Path]:

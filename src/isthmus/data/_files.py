@@ -36,6 +36,10 @@ KINDS = {
     **dict.fromkeys(IMAGES, "images"),
 }
 """What a file holds, by its ending."""
+STORES = (".zarr", ".zarr.zip")
+"""Endings of Zarr: a folder that is one thing, and such a folder packed."""
+ENDINGS = tuple(sorted((*KINDS, *STORES)))
+"""All that can be opened, for sentences and for the documentation."""
 _MISSING_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -137,7 +141,7 @@ def data_files(name: str) -> list[Path]:
             name,
             "holds no file of data; it holds "
             + (f"{len(others)} of {quoted(endings)}" if others else "nothing"),
-            f"Known are {', '.join(KINDS)}.",
+            f"Known are {', '.join(ENDINGS)}.",
         )
     if len(kinds) > 1:
         counts = " and ".join(

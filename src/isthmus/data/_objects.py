@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from isthmus.data._shards import Memory, Shard, block_rows, stretches
 from isthmus.data.arrays import Arrays
-from isthmus.data.images import decoded
+from isthmus.data.images import Wanted, decoded
 from isthmus.data.tables import refuse_duplicates
 from isthmus.errors import DataError
 
@@ -202,8 +202,7 @@ def hub_images(
     column: str,
     name: str,
     label: str | None,
-    image_size: int | tuple[int, int] | None,
-    max_skipped: float,
+    wanted: Wanted,
 ) -> Arrays:
     """The column of images, every one decoded once; a column of class names as labels."""
     if label is None:
@@ -213,16 +212,24 @@ def hub_images(
     def opened(i: int) -> Any:
         return data[i][column]
 
-    rows, kept, skipped = decoded(range(len(data)), titles, opened, name, image_size, max_skipped)
+    found = decoded(range(len(data)), titles, opened, name, wanted)
     labels, names = None, ()
     if label is not None:
         if label not in data.column_names:
             raise DataError(f"label={label!r}", f"must name a column of {name}")
-        labels = np.array(data[label][:])[kept]
+        labels = np.array(data[label][:])[found.kept]
         names = tuple(getattr(data.features[label], "names", ()))
         if names:
             labels = np.array(names)[labels]
-    return Arrays([rows], name, layout="NCHW", labels=labels, label_names=names, skipped=skipped)
+    return Arrays(
+        [found.rows],
+        name,
+        layout="NCHW",
+        labels=labels,
+        label_names=names,
+        skipped=found.skipped,
+        notes=found.notes,
+    )
 
 
 def is_torch_dataset(data: Any) -> bool:

@@ -104,6 +104,7 @@ class Arrays:
         label_names: all labels that occur, if they are names.
         names: of the D columns of a table.
         skipped: names of what was left out.
+        notes: sentences on what was done to the rows, where nobody might expect it.
     """
 
     def __init__(
@@ -116,8 +117,10 @@ class Arrays:
         label_names: tuple[str, ...] = (),
         names: tuple[str, ...] | None = None,
         skipped: Sequence[str] = (),
+        notes: Sequence[str] = (),
     ) -> None:
         self.origin = origin
+        self.notes = tuple(notes)
         self.names = names
         for part in parts:
             _check(part)

@@ -1,14 +1,16 @@
 """Columns by name: those of a fit, in its order, out of rows that have them otherwise.
 
 A file has its columns in whatever order it was written, and often more of them; which is which the
-names say. Rows without names are taken as they are. What is missing is never made up.
+names say. Where the rows have no names, or the fit had none, columns are taken by position, and a
+warning says so in scikit-learn's words. What is missing is never made up.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +19,49 @@ from isthmus.data._columns import matrix, refuse_others
 from isthmus.data.source import Source, TableSource
 from isthmus.data.tables import Table, drop_advice, quoted, stand_in
 from isthmus.errors import DataError
+
+Whole = TypeVar("Whole", bound=Table | Source)
+
+
+def of_fit(
+    rows: Whole, fitted: Sequence[str] | None, model: str, n_features: int, *, more: bool = False
+) -> Whole:
+    """The columns of a fit: by name and in its order, by position where only one side has names.
+
+    Args:
+        rows: (N, D), or samples with a shape, which have no columns.
+        fitted: names of the columns of the fit, None where they had none.
+        model: name of the estimator's class.
+        n_features: of the fit. Nameless rows of another size are given back as they are.
+        more: whether there may be other columns, which are left out.
+
+    Raises:
+        DataError: a column of the fit is not there, or another is that the fit did not have.
+    """
+    if rows.names is not None and fitted is not None:
+        at = places(rows.names, fitted, rows.origin, more=more)
+        there = of_table(rows, at) if isinstance(rows, Table) else of_source(rows, at)
+        return cast(Whole, there)
+    shape = rows.values.shape[1:] if isinstance(rows, Table) else rows.feature_shape
+    if shape != (n_features,):
+        return rows
+    warn_of_position(rows.names, fitted, model, rows.origin)
+    return rows if rows.names is fitted else called(rows, fitted)
+
+
+def warn_of_position(
+    here: Sequence[str] | None, fitted: Sequence[str] | None, model: str, origin: str = "X"
+) -> None:
+    """scikit-learn's warning where either the rows or the fit have names, not both."""
+    if here is not None and fitted is None:
+        said = f"{origin} has feature names, but {model} was fitted without feature names"
+    elif here is None and fitted is not None:
+        said = (
+            f"{origin} does not have valid feature names, but {model} was fitted with feature names"
+        )
+    else:
+        return
+    warnings.warn(f"{said}: its columns are taken by position", stacklevel=2)
 
 
 def places(
@@ -67,10 +112,25 @@ def of_table(table: Table, at: Sequence[int]) -> Table:
 
 
 def of_source(source: Source, at: Sequence[int]) -> Source:
-    """The source of the columns at these positions, in their order."""
+    """The source of the columns at these positions; those without names are called x0, x1, ..."""
     if list(at) == list(range(source.feature_shape[0])):
         return source
-    return Chosen(source, at)
+    names = _labels(source.names, source.feature_shape[0])
+    return Chosen(source, at, [names[j] for j in at])
+
+
+def called(rows: Whole, names: Sequence[str] | None) -> Whole:
+    """The same columns under these names, or without names."""
+    if isinstance(rows, Table):
+        labels = _labels(names, rows.values.shape[1])
+        frame = None if rows.frame is None else rows.frame.rename_columns(labels)
+        names = None if names is None else tuple(names)
+        return cast(Whole, replace(rows, names=names, frame=frame))
+    return cast(Whole, Chosen(rows, range(rows.feature_shape[0]), names))
+
+
+def _labels(names: Sequence[str] | None, n: int) -> list[str]:
+    return [stand_in(j) for j in range(n)] if names is None else list(names)
 
 
 class Chosen:
@@ -78,20 +138,23 @@ class Chosen:
 
     Args:
         source: the rows.
-        at: positions of the columns. Those without names are called x0, x1, ...
+        at: positions of the columns.
+        names: of the chosen columns; None for none.
     """
 
-    def __init__(self, source: Source, at: Sequence[int]) -> None:
+    def __init__(self, source: Source, at: Sequence[int], names: Sequence[str] | None) -> None:
         self._source, self._at = source, list(at)
-        names = source.names or [stand_in(j) for j in range(source.feature_shape[0])]
-        self.names: tuple[str, ...] | None = tuple(names[j] for j in at)
+        self.names: tuple[str, ...] | None = None if names is None else tuple(names)
+        self._labels = _labels(names, len(self._at))
         self.feature_shape: tuple[int, ...] = (len(self._at),)
         self.origin, self.dtype = source.origin, source.dtype
         self.lengths, self.labels = source.lengths, source.labels
         self.label_names = getattr(source, "label_names", ())
         self.skipped = getattr(source, "skipped", ())
         if isinstance(source, TableSource):
-            self.schema = pa.schema([source.schema.field(j) for j in at])
+            fields = [source.schema.field(j) for j in at]
+            renamed = zip(fields, self._labels, strict=True)
+            self.schema = pa.schema([field.with_name(name) for field, name in renamed])
 
     def read(self, piece: int) -> Iterator[np.ndarray]:
         """Blocks of numbers (n, D).
@@ -111,4 +174,4 @@ class Chosen:
         """Blocks with the columns of ``schema``, where the source has one."""
         if isinstance(self._source, TableSource):
             for table in self._source.tables(piece):
-                yield table.select(self._at)
+                yield table.select(self._at).rename_columns(self._labels)

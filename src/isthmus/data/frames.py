@@ -6,8 +6,11 @@ told by what it can do (``to_arrow``, ``__dataframe__``), not by its class.
 
 from __future__ import annotations
 
+import os
 import re
 import zoneinfo
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +18,7 @@ import pyarrow as pa
 
 from isthmus.data._columns import is_numeric
 from isthmus.data.tables import Table, refuse_duplicates, stand_in
-from isthmus.errors import DataError, InvalidParameterError
+from isthmus.errors import DataError, InvalidParameterError, IsthmusError, by_frame
 
 Flavour = Literal["pandas", "polars", "arrow", "array"]
 
@@ -79,11 +82,20 @@ def _named(values: np.ndarray, names: tuple[str, ...] | None) -> pa.Table:
 
 
 def refuse_faulty(X: Any) -> None:
-    """Refuse a frame that is not computed yet, or has two columns of one name.
+    """Refuse a frame that is not computed yet, or has two columns of one name, and names of files.
 
     Raises:
         DataError: it is one of these.
     """
+    if is_path(X) or (isinstance(X, list | tuple) and X and all(map(is_path, X))):
+        given = os.fspath(X) if is_path(X) else [os.fspath(each) for each in X]
+        raise DataError(
+            f"X={given!r}" if is_path(X) else f"X of {len(given)} names, such as {given[0]!r},",
+            "must be rows, not the name of what holds them",
+            f"Open it: isthmus.open_data({given!r})."
+            if is_path(X)
+            else "Open them: isthmus.open_data(X).",
+        )
     if hasattr(X, "collect") and hasattr(X, "lazy"):
         raise DataError(
             f"X of type {type(X).__name__}", "has not been computed yet", "Give X.collect()."
@@ -91,6 +103,11 @@ def refuse_faulty(X: Any) -> None:
     names = names_of(X)
     if names is not None:
         refuse_duplicates(names, origin_of(X)[0])
+
+
+def is_path(X: Any) -> bool:
+    """Whether it names a file or a folder."""
+    return isinstance(X, str | os.PathLike)
 
 
 def names_of(X: Any) -> list[str] | None:
@@ -102,6 +119,30 @@ def names_of(X: Any) -> list[str] | None:
     if hasattr(X, "columns") and (hasattr(X, "dtypes") or hasattr(X, "to_arrow")):
         return [str(name) for name in X.columns]
     return None
+
+
+_DROPPED = {
+    "pandas": "X.drop(columns={})",
+    "polars": "X.drop({})",
+    "arrow": "X.drop_columns({})",
+}
+
+
+@contextmanager
+def addressed(X: Any) -> Iterator[None]:
+    """Within it, remedies leave columns of X out by its own method: it has no ``drop=`` then.
+
+    That is so of a frame that was given as it is. Rows of a file or source, and those that
+    ``open_data`` was given, keep the argument.
+    """
+    try:
+        yield
+    except IsthmusError as error:
+        form = flavour(X)
+        if form != "array" and not isinstance(X, Table) and origin_of(X)[0] == "X":
+            error.remedy = by_frame(error.remedy, _DROPPED[form])
+            error.args = (error.given, error.rule, error.remedy)
+        raise
 
 
 _ORIGIN, _FIRST = b"isthmus.origin", b"isthmus.first_row"

@@ -3,10 +3,13 @@
 - Size: ``image_size``, else the commonest size among up to 1,000 of them, shrunk to 64 pixels on
   its long side if that is longer. Other sizes are stretched to it by Pillow's bicubic filter, which
   is widened where it shrinks, so that nothing aliases. Cameras' orientation is applied first.
-- Colour: one channel where every image is grey by its kind (or has a palette of greys), else red,
-  green and blue. What is transparent becomes white; 16 bits are scaled to 8; of moving pictures the
-  first is taken.
-- Labels: the name of the first sub-folder, where every image lies in one.
+- Colour: ``image_mode``, else one channel where every image is grey by its kind (or has a palette
+  of greys), red, green and blue otherwise. Greys of colours are Pillow's (ITU-R 601-2 luma). What
+  is transparent becomes white; 16 bits are scaled to 8.
+- Files of several pictures (moving GIF, PNG and WebP, TIFF of several pages): the first is taken,
+  and a warning counts such files. The second of a camera's MPO is passed over.
+- Labels: the name of the first sub-folder, where every image lies in one. Some in sub-folders and
+  some beside them is warned of, and nothing is labelled.
 - What cannot be decoded is left out and listed, up to a share. The size in a header is looked at
   before anything is decoded: no image of more than 64 million pixels is, and no more than those of
   all threads together at a time. An image is shrunk before its pixels are made into others.
@@ -45,6 +48,10 @@ MAX_PIXELS = 64_000_000
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 """What a file may hold, whatever its name says: Pillow starts a program for PostScript. Its JPEG
 takes in MPO, the files of some cameras."""
+MAX_SKIPPED = 0.01
+"""Largest share of images that may be left out, unless ``max_skipped`` says otherwise."""
+MODES = ("L", "RGB")
+"""What images can be brought to, by Pillow's names: grey, or red, green and blue."""
 _SAMPLE = 1000
 _AT_ONCE = 256
 _THREADS = 4
@@ -53,27 +60,45 @@ _GREY = {"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"}
 
 
 class Look(NamedTuple):
-    """What a header tells: (height, width) as it is to be seen, and whether it is grey."""
+    """What a header tells: (height, width) as it is to be seen, is it grey, are there more."""
 
     size: tuple[int, int]
     grey: bool
+    several: bool
+
+
+class Wanted(NamedTuple):
+    """What is asked for.
+
+    Args:
+        image_size: (height, width), or one number for both; None for the commonest.
+        image_mode: "L" for grey, "RGB" for colours; None to go by the images.
+        max_skipped: largest share of images that may be left out.
+    """
+
+    image_size: int | tuple[int, int] | None = None
+    image_mode: str | None = None
+    max_skipped: float = MAX_SKIPPED
+
+
+class Decoded(NamedTuple):
+    """All images in one array, which of them are in it, names of the others, what is to be said."""
+
+    rows: Rows
+    kept: list[int]
+    skipped: list[str]
+    notes: list[str]
 
 
 def folder_of_images(
-    paths: Sequence[Path],
-    origin: str,
-    *,
-    image_size: int | tuple[int, int] | None = None,
-    max_skipped: float = 0.01,
-    root: Path | None = None,
+    paths: Sequence[Path], origin: str, wanted: Wanted, root: Path | None = None
 ) -> Arrays:
     """The images at these paths.
 
     Args:
         paths: in the order of the rows.
         origin: what was opened.
-        image_size: (height, width), or one number for both.
-        max_skipped: largest share of files that may be left out.
+        wanted: what they are brought to.
         root: folder whose sub-folders are the labels.
 
     Raises:
@@ -84,20 +109,34 @@ def folder_of_images(
     def opened(path: Path) -> Image.Image:
         return Image.open(path, formats=FORMATS)
 
-    names = [str(path) for path in paths]
-    rows, kept, skipped = decoded(paths, names, opened, origin, image_size, max_skipped)
-    parts = [paths[i].relative_to(root).parts if root else () for i in kept]
-    words = np.array([part[0] if len(part) > 1 else "" for part in parts])
-    labels = words if len(words) and all(words) else None
-    every = tuple(sorted(set(words))) if labels is not None else ()
+    found = decoded(paths, [str(path) for path in paths], opened, origin, wanted)
+    labels = None if root is None else _labels([paths[i] for i in found.kept], root, origin)
+    every = () if labels is None else tuple(sorted(set(labels.tolist())))
     return Arrays(
-        [rows],
+        [found.rows],
         origin,
         layout="NCHW",
         labels=labels,
-        label_names=tuple(str(word) for word in every),
-        skipped=skipped,
+        label_names=every,
+        skipped=found.skipped,
+        notes=found.notes,
     )
+
+
+def _labels(paths: Sequence[Path], root: Path, origin: str) -> np.ndarray | None:
+    """The first sub-folder of each image; None unless every one lies in some."""
+    parts = [path.relative_to(root).parts for path in paths]
+    beside = [path for path, part in zip(paths, parts, strict=True) if len(part) == 1]
+    if not beside:
+        return np.array([part[0] for part in parts])
+    if len(beside) < len(paths):
+        warnings.warn(
+            f"{origin} has no labels: {len(paths) - len(beside)} of its images lie in sub-folders "
+            f"and {len(beside)} beside them, such as {beside[0]}. Sub-folders are labels where "
+            "every image lies in one.",
+            stacklevel=2,
+        )
+    return None
 
 
 def decoded(
@@ -105,15 +144,12 @@ def decoded(
     names: Sequence[str],
     opened: Callable[[Any], Image],
     origin: str,
-    image_size: int | tuple[int, int] | None,
-    max_skipped: float,
-) -> tuple[Rows, list[int], list[str]]:
-    """All images in one array, which of them are in it, and the names of those that are not."""
+    wanted: Wanted,
+) -> Decoded:
+    """Images of any kind, brought to one size and mode."""
     from PIL import Image
 
-    size = _asked(image_size)
-    if not 0 <= max_skipped <= 1:
-        raise InvalidParameterError(f"max_skipped={max_skipped!r}", "must be a share, from 0 to 1")
+    size, max_skipped = _asked(wanted), wanted.max_skipped
     faults: dict[int, str] = {}
     budget = _Budget(MAX_PIXELS)
 
@@ -138,7 +174,9 @@ def decoded(
         _judge(faults, names, origin, max_skipped)
         some = list(looks)[:: max(1, len(looks) // _SAMPLE)]
         height, width = size or _commonest(looks[i].size for i in some)
-        grey = all(look.grey for look in looks.values())
+        own = "L" if all(look.grey for look in looks.values()) else "RGB"
+        mode = wanted.image_mode or own
+        grey = mode == "L"
         shape = (1 if grey else 3, height, width)
         kept: list[int] = []
 
@@ -165,7 +203,19 @@ def decoded(
             f" such as {skipped[0]} ({faults[min(faults)]}).",
             stacklevel=2,
         )
-    return rows, kept, skipped
+    several = [names[i] for i in kept if looks[i].several]
+    if several:
+        warnings.warn(
+            f"{len(several)} of {len(items)} images of {origin} hold several pictures, such as "
+            f"{several[0]}; of each the first is taken.",
+            stacklevel=2,
+        )
+    notes = []
+    if mode != own:
+        n = sum(looks[i].grey != grey for i in kept)
+        were, made = ("in colour", "grey") if grey else ("grey", "red, green and blue")
+        notes.append(f"{n} of {len(kept)} images of {origin} are {were} and were made {made}.")
+    return Decoded(rows, kept, skipped, notes)
 
 
 def to_pixels(image: Image, size: tuple[int, int], grey: bool) -> np.ndarray:
@@ -217,7 +267,15 @@ def _look(image: Image) -> Look:
         entries = np.frombuffer(bytes(image.palette.palette), np.uint8)
         palette = entries[: len(entries) // step * step].reshape(-1, step)[:, :3]
         grey = bool((palette == palette[:, :1]).all())
-    return Look((width, height) if turned else (height, width), grey)
+    return Look((width, height) if turned else (height, width), grey, _holds_several(image))
+
+
+def _holds_several(image: Image) -> bool:
+    """Whether pictures follow the first; cameras keep a preview or another view, as MPO."""
+    try:
+        return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    except Exception:  # what follows the first is damaged, and is not used
+        return False
 
 
 class _Budget:
@@ -253,19 +311,36 @@ def _in_turn(
 
 def _judge(faults: dict[int, str], names: Sequence[str], origin: str, max_skipped: float) -> None:
     """Refuse more faults than are allowed, or nothing else."""
-    if not faults or (len(faults) <= max_skipped * len(names) and len(faults) < len(names)):
+    n, total = len(faults), len(names)
+    if not faults or (n <= max_skipped * total and n < total):
         return
     shown = ", ".join(f"{names[i]} ({faults[i]})" for i in sorted(faults)[:3])
-    more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+    more = f" and {n - 3} more" if n > 3 else ""
+    if n == total:
+        raise DataError(
+            origin,
+            f"must hold images that can be used; none of its {total} can: {shown}{more}",
+            "Check how they were made or copied.",
+        )
+    share = math.ceil(100 * n / total) / 100
     raise DataError(
         origin,
-        f"must hold images that can be used, all but a share of {max_skipped:g} of them;"
-        f" {len(faults)} of {len(names)} cannot: {shown}{more}",
-        "Mend or remove them, or allow more with max_skipped.",
+        f"must hold images that can be used, all but a share of {max_skipped:g}; {n} of {total} "
+        f"cannot: {shown}{more}",
+        f"Mend or remove them, or allow more with max_skipped={share:g} (on the command line "
+        f"--max-skipped {share:g}).",
     )
 
 
-def _asked(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+def _asked(wanted: Wanted) -> tuple[int, int] | None:
+    """The size, if there is one, and everything is as it may be."""
+    image_size, image_mode, max_skipped = wanted
+    if not 0 <= max_skipped <= 1:
+        raise InvalidParameterError(f"max_skipped={max_skipped!r}", "must be a share, from 0 to 1")
+    if image_mode is not None and image_mode not in MODES:
+        raise InvalidParameterError(
+            f"image_mode={image_mode!r}", "must be 'L' (grey), 'RGB', or None to go by the images"
+        )
     if image_size is None:
         return None
     pair = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)

@@ -19,6 +19,7 @@ from isthmus._mark import is_run
 from isthmus.data import bundled
 from isthmus.data._array_files import is_zarr, npy_rows, npz_rows, stored_rows
 from isthmus.data._files import (
+    ENDINGS,
     KINDS,
     data_files,
     is_pattern,
@@ -41,14 +42,12 @@ from isthmus.data._objects import (
 from isthmus.data._shards import ArrowFile, Memory, ParquetFile, Shard
 from isthmus.data._text import Sink, is_blank, text_shard
 from isthmus.data.arrays import Arrays, InMemory, Rows, Sparse
-from isthmus.data.images import folder_of_images
+from isthmus.data.images import MAX_SKIPPED, Wanted, folder_of_images
 from isthmus.data.readers import absent
 from isthmus.data.source import Source
 from isthmus.data.tables import quoted
 from isthmus.data.tabular import Tabular
 from isthmus.errors import DataError, InvalidParameterError
-
-ImageSize = int | tuple[int, int] | None
 
 
 def open_data(
@@ -58,8 +57,9 @@ def open_data(
     label: str | None = None,
     text: Sequence[str] = (),
     layout: str | None = None,
-    image_size: ImageSize = None,
-    max_skipped: float = 0.01,
+    image_size: int | tuple[int, int] | None = None,
+    image_mode: str | None = None,
+    max_skipped: float = MAX_SKIPPED,
 ) -> Source:
     """Data of any kind as rows in pieces, to be read again and again.
 
@@ -70,7 +70,8 @@ def open_data(
               .zarr.zip; ``file.h5::name`` is one array of several;
             - a folder, a glob ("data/*.parquet") or a list of files, all of one kind; sub-folders
               are read too, ``key=value`` in their names is a column;
-            - a folder of images (:mod:`isthmus.data.images`);
+            - a folder of images, .bmp, .gif, .jpeg, .jpg, .png, .tif, .tiff or .webp
+              (:mod:`isthmus.data.images`);
             - a name of :data:`isthmus.data.bundled.BUNDLED`;
             - an array, a torch tensor, a sparse matrix, a DataFrame of pandas or polars, an Arrow
               table or RecordBatchReader, a map-style torch Dataset, a Hugging Face Dataset;
@@ -80,6 +81,7 @@ def open_data(
         text: columns of CSV that are words whatever they hold, such as postal codes.
         layout: meaning of the axes of an array, of :data:`isthmus.data.arrays.LAYOUTS`.
         image_size: (height, width) of images, or one number.
+        image_mode: "L" to make images grey, "RGB" to give them colours; None to go by them.
         max_skipped: largest share of images that may be left out because they cannot be decoded.
 
     Returns:
@@ -96,12 +98,13 @@ def open_data(
     for given, value in (("drop", drop), ("text", text)):
         if isinstance(value, str):
             raise InvalidParameterError(f"{given}={value!r}", "must be a list of names")
+    wanted = Wanted(image_size, image_mode, max_skipped)
     if isinstance(data, str | os.PathLike) or _is_list_of_paths(data):
-        return _Paths(drop, label, text, layout, image_size, max_skipped).open(data)
+        return _Paths(drop, label, text, layout, wanted).open(data)
     if isinstance(data, Source):
         _no(drop=drop, label=label, layout=layout, of="a source that is open")
         return data
-    return _object(data, drop, label, layout, image_size, max_skipped)
+    return _object(data, drop, label, layout, wanted)
 
 
 def _object(
@@ -109,8 +112,7 @@ def _object(
     drop: Sequence[str],
     label: str | None,
     layout: str | None,
-    image_size: ImageSize,
-    max_skipped: float,
+    wanted: Wanted,
 ) -> Source:
     kind = type(data).__name__
     name = f"the {kind}"
@@ -125,7 +127,7 @@ def _object(
     if is_hub_dataset(data):
         column = image_column(data)
         if column is not None:
-            return hub_images(data, column, name, label, image_size, max_skipped)
+            return hub_images(data, column, name, label, wanted)
         return Tabular([hub_shard(data, name)], name, drop=drop, label=label)
     if isinstance(data, dict):
         raise DataError(
@@ -177,15 +179,13 @@ class _Paths:
         label: str | None,
         text: Sequence[str],
         layout: str | None,
-        image_size: ImageSize,
-        max_skipped: float,
+        wanted: Wanted,
     ) -> None:
         self.drop = tuple(drop)
         self.label = label
         self.text = tuple(text)
         self.layout = layout
-        self.image_size = image_size
-        self.max_skipped = max_skipped
+        self.wanted = wanted
 
     def open(self, data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Source:
         """The source of a name, or of a list of files."""
@@ -249,7 +249,7 @@ class _Paths:
         ending = paths[0].suffix.lower()
         raise DataError(
             str(paths[0]),
-            f"must end in {quoted(KINDS, 30)}",
+            f"must end in {quoted(ENDINGS, len(ENDINGS))}",
             "Unpack it first."
             if ending in {".gz", ".zip", ".xz", ".bz2", ".zst"}
             else "Save it in one of these formats.",
@@ -332,13 +332,8 @@ class _Paths:
         if not within and len(paths) == 1:
             raise DataError(origin, "is one image", "Name the folder that holds the images.")
         whole = within and not is_pattern(origin)
-        return folder_of_images(
-            paths,
-            origin,
-            image_size=self.image_size,
-            max_skipped=self.max_skipped,
-            root=Path(origin) if whole else None,
-        )
+        root = Path(origin) if whole else None
+        return folder_of_images(paths, origin, self.wanted, root)
 
     def _bundled(self, name: str) -> Source:
         _no(layout=self.layout, of=f"{name}, which is no array")

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from isthmus.data import _footer, bundled
+from isthmus.data import _files, _footer, bundled
 from isthmus.data._arrays import read_npy, read_npz
 from isthmus.data._columns import is_numeric, matrix, refuse_others
 from isthmus.data._csv import columns_of_csv, read_csv
@@ -239,7 +239,7 @@ def absent(path: Path, origin: str) -> DataError:
     folder = path.parent
     if not folder.is_dir():
         return DataError(f"{origin}", f"does not exist, nor does its folder {str(folder)!r}")
-    here = {name: str(folder / name) for name in _data_files(folder)}
+    here = {name: str(folder / name) for name in _data_files(folder, _files.ENDINGS)}
     if folder == Path():
         here |= {name: name for name in bundled.BUNDLED}
     stems = {Path(name).stem: name for name in here}
@@ -250,19 +250,19 @@ def absent(path: Path, origin: str) -> DataError:
     return DataError(
         f"{origin}",
         "does not exist",
-        f"{remedy}Give a file ({', '.join(ENDINGS)}) or a bundled table"
+        f"{remedy}Give a file or a folder ({', '.join(_files.ENDINGS)}), or a bundled table"
         f" ({', '.join(bundled.BUNDLED)}).",
     )
 
 
 def _is_folder(path: Path, origin: str) -> DataError:
-    inside = _data_files(path)
+    inside = _data_files(path, ENDINGS)
     remedy = f"It holds {quoted(inside)}." if inside else "It holds no file of a known ending."
     return DataError(f"{origin}", "must be a file; it is a folder", remedy)
 
 
-def _data_files(folder: Path) -> list[str]:
+def _data_files(folder: Path, endings: tuple[str, ...]) -> list[str]:
     try:
-        return sorted(f.name for f in folder.iterdir() if f.suffix.lower() in _READERS)
+        return sorted(f.name for f in folder.iterdir() if f.name.lower().endswith(endings))
     except OSError:
         return []

@@ -17,7 +17,7 @@ from isthmus.data import choosing, frames
 from isthmus.data._columns import refuse_others
 from isthmus.data.encoding import Encoded, Encoding
 from isthmus.data.source import Source
-from isthmus.data.tables import Table
+from isthmus.data.tables import Table, quoted
 from isthmus.errors import CombinationError, DataError
 from isthmus.estimators import _samples
 
@@ -49,7 +49,11 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
     A mixed table comes out as the matrix of its :class:`isthmus.data.encoding.Encoding`, which the
     fit leaves in ``encoding_``.
     """
-    X = as_array(X)
+    with frames.addressed(X):
+        return _checked(estimator, as_array(X), reset, min_rows)
+
+
+def _checked(estimator: BaseEstimator, X: Any, reset: bool, min_rows: int) -> Floats:
     frames.refuse_faulty(X)
     if isinstance(X, Source):
         raise DataError(
@@ -147,23 +151,21 @@ def _encoded(estimator: BaseEstimator, X: Any, reset: bool, min_rows: int) -> Fl
     encoding: Encoding = estimator.encoding_
     if sparse.issparse(X):
         X = X.toarray()
-    table = frames.arrow(X)
-    nameless = not frames.is_frame(X)
-    if nameless:
+    table, names = frames.arrow(X), frames.names_of(X)
+    fitted = names if reset else names_of_fit(estimator)
+    if names is None or fitted is None:
         if table.num_columns != len(encoding.columns):
             raise DataError(
                 f"X with {table.num_columns} column{'s' * (table.num_columns != 1)}",
                 f"must have {len(encoding.columns)}, as the data of the fit",
             )
-        table = table.rename_columns(list(encoding.names))
+        if names != list(encoding.names):  # else it is a block of rows that were renamed already
+            choosing.warn_of_position(names, fitted, type(estimator).__name__)
+            table = table.rename_columns(list(encoding.names))
     if table.num_rows < min_rows:
         raise DataError("X", f"must have at least {min_rows} rows; it has {table.num_rows}")
     if reset:
-        estimator.n_features_in_ = table.num_columns
-        if hasattr(estimator, "feature_names_in_"):
-            del estimator.feature_names_in_
-        if not nameless:
-            estimator.feature_names_in_ = np.asarray(encoding.names, dtype=object)
+        remember(estimator, table.num_columns, names)
     return cast(Floats, encoding.encode(table, getattr(estimator, "handle_unknown", "missing")))
 
 
@@ -268,12 +270,17 @@ def _table(estimator: BaseEstimator, table: Table, reset: bool, min_rows: int) -
     if reset:
         remember(estimator, columns, table.names)
     else:
-        known = getattr(estimator, "feature_names_in_", None)
-        table = _by_name(table, estimator.n_features_in_, known)
+        if table.names is None and columns != estimator.n_features_in_:
+            raise DataError(
+                f"{table.origin} with {columns} column{'s' * (columns != 1)}",
+                f"must have {estimator.n_features_in_}, as the data of the fit",
+            )
+        fitted, model = names_of_fit(estimator), type(estimator).__name__
+        table = choosing.of_fit(table, fitted, model, estimator.n_features_in_)
     return cast(Floats, check_array(table.values, ensure_all_finite="allow-nan"))
 
 
-def remember(estimator: BaseEstimator, n_features: int, names: tuple[str, ...] | None) -> None:
+def remember(estimator: BaseEstimator, n_features: int, names: Sequence[str] | None) -> None:
     estimator.n_features_in_ = n_features
     if names is not None:
         estimator.feature_names_in_ = np.asarray(names, dtype=object)
@@ -281,18 +288,10 @@ def remember(estimator: BaseEstimator, n_features: int, names: tuple[str, ...] |
         del estimator.feature_names_in_
 
 
-def _by_name(table: Table, n_features: int, known: NDArray[Any] | None) -> Table:
-    """The columns of the fit, in its order; of nameless ones their number is compared."""
-    columns = table.values.shape[1]
-    if known is None or table.names is None:
-        if columns != n_features:
-            raise DataError(
-                f"{table.origin} with {columns} column{'s' * (columns != 1)}",
-                f"must have {n_features}, as the data of the fit",
-            )
-        return table
-    at = choosing.places(table.names, [str(name) for name in known], table.origin)
-    return choosing.of_table(table, at)
+def names_of_fit(estimator: BaseEstimator) -> list[str] | None:
+    """The names of the columns of the fit, None where they had none."""
+    known = getattr(estimator, "feature_names_in_", None)
+    return None if known is None else [str(name) for name in known]
 
 
 def _refuse_other_names(estimator: BaseEstimator, X: Any) -> None:
@@ -301,19 +300,21 @@ def _refuse_other_names(estimator: BaseEstimator, X: Any) -> None:
     Raises:
         DataError: they are not.
     """
-    fitted = getattr(estimator, "feature_names_in_", None)
+    fitted = names_of_fit(estimator)
     names = None if isinstance(X, Table) else frames.names_of(X)
-    if fitted is None or names is None or names == [str(name) for name in fitted]:
+    if fitted is None or names is None or names == fitted:
         return
-    known = {str(name) for name in fitted}
-    unseen, missing = sorted({*names} - known), sorted(known - {*names})
+    unseen, missing = sorted({*names} - {*fitted}), sorted({*fitted} - {*names})
     said = []
     if unseen:
         said += ["Feature names unseen at fit time:", *_listed(unseen)]
     if missing:
         said += ["Feature names seen at fit time, yet now missing:", *_listed(missing)]
     if not said:
-        said = ["Feature names must be in the same order as they were in fit."]
+        said = [
+            "Feature names must be in the same order as they were in fit.",
+            f"The fit had {quoted(fitted)}; X has {quoted(names)}.",
+        ]
     fit = "list(model.feature_names_in_)"
     remedy = f"Give X[{fit}]" if frames.flavour(X) != "arrow" else f"Give X.select({fit})"
     if missing:

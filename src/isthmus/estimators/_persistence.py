@@ -37,6 +37,9 @@ AGREE = 1e-3
 _PROBE, _PROBES = "probe.", 8
 _HELD_OUT, _PCA_CURVE = "held_out.", "pca_curve"
 _FIGURES = ("n_steps_", "n_epochs_", "validation_", "squared_error_", "pca_squared_error_")
+# Of how the rows were read, written only where it was said: a run without it opens in versions that
+# do not know of it.
+_SAID = ("layout", "max_skipped")
 
 
 def save(
@@ -66,8 +69,7 @@ def save(
             "fingerprint": estimator._fingerprint,
             "origin": provenance.get("origin"),
             "drop": provenance.get("drop"),
-            # only where it was said: a run without it opens in versions that do not know of it
-            **({"layout": provenance["layout"]} if provenance.get("layout") else {}),
+            **{key: provenance[key] for key in _SAID if provenance.get(key) is not None},
             "input_shape": None if estimator.input_shape_ is None else list(estimator.input_shape_),
         },
         "fit": {

@@ -41,6 +41,7 @@ def given(estimator: BaseEstimator, X: Any, min_rows: int = 1) -> _input.Floats 
     if fits(X):
         stated = bool(estimator.kinds) or estimator.likelihood == "joint"
         data = _input.rows(estimator, whole(X, stated), reset=True, min_rows=min_rows)
+        _input.remember(estimator, n_features, X.names)
         _samples.of_source(estimator, X.feature_shape)
         return data
     _input.remember(estimator, n_features, X.names)
@@ -87,16 +88,14 @@ def held(X: Any, fitted: BaseEstimator | None = None) -> Any:
 
 
 def by_name(estimator: BaseEstimator, source: Source) -> Source:
-    """A source with the columns of the fit, by name, in the order of the fit.
+    """A source with the columns of the fit, in its order; see :func:`isthmus.data.choosing.of_fit`.
 
     Raises:
         DataError: a column is missing, or there is another one.
     """
-    fitted = getattr(estimator, "feature_names_in_", None)
-    if fitted is None or source.names is None:
-        return source
-    at = choosing.places(source.names, [str(name) for name in fitted], source.origin)
-    return choosing.of_source(source, at)
+    return choosing.of_fit(
+        source, _input.names_of_fit(estimator), type(estimator).__name__, estimator.n_features_in_
+    )
 
 
 def by_blocks(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.corruption import Identity
-from isthmus.data.choosing import places
+from isthmus.data.choosing import places, warn_of_position
 from isthmus.data.encoding import Encoding
-from isthmus.data.frames import origin_of, refuse_faulty
+from isthmus.data.frames import addressed, origin_of, refuse_faulty
 from isthmus.data.source import Source, n_bytes, n_rows
 from isthmus.data.tables import Table
 from isthmus.data.taking import whole
@@ -105,8 +105,9 @@ def evaluate(
     encoding = model.encoding_
     known = getattr(model, "feature_names_in_", None)
     names = None if known is None else tuple(str(name) for name in known)
-    numbers = _by_name(names) if encoding is None else _encoder(encoding)
-    x, given_names = numbers(X)
+    numbers = _by_name(names, type(model).__name__) if encoding is None else _encoder(encoding)
+    with addressed(X):
+        x, given_names = numbers(X)
     # the model compares names and number of the columns, and says what does not fit
     if encoding is None:
         model.transform(x[:2] if names is None else Table(x[:2], given_names or names, "X"))
@@ -257,13 +258,14 @@ def _encoder(encoding: Encoding) -> Read:
     return lambda X: (encoding.encode(_held(X)), encoding.names)
 
 
-def _by_name(names: tuple[str, ...] | None) -> Read:
+def _by_name(names: tuple[str, ...] | None, model: str) -> Read:
     """Numbers and names of rows, columns by name where both have names."""
 
     def read(X: Any) -> tuple[Array, tuple[str, ...] | None]:
         X = _held(X)
         x, here = values_of(X)
         if names is None or here is None:
+            warn_of_position(here, names, model)
             return x, here
         at = places(here, names, origin_of(X)[0])
         return np.ascontiguousarray(x[:, at]), names
