@@ -226,7 +226,7 @@ TABLES: list[tuple[Any, type[Exception], str]] = [
     (X + 1j, ValueError, "Complex data not supported"),
     ([[1, 2, 3], [1, 2]], ValueError, "inhomogeneous"),
     (None, ValueError, "Expected 2D array"),
-    ("table.csv", ValueError, "Expected 2D array"),
+    ("table.csv", ValueError, r"Open it: isthmus.open_data\('table.csv'\)"),
     (torch.zeros(3, 2, 2), ValueError, "could be images or series"),
     (sparse.csr_array(bad(X, (1, 1), np.inf)), ValueError, "infinity"),
 ]

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from isthmus.data._columns import is_numeric
 from isthmus.data.tables import Table, refuse_duplicates, stand_in
-from isthmus.errors import DataError, InvalidParameterError, IsthmusError, by_frame
+from isthmus.errors import DataError, InvalidParameterError, IsthmusError, by_flag, by_frame
 
 Flavour = Literal["pandas", "polars", "arrow", "array"]
 
@@ -138,6 +138,8 @@ def addressed(X: Any) -> Iterator[None]:
     try:
         yield
     except IsthmusError as error:
+        if by_flag(error.remedy) == error.remedy:  # nothing is offered; X may be of any kind
+            raise
         form = flavour(X)
         if form != "array" and not isinstance(X, Table) and origin_of(X)[0] == "X":
             error.remedy = by_frame(error.remedy, _DROPPED[form])
