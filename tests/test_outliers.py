@@ -619,7 +619,7 @@ def test_the_command_names_the_row_and_its_feature(table: str, tmp_path: Any, ca
     assert "b = 40" in said
     assert "AUROC for odd: 1 " in said
     written = pd.read_csv(out)
-    assert written.columns.tolist() == ["score", "p_value", "outlier"]
+    assert written.columns.tolist() == ["odd", "score", "p_value", "outlier"]
     assert written["outlier"].sum() == 6
     assert written["score"].idxmin() == 120
     assert OutlierDetector.load(save).n_features_in_ == 5

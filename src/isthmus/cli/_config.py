@@ -18,10 +18,13 @@ from typing import Any
 from isthmus.cli._parameters import PARAMETERS, TEXT, WHOLE, Kind
 from isthmus.errors import InvalidParameterError
 
+_NAMES = Kind("", "a list of names", str, {}, many=True)
 _KINDS: dict[str, Kind] = {
     "model": TEXT,
     "random_state": WHOLE,
-    "drop": Kind("", "a list of names", str, {}, many=True),
+    "drop": _NAMES,
+    "text": _NAMES,
+    "na_values": Kind("", "a list of words", str, {}, many=True),
     **{parameter.name: parameter.kind for parameter in PARAMETERS},
 }
 _OTHER_NAMES = {"seed": "random_state"}
@@ -35,12 +38,16 @@ class Config:
     Args:
         model: a name of :data:`isthmus.cli.fit.MODELS`, unchecked.
         drop: columns to leave out.
+        text: columns that are text whatever they hold.
+        na_values: words that stand for a missing entry.
         random_state: the seed.
         parameters: of the estimator, by name.
     """
 
     model: str | None = None
     drop: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    na_values: tuple[str, ...] | None = None
     random_state: int | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
@@ -71,6 +78,8 @@ def read(path: str) -> Config:
     return Config(
         values.pop("model", None),
         values.pop("drop", ()),
+        values.pop("text", ()),
+        values.pop("na_values", None),
         values.pop("random_state", None),
         values,
     )

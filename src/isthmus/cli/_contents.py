@@ -10,6 +10,7 @@ import math
 import shlex
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from isthmus.data.advice import Advice
     from isthmus.data.describe import ColumnSummary, Description
     from isthmus.data.source import Source
+    from isthmus.data.tables import Words
 
 SHOWN = 20
 _HEAD = ("column", "type", "kind", "taken for", "missing", "min", "mean", "max", "values")
@@ -30,7 +32,9 @@ _REPEATED = (
 )
 
 
-def contents(data: str, drop: Sequence[str], every: bool, layout: str | None = None) -> Answer:
+def contents(
+    data: str, drop: Sequence[str], every: bool, layout: str | None, words: Words
+) -> Answer:
     """All that is told of what :func:`isthmus.data.opening.open_data` opens.
 
     Args:
@@ -38,6 +42,7 @@ def contents(data: str, drop: Sequence[str], every: bool, layout: str | None = N
         drop: names of columns to leave out.
         every: whether all columns are listed, not the first ones only.
         layout: what the axes of an array are; None to tell it from its shape.
+        words: which columns are text, and what stands for a missing entry.
 
     Raises:
         DataError: it cannot be opened or read.
@@ -48,7 +53,7 @@ def contents(data: str, drop: Sequence[str], every: bool, layout: str | None = N
 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        source = _opened(data, drop, layout)
+        source = _opened(data, drop, layout, words)
         found = describe(source)
     told = [str(warning.message) for warning in said if warning.category is UserWarning]
     n_skipped, n_images = len(found.skipped), found.rows + len(found.skipped)
@@ -59,7 +64,7 @@ def contents(data: str, drop: Sequence[str], every: bool, layout: str | None = N
             f"more with --max-skipped {allow:g}."
         )
     files, advice = _n_files(data), advise(found)
-    command = _command(data, [*drop, *advice.drop], layout, advice)
+    command = _command(data, [*drop, *advice.drop], layout, words, advice)
     named = getattr(source, "label_names", ()) or _distinct(source.labels)
     lines = [_head(found, source.names is not None, files)]
     if found.labels is not None:
@@ -101,19 +106,22 @@ def contents(data: str, drop: Sequence[str], every: bool, layout: str | None = N
     return Answer("\n".join(lines), facts)
 
 
-def _opened(data: str, drop: Sequence[str], layout: str | None) -> Source:
+def _opened(data: str, drop: Sequence[str], layout: str | None, words: Words) -> Source:
     from isthmus.cli._rows import in_flags
     from isthmus.data import choosing
     from isthmus.data.opening import open_data
     from isthmus.data.tables import kept, stand_in
     from isthmus.errors import InvalidParameterError
 
+    opened = partial(
+        open_data, text=words.text, na_values=words.na_values, layout=layout, max_skipped=1.0
+    )
     try:
         with in_flags():
             try:
-                return open_data(data, drop=drop, layout=layout, max_skipped=1.0)
+                return opened(data, drop=drop)
             except InvalidParameterError:  # columns without names are called x0, x1, ...
-                source = open_data(data, layout=layout, max_skipped=1.0)
+                source = opened(data)
                 if len(source.feature_shape) > 1 or not drop:
                     raise
                 every = [stand_in(j) for j in range(source.feature_shape[0])]
@@ -235,7 +243,9 @@ def _suggested(command: str | None, advice: Advice) -> list[str]:
     return ["Suggested:", f"  {command}", *(line for text in paragraphs for line in wrapped(text))]
 
 
-def _command(data: str, drop: Sequence[str], layout: str | None, advice: Advice) -> str | None:
+def _command(
+    data: str, drop: Sequence[str], layout: str | None, said: Words, advice: Advice
+) -> str | None:
     """The command line to copy; None where nothing can be fitted."""
     from isthmus.data.tables import as_list
 
@@ -243,6 +253,7 @@ def _command(data: str, drop: Sequence[str], layout: str | None, advice: Advice)
         return None
     words = ["isthmus", "fit", data]
     words += ["--drop", as_list(drop)] if drop else []
+    words += said.flags()
     words += ["--layout", layout] if layout else []
     words += ["--model", advice.model]
     words += ["--likelihood", advice.likelihood]

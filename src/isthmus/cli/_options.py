@@ -6,12 +6,15 @@ import csv
 import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from isthmus.cli._answer import Answer
 from isthmus.errors import InvalidParameterError
+
+if TYPE_CHECKING:
+    from isthmus.data.tables import Words
 
 OUTPUT = "Output"
 
@@ -48,6 +51,26 @@ Drop = Annotated[
         metavar="A,B",
         help="Columns to leave out, separated by commas, or each with a --drop of its own; a name "
         "with a comma in quotes: '\"a,b\",c'. x0, x1, ... where they have no names.",
+        show_default=False,
+    ),
+]
+Text = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text",
+        metavar="A,B",
+        help="Columns of CSV that are text whatever they hold, such as codes of digits; spelled as "
+        "for --drop.",
+        show_default=False,
+    ),
+]
+NaValues = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--na-values",
+        metavar="A,B",
+        help="Words that stand for a missing entry, in place of NA, N/A, NaN, nan, ?, null, NULL "
+        "and None in CSV, and besides nothing in other tables; '' for none.",
         show_default=False,
     ),
 ]
@@ -148,6 +171,14 @@ def _names_in(line: str) -> list[str]:
     if '"' not in line:
         return [name.strip() for name in line.split(",")]
     return [name for row in csv.reader([line], skipinitialspace=True) for name in row]
+
+
+def words_of(text: Sequence[str] | None, na_values: Sequence[str] | None) -> Words:
+    """How words are read, from ``--text`` and ``--na-values``."""
+    from isthmus.data.tables import Words
+
+    missing = None if na_values is None else tuple(names_of(na_values))
+    return Words(tuple(names_of(text)), missing)
 
 
 def layout_of(text: str | None) -> str | None:

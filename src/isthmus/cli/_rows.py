@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from isthmus.errors import DataError, InvalidParameterError
 
 if TYPE_CHECKING:
     from isthmus.data.source import Source
-    from isthmus.data.tables import Table
+    from isthmus.data.tables import Table, Words
 
 # Bytes of a file that is read whole: as text it may take twice that in memory.
 READ_WHOLE = 1 << 28
@@ -35,6 +36,7 @@ def rows(
     new: bool = False,
     layout: str | None = None,
     max_skipped: float | None = None,
+    words: Words | None = None,
 ) -> Table:
     """The table in a file, or a bundled one; its columns may be of any kind.
 
@@ -46,11 +48,14 @@ def rows(
         new: whether they are rows for a model that is there: their columns may be missing wholly.
         layout: what the axes of an array are; None to tell it from its shape.
         max_skipped: largest share of images that may be left out, None for the default.
+        words: which columns are text, and what stands for a missing entry; None for as usual.
 
     Raises:
         DataError: they cannot be read, or a name of ``--drop`` is not there.
     """
-    return as_table(opened(data, drop, new=new, layout=layout, max_skipped=max_skipped))
+    return as_table(
+        opened(data, drop, new=new, layout=layout, max_skipped=max_skipped, words=words)
+    )
 
 
 def opened(
@@ -61,6 +66,7 @@ def opened(
     layout: str | None = None,
     max_skipped: float | None = None,
     sample_shape: tuple[int, ...] = (),
+    words: Words | None = None,
 ) -> Table | Source:
     """The same, as a source where it is large, or no single file of a table.
 
@@ -71,21 +77,26 @@ def opened(
         DataError: it cannot be read, or a name of ``--drop`` is not there.
     """
     with _interrupts.starting():
-        from isthmus.data.images import MAX_SKIPPED
-        from isthmus.data.opening import open_data
+        from isthmus.data.images import MAX_SKIPPED, Wanted
+        from isthmus.data.opening import open_words
         from isthmus.data.readers import read
+        from isthmus.data.tables import AS_USUAL
 
+    words = words or AS_USUAL
     channels, *size = sample_shape if len(sample_shape) == 3 else (0,)
     with in_flags():
         if layout is None and is_one_table(data):
-            return read(data, drop=drop, allow_empty=new, mixed=True)
-        return open_data(
+            return read(data, drop=drop, allow_empty=new, mixed=True, words=words)
+        return open_words(
             data,
+            words,
             drop=drop,
             layout=layout,
-            image_size=(size[0], size[1]) if size else None,
-            image_mode={1: "L", 3: "RGB"}.get(channels),
-            max_skipped=MAX_SKIPPED if max_skipped is None else max_skipped,
+            wanted=Wanted(
+                (size[0], size[1]) if size else None,
+                {1: "L", 3: "RGB"}.get(channels),
+                MAX_SKIPPED if max_skipped is None else max_skipped,
+            ),
         )
 
 
@@ -96,19 +107,23 @@ def of_run(
     drop: Sequence[str] = (),
     layout: str | None = None,
     max_skipped: float | None = None,
+    words: Words | None = None,
 ) -> tuple[Table | Source, list[str]]:
     """Rows for a model that is there: the columns of its fit by name, in the order of the fit.
 
-    Columns that the fit dropped are left out again where they are there, and so are others.
+    Columns that the fit dropped are left out again where they are there, and so are others. What
+    was text in the fit is read as text: a file may hold no code with a leading zero by chance.
 
     Args:
         model: an estimator or a detector, fitted.
-        recorded: what its run says of the rows of the fit: ``drop``, ``layout``, ``max_skipped``;
-            and ``sample_shape`` where the model does not know it.
+        recorded: what its run says of the rows of the fit: ``drop``, ``layout``, ``max_skipped``,
+            ``text`` and ``na_values``; and ``sample_shape`` where the model does not know it.
         data: as for :func:`rows`.
         drop: names of columns to leave out besides; they must be there.
         layout: what the axes of an array are; by default as in the fit.
         max_skipped: largest share of images that may be left out; by default as in the fit.
+        words: which columns are text besides those of the fit, and what stands for a missing
+            entry; by default as in the fit.
 
     Returns:
         The rows, and the names of columns that neither the fit had nor anyone asked to leave out.
@@ -123,29 +138,51 @@ def of_run(
     known = getattr(model, "feature_names_in_", None)
     fitted = None if known is None else [str(name) for name in known]
     again = list(recorded.get("drop") or [])
+    words = _as_in_fit(model, recorded, words)
     extra: list[str] = []
     found: Table | Source
     if layout is None and is_one_table(data):
         names = names_in(data)
         if names is None:
-            found = _nameless(data, [*drop], again, model.n_features_in_)
+            found = opened(data, drop, new=True, words=words)
         elif fitted is None:
-            found = opened(data, [*drop, *(n for n in again if n in names)], new=True)
+            left = [*drop, *(n for n in again if n in names)]
+            found = opened(data, left, new=True, words=words)
         else:
             extra = _extra(names, drop, fitted, data)
-            found = opened(data, [*drop, *extra], new=True)
+            found = opened(data, [*drop, *extra], new=True, words=words)
     else:
-        images = {
+        how = {
             "sample_shape": recorded.get("sample_shape")
             or getattr(model, "sample_shape_", ())
             or (),
             "max_skipped": recorded.get("max_skipped") if max_skipped is None else max_skipped,
+            "words": words,
         }
-        found = _laid_out(data, drop, layout, recorded.get("layout"), images)
+        found = _laid_out(data, drop, layout, recorded.get("layout"), how)
         if fitted is not None and found.names is not None:
             extra = _extra(found.names, drop, fitted, data)
+    if found.names is None and not drop and _left_again(found, again, model.n_features_in_):
+        found = opened(data, again, new=True, words=words)
     chosen = choosing.of_fit(found, fitted, type(model).__name__, model.n_features_in_, more=True)
     return chosen, [name for name in extra if name not in again]
+
+
+def _as_in_fit(model: Any, recorded: Mapping[str, Any], words: Words | None) -> Words:
+    """How words are read: as is said now, else as in the fit."""
+    from isthmus.data.frames import is_words
+    from isthmus.data.tables import AS_USUAL
+
+    given = words or AS_USUAL
+    na_values = recorded.get("na_values") if given.na_values is None else given.na_values
+    encoding = getattr(model, "encoding_", None)
+    columns = () if encoding is None else encoding.columns
+    text = [column.name for column in columns if is_words(column.arrow_value_type)]
+    return replace(
+        given,
+        na_values=None if na_values is None else tuple(na_values),
+        known=(*(recorded.get("text") or ()), *text),
+    )
 
 
 def said(found: Table | Source, extra: Sequence[str], data: str | os.PathLike[str]) -> list[str]:
@@ -175,29 +212,26 @@ def _extra(
     return [name for name in here if name not in fitted]
 
 
-def _nameless(
-    data: str | os.PathLike[str], drop: list[str], again: list[str], n_features: int
-) -> Table | Source:
-    """Columns without names: those that the fit dropped go, if as many as it had are left.
+def _left_again(found: Table | Source, again: Sequence[str], n_features: int) -> bool:
+    """Whether columns without names are those of the fit and those that it dropped, by position.
 
     Raises:
         DataError: the fit knew them by names, so that nobody can tell which they are here.
     """
     from isthmus.data.tables import quoted, stand_in
 
-    found = opened(data, drop, new=True)
     n_here = size(found)[1]
-    if not again or drop or n_here != n_features + len(again):
-        return found
+    if not again or n_here != n_features + len(again):
+        return False
     here = [stand_in(j) for j in range(n_here)]
     if not set(again) <= set(here):
         raise DataError(
-            os.fspath(data),
+            found.origin,
             f"has {n_here} columns without names; the fit had {n_features}, and left out "
             f"{quoted(again)}",
             f"Name the columns, or leave out by position (--drop {here[0]} is the first).",
         )
-    return opened(data, again, new=True)
+    return True
 
 
 def _laid_out(
@@ -205,15 +239,15 @@ def _laid_out(
     drop: Sequence[str],
     layout: str | None,
     known: str | None,
-    images: Mapping[str, Any],
+    how: Mapping[str, Any],
 ) -> Table | Source:
     """A source with the layout that is asked for, else with that of the fit where it fits."""
     if layout is None and known is not None:
         try:
-            return opened(data, drop, new=True, layout=known, **images)
+            return opened(data, drop, new=True, layout=known, **how)
         except InvalidParameterError:  # no array, or one with other axes
             pass
-    return opened(data, drop, new=True, layout=layout, **images)
+    return opened(data, drop, new=True, layout=layout, **how)
 
 
 def is_one_table(data: str | os.PathLike[str]) -> bool:
@@ -299,6 +333,16 @@ def blocks(found: Table | Source, *, mixed: bool) -> Iterator[Any]:
         yield from tables(found, mixed)
 
 
+def told_at_the_end(made: Iterator[Any]) -> Iterator[Any]:
+    """The same blocks; what is to be said of unknown categories in all of them is said after the
+    last one, before a file that is made of them is put in its place.
+    """
+    from isthmus.data.encoding import told_once
+
+    with told_once():
+        yield from made
+
+
 def column(data: str | os.PathLike[str], name: str, flag: str) -> Any:
     """The values of the column that a flag names, (N,).
 
@@ -329,9 +373,11 @@ def in_flags() -> Iterator[None]:
         yield
     except (DataError, InvalidParameterError) as error:
         name, _, value = error.given.partition("=")
-        if name not in ("drop", "layout"):
+        if name not in ("drop", "layout", "text", "na_values"):
             raise
         spelled = value
         if isinstance(error, InvalidParameterError):  # the argument itself, as Python spells it
             spelled = ",".join(re.findall(r"'([^']*)'", value))
-        raise type(error)(f"--{name} {spelled}", error.rule, error.remedy) from error
+        raise type(error)(
+            f"--{name.replace('_', '-')} {spelled}", error.rule, error.remedy
+        ) from error

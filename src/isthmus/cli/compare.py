@@ -17,11 +17,14 @@ from isthmus.cli._options import (
     Drop,
     Layout,
     MaxSkipped,
+    NaValues,
     Quiet,
     Seed,
+    Text,
     layout_of,
     names_of,
     seed_of,
+    words_of,
 )
 from isthmus.cli._progress import training
 from isthmus.cli._rows import as_table, of_run, rows, said
@@ -72,6 +75,8 @@ def compare(
         ),
     ] = None,
     drop: Drop = None,
+    text: Text = None,
+    na_values: NaValues = None,
     layout: Layout = None,
     max_skipped: MaxSkipped = None,
     seed: Seed = None,
@@ -86,7 +91,7 @@ def compare(
     sizes = _sizes(n_components)
     values = _parameters.from_flags(flags)
     random_state = seed_of(seed)
-    names, axes = names_of(drop), layout_of(layout)
+    names, axes, words = names_of(drop), layout_of(layout), words_of(text, na_values)
     started = time.perf_counter()
     run = None if into is None else open_run(into, data)
     if run is not None and values:
@@ -102,10 +107,10 @@ def compare(
             from isthmus.estimators.compare import compare as sweep
         told: list[str] = []
         if run is None or into is None:
-            table = rows(data, names, layout=axes, max_skipped=max_skipped)
+            table = rows(data, names, layout=axes, max_skipped=max_skipped, words=words)
         else:
             kept = recorded(into)
-            found_rows, extra = of_run(run, kept, data, names, axes, max_skipped)
+            found_rows, extra = of_run(run, kept, data, names, axes, max_skipped, words)
             table, told = as_table(found_rows), said(found_rows, extra, data)
             _same_columns(run, into, table.values.shape[1], data)
         model: Estimator = run if run is not None else VariationalAutoencoder(**values)
@@ -123,10 +128,10 @@ def compare(
     if into is not None:
         told.append(f"Kept in {into}.")
     elif found.compresses:
-        words = ["isthmus", "fit", data, *(["--drop", as_list(names)] if names else [])]
-        words += ["--layout", axes] if axes else []
-        words += ["--max-skipped", f"{max_skipped:g}"] if max_skipped is not None else []
-        told.append(f"Next: {shlex.join(words)} --n-components {found.recommended} --out RUN.")
+        line = ["isthmus", "fit", data, *(["--drop", as_list(names)] if names else [])]
+        line += [*words.flags(), *(["--layout", axes] if axes else [])]
+        line += ["--max-skipped", f"{max_skipped:g}"] if max_skipped is not None else []
+        told.append(f"Next: {shlex.join(line)} --n-components {found.recommended} --out RUN.")
     return _answer(found, data, n_rows, missing, into, told, time.perf_counter() - started)
 
 

@@ -10,7 +10,18 @@ import typer
 
 from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer, columns, number, wrapped
-from isthmus.cli._options import Drop, Force, Layout, MaxSkipped, RunFolder, layout_of, names_of
+from isthmus.cli._options import (
+    Drop,
+    Force,
+    Layout,
+    MaxSkipped,
+    NaValues,
+    RunFolder,
+    Text,
+    layout_of,
+    names_of,
+    words_of,
+)
 from isthmus.cli._rows import (
     as_table,
     column,
@@ -26,7 +37,7 @@ from isthmus.errors import DataError, InvalidParameterError, RunError
 
 if TYPE_CHECKING:
     from isthmus.data.source import Source
-    from isthmus.data.tables import Table
+    from isthmus.data.tables import Table, Words
     from isthmus.estimators import Estimator
 
 EXAMPLES = """Examples:
@@ -77,6 +88,8 @@ def evaluate(
         ),
     ] = None,
     drop: Drop = None,
+    text: Text = None,
+    na_values: NaValues = None,
     layout: Layout = None,
     max_skipped: MaxSkipped = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of all draws.")] = 0,
@@ -100,6 +113,7 @@ def evaluate(
         drop=names_of(drop),
         layout=layout_of(layout),
         max_skipped=max_skipped,
+        words=words_of(text, na_values),
         seed=seed,
         force=force,
     )
@@ -117,6 +131,7 @@ def measured(
     drop: Sequence[str] = (),
     layout: str | None = None,
     max_skipped: float | None = None,
+    words: Words | None = None,
     seed: int = 0,
     force: bool = False,
     verb: str = "evaluate",
@@ -132,6 +147,7 @@ def measured(
         drop: columns that are neither features nor labels.
         layout: what the axes of an array are; by default as in the fit.
         max_skipped: largest share of images that may be left out; by default as in the fit.
+        words: which columns are text, and what is missing; by default as in the fit.
         seed: of all draws.
         force: whether an evaluation is replaced that has what this one lacks.
         verb: which asks, for the advice.
@@ -167,7 +183,7 @@ def measured(
             column(data, name, flag)
         leave = [*drop, *(name for _, name in columns_of)]
         leave = list(dict.fromkeys(name for name in leave if is_column(data, name)))
-        found_rows, extra = of_run(model, recorded, data, leave, layout, max_skipped)
+        found_rows, extra = of_run(model, recorded, data, leave, layout, max_skipped, words)
         origin, table, told = data, as_table(found_rows), said(found_rows, extra, data)
         kind, reference = _of_others(model, recorded, table)
     found_in = {(flag, name): column(origin, name, flag) for flag, name in columns_of}
@@ -291,9 +307,15 @@ def _kind(model: Estimator, table: Table) -> str:
 
 def _opened(recorded: Mapping[str, Any]) -> Table | Source:
     """The rows of the fit, as they were opened for it."""
-    leave = list(recorded.get("drop") or [])
+    from isthmus.data.tables import Words
+
+    leave, na_values = list(recorded.get("drop") or []), recorded.get("na_values")
     layout, max_skipped = recorded.get("layout"), recorded.get("max_skipped")
-    return opened(str(recorded["origin"]), leave, layout=layout, max_skipped=max_skipped)
+    words = Words(
+        tuple(recorded.get("text") or ()), None if na_values is None else tuple(na_values)
+    )
+    origin = str(recorded["origin"])
+    return opened(origin, leave, layout=layout, max_skipped=max_skipped, words=words)
 
 
 def _rows_of_fit(model: Estimator, recorded: Mapping[str, Any]) -> Any:

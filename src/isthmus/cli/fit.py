@@ -22,11 +22,14 @@ from isthmus.cli._options import (
     Force,
     Layout,
     MaxSkipped,
+    NaValues,
     Quiet,
     Seed,
+    Text,
     layout_of,
     names_of,
     seed_of,
+    words_of,
 )
 from isthmus.cli._progress import training
 from isthmus.cli._rows import opened, size
@@ -97,6 +100,8 @@ def fit(
         ),
     ] = None,
     drop: Drop = None,
+    text: Text = None,
+    na_values: NaValues = None,
     layout: Layout = None,
     max_skipped: MaxSkipped = None,
     seed: Seed = None,
@@ -123,6 +128,10 @@ def fit(
     random_state = settings.random_state if seed is None else seed_of(seed)
     columns = names_of(drop) if drop is not None else settings.drop
     axes = layout_of(layout)
+    words = words_of(
+        settings.text if text is None else text,
+        settings.na_values if na_values is None else na_values,
+    )
     started = time.perf_counter()
     goes_on = resume and not force and is_run(out)
     check_place(out, force or goes_on)
@@ -130,7 +139,7 @@ def fit(
         from isthmus import estimators
     create = getattr(estimators, MODELS[kind])
     with training(quiet) as listener, warnings.catch_warnings():
-        table = opened(data, columns, layout=axes, max_skipped=max_skipped)
+        table = opened(data, columns, layout=axes, max_skipped=max_skipped, words=words)
         estimator: Estimator = create(random_state=random_state, **values)
         if goes_on and (done := _resume.finished(out, estimator, table)) is not None:
             _resume.clear(out)
@@ -150,7 +159,12 @@ def fit(
         print(f"Warning: {told[-1]}", file=sys.stderr)
     with _interrupts.saving():
         command = shlex.join(["isthmus", *sys.argv[1:]])
-        left = {"drop": list(columns or []), "layout": axes, "max_skipped": max_skipped}
+        left = {
+            "drop": list(columns or []),
+            "layout": axes,
+            "max_skipped": max_skipped,
+            **words.recorded(),
+        }
         provenance = {"origin": data, **left, "command": command}
         estimator.save(out, force=force or goes_on, provenance=provenance)
         if not estimator.interrupted_:

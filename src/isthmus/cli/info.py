@@ -14,7 +14,7 @@ from isthmus._mark import is_run
 from isthmus.cli import _detectors, _interrupts
 from isthmus.cli._answer import Answer, columns, number
 from isthmus.cli._contents import SHOWN, contents
-from isthmus.cli._options import Drop, Layout, layout_of, names_of
+from isthmus.cli._options import Drop, Layout, NaValues, Text, layout_of, names_of, words_of
 from isthmus.cli._words import held_out, in_bytes, plural, verdict
 from isthmus.errors import DataError, RunError
 
@@ -46,6 +46,8 @@ def info(
         ),
     ],
     drop: Drop = None,
+    text: Text = None,
+    na_values: NaValues = None,
     layout: Layout = None,
     every: Annotated[
         bool, typer.Option("--all", help=f"List every column, not the first {SHOWN} only.")
@@ -69,7 +71,7 @@ def info(
             "is no run folder, no data file and no bundled table",
             f"The bundled tables are {', '.join(BUNDLED)}.",
         )
-    return contents(what, names_of(drop), every, layout_of(layout))
+    return contents(what, names_of(drop), every, layout_of(layout), words_of(text, na_values))
 
 
 def _run(run: str) -> Answer:

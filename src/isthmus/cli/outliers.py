@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from isthmus.cli import _detectors, _interrupts, _parameters
+from isthmus.cli import _beside, _detectors, _interrupts, _parameters
 from isthmus.cli._answer import Answer, columns, number
 from isthmus.cli._options import (
     OUTPUT,
@@ -18,11 +18,14 @@ from isthmus.cli._options import (
     Force,
     Layout,
     MaxSkipped,
+    NaValues,
     Quiet,
     Seed,
+    Text,
     layout_of,
     names_of,
     seed_of,
+    words_of,
 )
 from isthmus.cli._progress import training
 from isthmus.cli._rows import as_table, column, notes, of_run, opened, said
@@ -127,7 +130,8 @@ def outliers(
             "--out",
             "-o",
             metavar="FILE",
-            help="Write score, p-value and verdict of each row: .csv, .npy or .parquet.",
+            help="Write score, p-value and verdict of each row: .csv, .npy or .parquet. Columns "
+            "that are no features, such as those of --drop, stand before them in the first two.",
             rich_help_panel=OUTPUT,
         ),
     ] = None,
@@ -141,6 +145,8 @@ def outliers(
         ),
     ] = None,
     drop: Drop = None,
+    text: Text = None,
+    na_values: NaValues = None,
     layout: Layout = None,
     max_skipped: MaxSkipped = None,
     seed: Seed = None,
@@ -164,18 +170,19 @@ def outliers(
     with _interrupts.starting():
         import numpy as np
 
-        from isthmus.data.writers import check_destination, write
+        from isthmus.data.writers import check_destination
 
     if out is not None:
         check_destination(out, force)
     if save is not None:
         check_place(save, force)
     leave, origin = names_of(drop), data if new is None else new
-    axes, extra = layout_of(layout), list[str]()
+    axes, extra, words = layout_of(layout), list[str](), words_of(text, na_values)
     known = None if not label else _known(label, origin, data)
     if detector is None:
         random_state = seed_of(seed) or 0
-        given = opened(data, _leave(data, leave, label), layout=axes, max_skipped=max_skipped)
+        left = _leave(data, leave, label)
+        given = opened(data, left, layout=axes, max_skipped=max_skipped, words=words)
         table = as_table(given)
         judge = _fitted(table, kind, values, rule, random_state, quiet)
         if new is not None:
@@ -184,6 +191,7 @@ def outliers(
                 "layout": axes,
                 "max_skipped": max_skipped,
                 "sample_shape": getattr(given, "feature_shape", ()),
+                **words.recorded(),
             }
             given, extra = of_run(judge, as_fitted, new, _leave(new, [], label))
     else:
@@ -191,7 +199,8 @@ def outliers(
         also = {"--new": new, "--model": model, "--save": save, "--seed": seed}
         judge = _detectors.opened(detector, {**rules, **also, **spelled})
         rule = {"threshold": judge.threshold}
-        given, extra = of_run(judge, {}, data, _leave(data, leave, label), axes, max_skipped)
+        left = _leave(data, leave, label)
+        given, extra = of_run(judge, {}, data, left, axes, max_skipped, words)
     judged = table if detector is None and new is None else as_table(given)
     scores = judge.score_samples(judged)
     p_values = judge.p_values(judged)
@@ -225,9 +234,10 @@ def outliers(
     elif label:
         lines.append(f"No AUROC: {origin} has no column {label!r}, by which it would be judged.")
     if out is not None:
-        matrix = np.stack([scores, p_values, flagged.astype(np.float64)], axis=1)
-        write(out, matrix, ["score", "p_value", "outlier"])
-        lines.append(f"Score, p-value and verdict of each row written to {out}.")
+        figures = {"score": scores, "p_value": p_values, "outlier": flagged.astype(np.float64)}
+        left = [*leave, *([label] if label else [])]
+        after = _beside.write(out, figures, given, origin, left)
+        lines.append(f"Score, p-value and verdict of each row written to {out}{after}.")
     if save is not None:
         with _interrupts.saving():
             judge.save(save, force=force)

@@ -10,21 +10,25 @@ import typer
 
 from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer, number
+from isthmus.cli._filling import Filler
 from isthmus.cli._options import (
     DataFile,
     Drop,
     Force,
     Layout,
     MaxSkipped,
+    NaValues,
     OutFile,
     RunFolder,
     Seed,
+    Text,
     layout_of,
     names_of,
     seed_of,
+    words_of,
 )
 from isthmus.cli._parameters import NUMBER
-from isthmus.cli._rows import blocks, notes, of_run, said, size
+from isthmus.cli._rows import blocks, notes, of_run, said, size, told_at_the_end
 from isthmus.cli._runs import SEEN, Seen, feature_names, numbers_of, open_run, recorded
 from isthmus.cli._words import plural, squared_errors, squared_units
 from isthmus.errors import InvalidParameterError
@@ -49,6 +53,8 @@ def reconstruct(
     data: DataFile,
     out: OutFile,
     drop: Drop = None,
+    text: Text = None,
+    na_values: NaValues = None,
     fill: Annotated[
         bool,
         typer.Option(
@@ -96,15 +102,16 @@ def reconstruct(
     with _interrupts.starting():
         import numpy as np
 
-        from isthmus.data.encoding import told_once, untold
+        from isthmus.data.encoding import untold
         from isthmus.data.frames import arrow
+        from isthmus.data.tables import quoted
         from isthmus.data.writers import check_destination, write_blocks, write_frames
 
     check_destination(out, force)
     model = open_run(run, data)
-    found, extra = of_run(
-        model, recorded(run), data, names_of(drop), layout_of(layout), max_skipped
-    )
+    words = words_of(text, na_values)
+    about = recorded(run)
+    found, extra = of_run(model, about, data, names_of(drop), layout_of(layout), max_skipped, words)
     n_rows, n_features = size(found)
     seen = Seen(model, n_rows, n_features)
     mixed = model.encoding_ is not None
@@ -124,19 +131,27 @@ def reconstruct(
             if mixed:
                 with untold():
                     total += float(model.squared_errors(given, block).sum())
-                yield arrow(model.impute(given) if fill else model.reconstruct(given))
+                table = arrow(model.impute(given) if fill else model.reconstruct(given))
+                yield table if filler is None else filler.filled(table, missing)
                 continue
             result = model.reconstruct(given).reshape(clean.shape)
             total += float(squared_errors(model, clean, result).sum())
             if noise is not None:
                 noisy_total += float(squared_errors(model, clean, numbers_of(model, given)).sum())
-            yield np.where(missing, result, clean) if fill else result
+            if filler is not None:
+                yield filler.filled(result, missing)
+            else:
+                yield np.where(missing, result, clean) if fill else result
 
-    if mixed:
-        with told_once():
-            write_frames(out, made())
+    left = [*names_of(drop), *(about.get("drop") or ())]
+    filler = Filler.of(found, data, out, left) if fill else None
+    every = told_at_the_end(made())
+    if filler is not None:
+        filler.write(out, every)
+    elif mixed:
+        write_frames(out, every)
     else:
-        write_blocks(out, made(), feature_names(model) or found.names)
+        write_blocks(out, every, feature_names(model) or found.names)
     error = total / n_rows
     unit = squared_units(model.scaling_.kind)
     many = plural(n_rows, "row")
@@ -181,7 +196,11 @@ def reconstruct(
             lines.append(WIDER)
     if seen:
         lines.append(SEEN)
-    lines += said(found, extra, data)
+    lines += said(found, extra if filler is None else (), data)
+    if filler is not None and filler.beside:
+        facts["carried"] = filler.beside
+        what = "Column" if len(filler.beside) == 1 else "Columns"
+        lines.append(f"{what} of no feature as in {data}: {quoted(filler.beside)}.")
     return Answer("\n".join(lines), {**facts, "squared_error": error, "unit": unit})
 
 

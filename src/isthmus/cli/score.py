@@ -16,11 +16,14 @@ from isthmus.cli._options import (
     Force,
     Layout,
     MaxSkipped,
+    NaValues,
     RunFolder,
+    Text,
     layout_of,
     names_of,
+    words_of,
 )
-from isthmus.cli._rows import blocks, notes, of_run, said, size
+from isthmus.cli._rows import blocks, notes, of_run, said, size, told_at_the_end
 from isthmus.cli._runs import SEEN, Seen, open_run, recorded
 from isthmus.cli._words import plural, squared_errors, squared_units
 
@@ -46,6 +49,8 @@ def score(
         ),
     ] = None,
     drop: Drop = None,
+    text: Text = None,
+    na_values: NaValues = None,
     layout: Layout = None,
     max_skipped: MaxSkipped = None,
     force: Force = False,
@@ -54,14 +59,15 @@ def score(
     with _interrupts.starting():
         import numpy as np
 
-        from isthmus.data.encoding import told_once, untold
+        from isthmus.data.encoding import untold
         from isthmus.data.writers import check_destination, write_blocks
 
     if out is not None:
         check_destination(out, force)
     model = open_run(run, data)
+    words = words_of(text, na_values)
     found, extra = of_run(
-        model, recorded(run), data, names_of(drop), layout_of(layout), max_skipped
+        model, recorded(run), data, names_of(drop), layout_of(layout), max_skipped, words
     )
     n_rows, n_features = size(found)
     seen = Seen(model, n_rows, n_features)
@@ -78,12 +84,12 @@ def score(
             totals[:] += np.sum(nats, dtype=np.float64), np.sum(errors, dtype=np.float64)
             yield np.stack([nats, errors], axis=1)
 
-    with told_once():
-        if out is not None:
-            write_blocks(out, scored(), ["nats", "squared_error"])
-        else:
-            for _ in scored():
-                pass
+    every = told_at_the_end(scored())
+    if out is not None:
+        write_blocks(out, every, ["nats", "squared_error"])
+    else:
+        for _ in every:
+            pass
     unit = squared_units(model.scaling_.kind)
     score, error = (float(total) / n_rows for total in totals)
     meaning = "at the row's code" if model.beta is None else "a lower bound"

@@ -10,12 +10,15 @@ from isthmus.cli._options import (
     Force,
     Layout,
     MaxSkipped,
+    NaValues,
     OutFile,
     RunFolder,
+    Text,
     layout_of,
     names_of,
+    words_of,
 )
-from isthmus.cli._rows import blocks, notes, of_run, said
+from isthmus.cli._rows import blocks, notes, of_run, said, told_at_the_end
 from isthmus.cli._runs import open_run, recorded
 from isthmus.cli._words import plural
 
@@ -30,24 +33,26 @@ def transform(
     data: DataFile,
     out: OutFile,
     drop: Drop = None,
+    text: Text = None,
+    na_values: NaValues = None,
     layout: Layout = None,
     max_skipped: MaxSkipped = None,
     force: Force = False,
 ) -> Answer:
     """Write the codes of the rows of a table."""
     with _interrupts.starting():
-        from isthmus.data.encoding import told_once
         from isthmus.data.writers import check_destination, write_blocks
 
     check_destination(out, force)
     model = open_run(run, data)
+    words = words_of(text, na_values)
     found, extra = of_run(
-        model, recorded(run), data, names_of(drop), layout_of(layout), max_skipped
+        model, recorded(run), data, names_of(drop), layout_of(layout), max_skipped, words
     )
     names = [str(name) for name in model.get_feature_names_out()]
     every = blocks(found, mixed=model.encoding_ is not None)
-    with told_once():
-        n_rows = write_blocks(out, (model.transform(block) for block in every), names)
+    made = told_at_the_end(model.transform(block) for block in every)
+    n_rows = write_blocks(out, made, names)
     n_components = len(names)
     facts = {
         "run": run,

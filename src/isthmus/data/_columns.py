@@ -104,3 +104,18 @@ def is_text(kind: Any) -> bool:
         or types.is_string_view(kind)
         or types.is_binary(kind)
     )
+
+
+def without(column: Any, words: Sequence[str]) -> Any:
+    """The column of Arrow with null for these words, where it is of text; any other as it is.
+
+    >>> without(pa.array(["a", "NA"]), ["NA"]).null_count
+    1
+    """
+    kind = column.type
+    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if not words or not is_text(inner) or pa.types.is_binary(inner):
+        return column
+    plain = column.cast(pa.string()) if inner is kind else column.cast(inner).cast(pa.string())
+    gone = pc.is_in(plain, pa.array(words, pa.string()))
+    return pc.if_else(gone, pa.scalar(None, kind), column)

@@ -1,198 +1,210 @@
-"""Separated text to numbers, and what stands in the way, by line and column.
+"""How pyarrow is asked to parse separated text, and what stands in the way, by line and column.
 
 Parsing is pyarrow's, with several threads; a second pass with one thread finds the number of a line
-at fault. Every column of a kind that is not a number is refused, not converted.
+at fault.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv as pacsv
 
-from isthmus.data._columns import matrix, refuse_others
+from isthmus.data._entries import Stray, signs_of
 from isthmus.data._sniff import Layout, is_number, layout_of
 from isthmus.data.tables import (
-    MISSING_TOKENS,
+    AS_USUAL,
+    Words,
     drop_advice,
-    kept,
+    flagged,
     quoted,
     refuse_duplicates,
     stand_in,
 )
 from isthmus.errors import DataError
 
-NUMBER = r"^\s*([+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(?i:inf|infinity))\s*$"
-"""As :func:`isthmus.data._sniff.is_number`, for Arrow; the point stands for the decimal sign."""
 SPOKEN = {"\t": "tabs", ";": "semicolons", ",": "commas"}
 
 
-def read_csv(
-    path: Path, origin: str, drop: tuple[str, ...]
-) -> tuple[np.ndarray, tuple[str, ...] | None]:
-    """Values (N, D) in float64, and the names of the columns if the file has them.
+@dataclass(frozen=True)
+class TextFile:
+    """A file of separated text, and how it is written.
 
-    Raises:
-        DataError: empty, only a header, ragged, not UTF-8, or with a column that is not numbers.
+    Args:
+        path: of the file.
+        name: by which errors speak of it.
+        layout: separator, header, decimal sign, ...
+        missing: what stands for a missing entry.
+        codes: whether an entry may be a code such as 00033.
+        quotes: whether ends of lines may stand within quotes.
     """
-    names, columns, named = columns_of_csv(path, origin, drop)
-    refuse_others(names, columns, origin)
-    values = matrix(columns).astype(np.float64, copy=False)
-    return values, tuple(names) if named else None
 
+    path: Path
+    name: str
+    layout: Layout
+    missing: tuple[str, ...]
+    codes: bool
+    quotes: bool
 
-def columns_of_csv(
-    path: Path, origin: str, drop: tuple[str, ...]
-) -> tuple[list[str], list[Any], bool]:
-    """Names and Arrow columns of any kind, and whether the file has the names.
-
-    Raises:
-        DataError: empty, only a header, ragged, not UTF-8, or a column of numbers with a few words.
-    """
-    layout = layout_of(path, origin)
-    given = layout.names or ("",) * layout.n_columns
-    labels = [name or stand_in(j) for j, name in enumerate(given)]
-    refuse_duplicates(labels, origin)
-    keep = kept(labels, drop, origin)
-    table = _parse(path, layout, keep, origin)
-    names, columns = [labels[j] for j in keep], table.columns
-    if not table.num_rows:
-        raise DataError(f"{origin}", "has a header but no rows", "Check how it was made.")
-    _refuse_stray(names, columns, path, layout, origin)
-    if layout.names and not layout.names[keep[0]]:
-        index = RowNumbers(names[0])
-        index.add(columns[0].combine_chunks())
-        index.refuse(origin)
-    return names, columns, bool(layout.names)
-
-
-def _parse(path: Path, layout: Layout, keep: list[int], origin: str) -> Any:
-    """The kept columns as an Arrow table, columns named by their positions."""
-    try:
-        return pacsv.read_csv(path, **options(layout, keep))
-    except pa.ArrowInvalid as error:
-        raise unparsed(path, layout, keep, origin, error) from error
-
-
-def unparsed(
-    path: Path, layout: Layout, keep: list[int], origin: str, error: Exception
-) -> DataError:
-    """Why pyarrow could not parse it: a line of another length, which is looked for, or its word.
-
-    The search is a pass with one thread, which numbers rows; what it reads it lets go.
-    """
-    ragged: list[Any] = []
-
-    def stop(row: Any) -> str:
-        ragged.append(row)
-        return "error"
-
-    with suppress(pa.ArrowInvalid):
-        text = {str(j): pa.binary() for j in range(layout.n_columns)}
-        for _ in pacsv.open_csv(path, **options(layout, keep, text, stop)):
-            pass
-    if ragged:
-        return _ragged(path, layout, ragged[0], origin)
-    return DataError(
-        f"{origin}",
-        f"cannot be read as text separated by {SPOKEN[layout.separator]} ({error})",
-        "Check that each line is one row.",
-    )
-
-
-def options(layout: Layout, keep: list[int], types: Any = None, stop: Any = None) -> dict[str, Any]:
-    """Arguments for pyarrow: several threads, or one where ``stop`` sees rows of another length.
-
-    Threads get nothing of Python's: one that lets go of ``stop`` while the interpreter ends would
-    abort the program. And rows are numbered only where one thread reads them.
-    """
-    return {
-        "read_options": pacsv.ReadOptions(
-            use_threads=stop is None,
-            block_size=layout.block,
-            skip_rows=layout.skip,
-            column_names=[str(j) for j in range(layout.n_columns)],
-        ),
-        "parse_options": pacsv.ParseOptions(delimiter=layout.separator, invalid_row_handler=stop),
-        "convert_options": pacsv.ConvertOptions(
-            null_values=[blank + token for token in MISSING_TOKENS for blank in ("", " ")],
-            strings_can_be_null=True,
-            decimal_point=layout.decimal,
-            include_columns=[str(j) for j in keep],
-            column_types=types,
-        ),
-    }
-
-
-def _ragged(path: Path, layout: Layout, row: Any, origin: str) -> DataError:
-    n = row.actual_columns
-    number = row.number - layout.skip - 1 if row.number is not None else 0
-    return DataError(
-        f"line {line_of(path, layout, number)} of {origin}",
-        f"must have {layout.n_columns} fields separated by {SPOKEN[layout.separator]}, as the first"
-        f" line has; it has {n}",
-        "Mend that line; text that holds the separator must be in quotes.",
-    )
-
-
-def line_of(path: Path, layout: Layout, row: int) -> int:
-    """The line, counted from 1 and with blank ones, that holds row ``row``, counted from 0."""
-    with path.open(encoding="latin-1") as file:  # any byte is a letter; ends of lines are known
-        filled = (i for i, line in enumerate(file) if i >= layout.skip and line != "\n")
-        return next(islice(filled, row, None), layout.skip + row) + 1
-
-
-class Stray:
-    """A column of text, block by block: is it a column of numbers with a few words in it?"""
-
-    def __init__(self, name: str, layout: Layout) -> None:
-        self.name = name
-        self.layout = layout
-        self.rows = self.present = self.words = 0
-        self.first: tuple[int, str] | None = None
-
-    def add(self, column: Any) -> None:
-        """The next rows."""
-        word = pc.fill_null(pc.invert(numbers(column, self.layout.decimal)), False)
-        self.present += len(column) - column.null_count
-        self.words += pc.sum(word).as_py() or 0
-        if self.first is None and (i := pc.index(word, True).as_py()) >= 0:
-            self.first = (self.rows + i, column[i].as_py())
-        self.rows += len(column)
-
-    def refuse(self, path: Path, origin: str) -> None:
-        """Say where the first word stands, if most entries are numbers.
+    @classmethod
+    def of(cls, path: Path, name: str, words: Words = AS_USUAL) -> TextFile:
+        """The file, after a glance at it.
 
         Raises:
-            DataError: they are.
+            DataError: it is empty or no text, or has two columns of one name.
         """
-        if self.first is not None and self.words < self.present / 2:
-            row, value = self.first
-            more = f" (and {self.words - 1} more like it)" if self.words > 1 else ""
-            raise not_a_number(path, self.layout, row, self.name, value, origin, more)
+        layout = layout_of(path, name)
+        signs = signs_of(path, layout)
+        file = cls(path, name, layout, words.missing, signs.codes, signs.quotes)
+        refuse_duplicates(file.labels, name)
+        return file
 
+    @property
+    def labels(self) -> list[str]:
+        """Names of all columns; x0, x1, ... for those without one."""
+        given = self.layout.names or ("",) * self.layout.n_columns
+        return [label or stand_in(j) for j, label in enumerate(given)]
 
-def numbers(column: Any, decimal: str) -> Any:
-    """Which entries of a column of text are written as numbers; null where there is none."""
-    return pc.match_substring_regex(column, NUMBER.replace(r"\.", re.escape(decimal)))
+    def parsed(self, keep: Sequence[int], types: Any = None, *, raw: bool = False) -> Any:
+        """A reader of the columns at these positions, which are named by them.
 
+        Args:
+            keep: positions.
+            types: Arrow's, by the name of the column; told from the first block by default.
+            raw: whether entries that stand for a missing one are text like any other.
+        """
+        return pacsv.open_csv(self.path, **self._options(keep, types, missing=() if raw else None))
 
-def not_a_number(
-    path: Path, layout: Layout, row: int, name: str, value: str, origin: str, more: str = ""
-) -> DataError:
-    """A word among numbers, by line and column."""
-    return DataError(
-        f"line {line_of(path, layout, row)} of {origin}",
-        f"must hold a number in column {name!r}; it holds {value!r}{more}",
-        f"Mend it; missing entries are written {quoted(MISSING_TOKENS, limit=9)}.",
-    )
+    def strings(self, keep: Sequence[int], *, raw: bool = False) -> Any:
+        """The same, all as text."""
+        return self.parsed(keep, {str(j): pa.string() for j in keep}, raw=raw)
+
+    def _options(
+        self, keep: Sequence[int], types: Any, stop: Any = None, missing: Any = None
+    ) -> dict[str, Any]:
+        """Arguments for pyarrow: several threads, or one where ``stop`` sees odd rows.
+
+        Threads get nothing of Python's: one that lets go of ``stop`` while the interpreter ends
+        would abort the program. And rows are numbered only where one thread reads them.
+        """
+        layout = self.layout
+        tokens = self.missing if missing is None else missing
+        return {
+            "read_options": pacsv.ReadOptions(
+                use_threads=stop is None,
+                block_size=layout.block,
+                skip_rows=layout.skip,
+                column_names=[str(j) for j in range(layout.n_columns)],
+            ),
+            "parse_options": pacsv.ParseOptions(
+                delimiter=layout.separator,
+                invalid_row_handler=stop,
+                newlines_in_values=self.quotes,
+            ),
+            "convert_options": pacsv.ConvertOptions(
+                null_values=[blank + token for token in tokens for blank in ("", " ")],
+                strings_can_be_null=bool(tokens),
+                decimal_point=layout.decimal,
+                include_columns=[str(j) for j in keep],
+                column_types=types,
+            ),
+        }
+
+    def unparsed(self, keep: Sequence[int], error: Exception) -> DataError:
+        """Why pyarrow could not parse it: a line of another length, which is looked for, or a word.
+
+        The search is a pass with one thread, which numbers rows; what it reads it lets go.
+        """
+        if (odd := self._odd_byte()) is not None:  # which pyarrow cannot hand to ``stop``
+            return self._not_utf8(*odd)
+        ragged: list[Any] = []
+
+        def stop(row: Any) -> str:
+            ragged.append(row)
+            return "error"
+
+        with suppress(pa.ArrowInvalid):
+            text = {str(j): pa.binary() for j in range(self.layout.n_columns)}
+            for _ in pacsv.open_csv(self.path, **self._options(keep, text, stop)):
+                pass
+        if ragged:
+            return self._ragged(ragged[0])
+        return DataError(
+            self.name,
+            f"cannot be read as text separated by {SPOKEN[self.layout.separator]} ({error})",
+            "Check that each line is one row.",
+        )
+
+    def _ragged(self, row: Any) -> DataError:
+        n = row.actual_columns
+        number = row.number - self.layout.skip - 1 if row.number is not None else 0
+        return DataError(
+            f"line {self._line(number)} of {self.name}",
+            f"must have {self.layout.n_columns} fields separated by"
+            f" {SPOKEN[self.layout.separator]}, as the first line has; it has {n}",
+            "Mend that line; text that holds the separator must be in quotes.",
+        )
+
+    def _line(self, row: int) -> int:
+        """The line, counted from 1 and with blank ones, where row ``row`` begins, from 0."""
+        with self.path.open(encoding="latin-1") as file:  # any byte is a letter; lines' ends count
+            return next(islice(self._begins(file), row, None), self.layout.skip + row) + 1
+
+    def _begins(self, lines: Any) -> Iterator[int]:
+        within = False
+        for i, line in enumerate(lines):
+            if i < self.layout.skip or (line == "\n" and not within):
+                continue
+            if not within:
+                yield i
+            within ^= bool(line.count('"') % 2)
+
+    def refuse_stray(self, name: str, stray: Stray) -> None:
+        """Say where the first word stands among the numbers of a column, if it does not belong.
+
+        Raises:
+            DataError: it does not.
+        """
+        if not stray.astray or stray.first is None:
+            return
+        row, value = stray.first
+        more = f" (and {stray.words - 1} more like it)" if stray.words > 1 else ""
+        raise DataError(
+            f"line {self._line(row)} of {self.name}",
+            f"must hold a number in column {name!r}; it holds {value!r}{more}",
+            f"Mend it; missing entries are written {quoted(self.missing, limit=20)}, or as "
+            f"na_values= (on the command line --na-values) says. Or read the column as text: "
+            f"{flagged('text', name)}.",
+        )
+
+    def not_utf8(self) -> DataError:
+        """Which byte is in the way."""
+        return self._not_utf8(*(self._odd_byte() or (0, None)))
+
+    def _not_utf8(self, line: int, byte: int | None) -> DataError:
+        given = self.name if byte is None else f"line {line} of {self.name}"
+        what = " other bytes" if byte is None else f" the byte {byte:#x}"
+        return DataError(
+            given, f"must be text in UTF-8; it holds{what}", "Save it as CSV in UTF-8."
+        )
+
+    def _odd_byte(self) -> tuple[int, int] | None:
+        """Line and value of the first byte that is not UTF-8's."""
+        with self.path.open("rb") as file:
+            for i, line in enumerate(file, 1):
+                try:
+                    line.decode("utf-8")
+                except UnicodeDecodeError as error:
+                    return i, line[error.start]
+        return None
 
 
 def refuse_blanks(column: Any, origin: str) -> None:
@@ -204,19 +216,6 @@ def refuse_blanks(column: Any, origin: str) -> None:
             f"must be separated by commas, semicolons or tabs; a row is {' '.join(words)!r}",
             "Save it with one of them.",
         )
-
-
-def _refuse_stray(
-    names: list[str], columns: list[Any], path: Path, layout: Layout, origin: str
-) -> None:
-    """A column of numbers with a few words in it: say where the first of them stands."""
-    if layout.n_columns == 1 and pa.types.is_string(columns[0].type):
-        refuse_blanks(columns[0], origin)
-    for name, column in zip(names, columns, strict=True):
-        if pa.types.is_string(column.type):
-            stray = Stray(name, layout)
-            stray.add(column)
-            stray.refuse(path, origin)
 
 
 class RowNumbers:

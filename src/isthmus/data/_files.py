@@ -136,12 +136,14 @@ def data_files(name: str) -> list[Path]:
         kinds[KINDS.get(path.suffix.lower(), "")].append(path)
     others = kinds.pop("", [])
     if not kinds:
+        hidden = _hidden(name)
         endings = sorted({path.suffix.lower() or path.name for path in others})
+        what = [f"{len(others)} of {quoted(endings)}"] * bool(others)
+        what += [f"{quoted(hidden)}, skipped for the _ or . at the start"] * bool(hidden)
         raise DataError(
             name,
-            "holds no file of data; it holds "
-            + (f"{len(others)} of {quoted(endings)}" if others else "nothing"),
-            f"Known are {', '.join(ENDINGS)}.",
+            f"holds no file of data; it holds {' and '.join(what) or 'nothing'}",
+            "Rename what is data." if hidden and not others else f"Known are {', '.join(ENDINGS)}.",
         )
     if len(kinds) > 1:
         counts = " and ".join(
@@ -154,6 +156,18 @@ def data_files(name: str) -> list[Path]:
             f"Name one kind, such as {str(Path(name.split('*')[0], '**', '*.csv'))!r}.",
         )
     return sorted(next(iter(kinds.values())), key=_natural)
+
+
+def _hidden(name: str) -> list[str]:
+    """Files of a known ending, and folders, that are skipped for their names' first letter."""
+    found = []
+    if not is_pattern(name):
+        for at, folders, files in os.walk(name):
+            known = [file for file in files if Path(file).suffix.lower() in KINDS]
+            away = [each for each in [*known, *folders] if each[0] in "._"]
+            found += [str(Path(at, each).relative_to(name)) for each in away]
+            folders[:] = [each for each in folders if each[0] not in "._"]
+    return sorted(found)
 
 
 def walk(folder: Path, origin: str) -> Iterator[Path]:

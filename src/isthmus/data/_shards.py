@@ -104,17 +104,19 @@ class ParquetFile:
         path: of the file.
         name: by which errors speak of it.
         keep: held for as long as the file is needed, such as its temporary folder.
+        index: whether what pandas marked as its index is a column like any other.
     """
 
-    def __init__(self, path: Path, name: str, keep: object = None) -> None:
+    def __init__(self, path: Path, name: str, keep: object = None, *, index: bool = False) -> None:
         self.name = name
         self._stamp = Stamp.of(path)
         self._keep = keep
         with _reading(self._stamp, name, "Parquet"), parquet.ParquetFile(path) as file:
             self._metadata = meta = file.metadata
             schema = file.schema_arrow
-        index = (schema.pandas_metadata or {}).get("index_columns", [])
-        self.schema = pa.schema([field for field in schema if field.name not in index])
+        away = [] if index else (schema.pandas_metadata or {}).get("index_columns", [])
+        fields = [field for field in schema if field.name not in away]
+        self.schema = pa.schema(fields, schema.metadata)
         groups = [meta.row_group(i).num_rows for i in range(meta.num_row_groups)]
         self._groups = [
             group

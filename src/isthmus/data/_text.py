@@ -1,43 +1,33 @@
 """Separated text as a stream: parsed once, held in memory or in a temporary Parquet file.
 
 The kind of a column is told from its first block. Where a later block does not fit it (whole
-numbers that go on with 1.5, an empty column that fills), all columns are read once more as text to
-find the narrowest kind that holds every entry; numbers that go on as words are refused by line and
-column. So a file is parsed once, or three times.
+numbers that go on with 1.5, an empty column that fills), or an entry may be a code such as 00033,
+all columns are read once more as text to find the narrowest kind that holds every entry
+(:mod:`isthmus.data._entries`). So a file is parsed once, or up to three times, and what it is read
+as does not depend on where blocks end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-from pyarrow import csv as pacsv
 from pyarrow import parquet
 
-from isthmus.data._columns import is_text
-from isthmus.data._csv import (
-    RowNumbers,
-    Stray,
-    not_a_number,
-    numbers,
-    options,
-    refuse_blanks,
-    unparsed,
-)
+from isthmus.data._columns import is_numeric, is_text
+from isthmus.data._csv import RowNumbers, TextFile, refuse_blanks
+from isthmus.data._entries import Entries, Stray
 from isthmus.data._shards import Memory, ParquetFile, Shard
-from isthmus.data._sniff import Layout, layout_of
 from isthmus.data._spool import Spool
 from isthmus.data.source import BLOCK_BYTES
-from isthmus.data.tables import kept, refuse_duplicates, stand_in
-from isthmus.errors import DataError
+from isthmus.data.tables import kept
 
 HELD = 1 << 26
 """Bytes of parsed tables that one opening holds in memory; the rest goes to temporary files."""
-_WIDER = (pa.null(), pa.bool_(), pa.date32(), pa.timestamp("s"), pa.timestamp("ns"), pa.int64())
 
 
 class Sink:
@@ -83,74 +73,128 @@ class Sink:
                     size += table.nbytes
                     if size > BLOCK_BYTES:
                         break
-        return ParquetFile(path, name, keep=self.spool)
+        shard = ParquetFile(path, name, keep=self.spool)
+        shard.schema = schema  # Parquet has no seconds: they come back as milliseconds
+        return shard
 
 
 def text_shard(
-    path: Path, name: str, sink: Sink, drop: Sequence[str] = (), text: Sequence[str] = ()
-) -> tuple[Shard, bool]:
-    """The rows of a text file, and whether it names its columns.
+    file: TextFile, sink: Sink, drop: Sequence[str] = (), text: Sequence[str] = ()
+) -> tuple[Shard, list[str]]:
+    """The rows of a text file, and the columns that are text for a code in them.
 
     Args:
-        path: of the file.
-        name: by which errors speak of it.
+        file: to read.
         sink: takes the rows.
         drop: columns that are not even parsed.
         text: columns that are text whatever they hold, such as postal codes.
 
     Raises:
-        DataError: ragged, not UTF-8, or with numbers that go on as words.
+        DataError: ragged, not UTF-8, or with words among numbers.
     """
-    layout = layout_of(path, name)
-    given = layout.names or ("",) * layout.n_columns
-    labels = [label or stand_in(j) for j, label in enumerate(given)]
-    refuse_duplicates(labels, name)
-    keep = kept(labels, drop, name)
-    types: dict[str, Any] = {str(j): pa.string() for j in keep if labels[j] in text}
-    for again in (True, False):
+    keep = kept(file.labels, drop, file.name)
+    types: dict[str, Any] = {str(j): pa.string() for j in keep if file.labels[j] in text}
+    exact, coded = file.codes, list[str]()
+    while True:
         try:
-            reader = pacsv.open_csv(path, **options(layout, keep, types))
-            schema = pa.schema([(labels[int(f.name)], f.type) for f in reader.schema])
-            _refuse_bytes(schema, path, name)
+            if exact:
+                types, coded = _kinds(file, keep, text)
+            reader = file.parsed(keep, types)
+            schema = pa.schema([(file.labels[int(f.name)], f.type) for f in reader.schema])
+            if any(pa.types.is_binary(field.type) for field in schema):
+                raise file.not_utf8()
             checks: list[Callable[[], None]] = []
-            tables = _checked(reader, schema, layout, path, name, text, checks)
-            shard = sink.take(name, schema, tables)
+            tables = _checked(reader, schema, file, None if exact else text, checks)
+            shard = sink.take(file.name, schema, tables)
         except pa.ArrowInvalid as error:
             if "UTF8" in str(error):
-                raise _not_utf8(path, name) from error
-            if not again or "conversion error" not in str(error):
-                raise unparsed(path, layout, keep, name, error) from error
-            types = _kinds(path, layout, keep, labels, text, name)
+                raise file.not_utf8() from error
+            if exact or "conversion error" not in str(error):
+                raise file.unparsed(keep, error) from error
+            exact = True
             continue
         for check in checks:
             check()
-        return shard, layout.names is not None
-    raise AssertionError("one of two passes returns or raises")
+        return shard, coded
+
+
+def text_shards(
+    files: Sequence[TextFile], origin: str, drop: Sequence[str] = (), text: Sequence[str] = ()
+) -> list[Shard]:
+    """The rows of files of one table: what is text for its codes in one of them is so in all.
+
+    Raises:
+        DataError: as :func:`text_shard`.
+    """
+    sink = Sink(origin)
+    found = [text_shard(file, sink, drop, text) for file in files]
+    coded = {name for _, names in found for name in names}
+    shards = []
+    for file, (shard, _) in zip(files, found, strict=True):
+        plain = [field.name for field in shard.schema if _is_plain(field, coded)]
+        shards.append(text_shard(file, sink, drop, [*text, *plain])[0] if plain else shard)
+    return shards
+
+
+def _is_plain(field: pa.Field, coded: Collection[str]) -> bool:
+    return field.name in coded and is_numeric(field.type) and not pa.types.is_null(field.type)
+
+
+def shards_as_written(files: Sequence[TextFile], origin: str) -> list[Shard]:
+    """All columns as text, entry by entry as it is written; none is missing.
+
+    Raises:
+        DataError: ragged, or not UTF-8.
+    """
+    sink, shards = Sink(origin), []
+    for file in files:
+        keep = range(len(file.labels))
+        schema = pa.schema([(label, pa.string()) for label in file.labels])
+        try:
+            reader = file.strings(keep, raw=True)
+            tables = _checked(reader, schema, file, None, [])
+            shards.append(sink.take(file.name, schema, tables))
+        except pa.ArrowInvalid as error:
+            raise file.unparsed(keep, error) from error
+    return shards
+
+
+def table_of_text(file: TextFile, drop: Sequence[str] = (), text: Sequence[str] = ()) -> pa.Table:
+    """All rows in memory.
+
+    Raises:
+        DataError: as :func:`text_shard`.
+    """
+    shard, _ = text_shard(file, Sink(file.name, sys.maxsize), drop, text)
+    assert isinstance(shard, Memory)  # noqa: S101  (there was room)
+    return shard.table
 
 
 def _checked(
     reader: Any,
     schema: pa.Schema,
-    layout: Layout,
-    path: Path,
-    name: str,
-    text: Sequence[str],
+    file: TextFile,
+    text: Sequence[str] | None,
     checks: list[Callable[[], None]],
 ) -> Iterator[pa.Table]:
-    """The blocks as they are parsed; ``checks`` are for the end."""
+    """The blocks as they are parsed; ``checks`` are for the end.
+
+    ``text`` are columns that may hold what they will; None where all were looked at before.
+    """
+    words = [j for j, field in enumerate(schema) if pa.types.is_string(field.type)]
     strays = {
-        j: Stray(field.name, layout)
-        for j, field in enumerate(schema)
-        if pa.types.is_string(field.type) and field.name not in text
+        j: Stray(file.layout.decimal)
+        for j in words
+        if text is not None and schema.names[j] not in text
     }
     index = RowNumbers(schema.names[0])
-    if layout.names and reader.schema.names[0] == "0" and not layout.names[0]:
-        checks.append(partial(index.refuse, name))
-    checks.extend(partial(stray.refuse, path, name) for stray in strays.values())
+    if file.layout.names and reader.schema.names[0] == "0" and not file.layout.names[0]:
+        checks.append(partial(index.refuse, file.name))
+    checks.extend(partial(file.refuse_stray, schema.names[j], s) for j, s in strays.items())
     first = True
     for batch in reader:
-        if first and layout.n_columns == 1 and strays and batch.num_rows > batch[0].null_count:
-            refuse_blanks(batch.column(0), name)
+        if first and file.layout.n_columns == 1 and words and batch.num_rows > batch[0].null_count:
+            refuse_blanks(batch.column(0), file.name)
             first = False
         index.add(batch.column(0))
         for j, stray in strays.items():
@@ -159,70 +203,22 @@ def _checked(
 
 
 def _kinds(
-    path: Path, layout: Layout, keep: list[int], labels: list[str], text: Sequence[str], name: str
-) -> dict[str, Any]:
-    """The narrowest kind of every column that holds all of its entries."""
-    strings = {str(j): pa.string() for j in keep}
-    kinds = {str(j): pa.string() if labels[j] in text else pa.null() for j in keep}
-    row = 0
-    for batch in pacsv.open_csv(path, **options(layout, keep, strings)):
-        for at, kind in kinds.items():
-            if not pa.types.is_string(kind):
-                column = batch.column(batch.schema.get_field_index(at))
-                kinds[at] = _wider(column, kind, layout.decimal)
-                if pa.types.is_string(kinds[at]) and kind in (pa.int64(), pa.float64()):
-                    i = pc.index(numbers(column, layout.decimal), False).as_py()
-                    word = column[max(i, 0)].as_py()
-                    label = labels[int(at)]
-                    error = not_a_number(path, layout, row + max(i, 0), label, word, name)
-                    remedy = f"{error.remedy} Or read the column as words: text=[{label!r}]."
-                    raise DataError(error.given, error.rule, remedy)
-        row += batch.num_rows
-    return kinds
+    file: TextFile, keep: list[int], text: Sequence[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """The kind of every column that holds all of its entries, and which of them hold codes.
 
-
-def _wider(column: Any, kind: Any, decimal: str) -> Any:
-    """The first kind from ``kind`` on that holds the column of text."""
-    column = pc.utf8_trim_whitespace(column)
-    if decimal != ".":
-        column = pc.replace_substring(column, decimal, ".")
-    after = {
-        pa.null(): (*_WIDER, pa.float64()),
-        pa.int64(): (pa.int64(), pa.float64()),
-        pa.date32(): (pa.date32(), pa.timestamp("s"), pa.timestamp("ns")),
-        pa.timestamp("s"): (pa.timestamp("s"), pa.timestamp("ns")),
-    }.get(kind, (kind,))
-    for wider in after:
-        if pa.types.is_null(wider):
-            if column.null_count == len(column):
-                return wider
-            continue
-        if pa.types.is_boolean(wider) and pc.any(numbers(column, ".")).as_py():
-            continue  # 0 and 1 are numbers
-        try:
-            pc.cast(column, wider)
-        except pa.ArrowInvalid:
-            continue
-        return wider
-    return pa.string()
-
-
-def _refuse_bytes(schema: pa.Schema, path: Path, name: str) -> None:
-    if any(pa.types.is_binary(field.type) for field in schema):
-        raise _not_utf8(path, name)
-
-
-def _not_utf8(path: Path, name: str) -> DataError:
-    with path.open("rb") as file:
-        for i, line in enumerate(file, 1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                given, byte = f"line {i} of {name}", f" the byte {line[error.start]:#x}"
-                break
-        else:
-            given, byte = name, " other bytes"
-    return DataError(given, f"must be text in UTF-8; it holds{byte}", "Save it as CSV in UTF-8.")
+    Raises:
+        DataError: words among numbers.
+    """
+    found = {str(j): Entries(file.layout.decimal, file.labels[j] in text) for j in keep}
+    for batch in file.strings(keep):
+        for at, entries in found.items():
+            entries.add(batch.column(batch.schema.get_field_index(at)))
+    for at, entries in found.items():
+        if entries.astray:
+            file.refuse_stray(file.labels[int(at)], entries.stray)
+    coded = [file.labels[int(at)] for at, entries in found.items() if entries.coded]
+    return {at: entries.kind for at, entries in found.items()}, coded
 
 
 def is_blank(path: Path) -> bool:

@@ -92,7 +92,7 @@ def advise(found: Description) -> Advice:
     if obstacle:
         return Advice(None, "", 0, None, None, tuple(out), obstacle, tuple(notes))
     likelihood, reason = _likelihood(
-        varied or [_overall(found)], bool(columns) and found.dtype != "uint8"
+        used or [_overall(found)], bool(columns) and found.dtype != "uint8"
     )
     network = _network(found.feature_shape) if likelihood != "joint" else None
     if network:
@@ -104,7 +104,7 @@ def advise(found: Description) -> Advice:
     return Advice(
         likelihood=likelihood,
         model="denoising" if holes else "undercomplete",
-        n_components=n_components(found.rows, width),
+        n_components=n_components(found.rows, len(varied) or width),
         network=network,
         noise="masking" if holes else None,
         drop=tuple(out),
@@ -220,16 +220,22 @@ def _overall(found: Description) -> ColumnSummary:
 
 
 def _likelihood(columns: Sequence[ColumnSummary], tables: bool) -> tuple[str, str]:
+    """What every column can have, constant ones too: a fit takes all or none.
+
+    How entries are spread only the others tell.
+    """
     others = [column for column in columns if column.mean is None]
     if others:
         kinds = ", ".join(dict.fromkeys(str(c.kind) for c in others))
         some = "columns are" if len(others) > 1 else "a column is"
         return "joint", f"{some} {kinds}, and joint gives each column a distribution of its kind"
-    if all(column.whole and _range(column) == (0, 1) for column in columns):
+    if all(column.whole and _range(column) in ((0, 0), (0, 1), (1, 1)) for column in columns):
         return "bernoulli", "every entry is 0 or 1"
-    dispersions = [_dispersion(column) for column in columns] if tables else [None]
-    leaning = sum(_leans(column) for column in columns)
-    if all(d is not None for d in dispersions) and leaning >= _MOST_LEAN * len(columns):
+    varied = [column for column in columns if not constant(column)]
+    possible = tables and all(column.whole and column.minimum >= 0 for column in columns)
+    dispersions = [_dispersion(column) for column in varied] if possible else [None]
+    leaning = sum(_leans(column) for column in varied)
+    if all(d is not None for d in dispersions) and leaning >= _MOST_LEAN * len(varied):
         middle = median(d for d in dispersions if d is not None)
         if middle < _OVERDISPERSED:
             return "poisson", "all are counts that vary about as much as Poisson's do"

@@ -16,6 +16,7 @@ from isthmus.data.kinds import (
     MOST_CATEGORIES,
     Kind,
     Survey,
+    as_numbers,
     is_date,
     is_number,
     without_missing,
@@ -124,6 +125,7 @@ class Column(BaseModel):
             moments = column.cast(pa.timestamp("us", getattr(column.type, "tz", None)), safe=False)
             days = frames.numbers(moments.cast(pa.int64())) / _MICROSECONDS
             return days, []
+        column = as_numbers(column)
         if not is_number(column.type) and not pa.types.is_boolean(column.type):
             raise self._unfit(column, "a number", place)
         values = frames.numbers(column)
@@ -276,6 +278,23 @@ def _fitted(made: Any, kind: pa.DataType) -> Any:
             top = (10.0 ** (kind.precision - kind.scale) - step) * (1 - 1e-12)
             return pa.array(np.clip(values, -top, top), mask=gone).cast(kind)
     return made.cast(kind, safe=False)
+
+
+def filled_numbers(column: Any, gone: np.ndarray, made: np.ndarray) -> Any:
+    """A column of numbers (N,), where ``gone`` (N,) with the values of ``made`` (N,), in its type.
+
+    Whole numbers stay whole. A Boolean, and a column without a type, becomes one of float64.
+
+    >>> filled_numbers(
+    ...     pa.array([1, None]), np.array([False, True]), np.array([9.0, 2.7])
+    ... ).to_pylist()
+    [1, 3]
+    """
+    kind = column.type
+    if pa.types.is_null(kind) or pa.types.is_boolean(kind):
+        kind = pa.float64()
+    made = np.asarray(made, np.float64)
+    return pc.if_else(pa.array(gone), _fitted(pa.array(made), kind), column.cast(kind))
 
 
 def column_of(survey: Survey, kind: Kind, dtype: str | None) -> Column:

@@ -17,7 +17,8 @@ dates, and the same number for all others.
 
 Categories are those of the rows it was fitted on. Another one is, by ``handle_unknown``, a missing
 entry ("missing", with one warning that counts them, however many blocks the rows come in) or an
-error ("error").
+error ("error"). A column that holds nothing else in more than :data:`HANDFUL` entries is an error
+in any case: it is another column, or written otherwise, and the model would know nothing of it.
 """
 
 from __future__ import annotations
@@ -36,11 +37,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from isthmus.data import frames
 from isthmus.data.choosing import places
 from isthmus.data.encoded_column import Column, Place, column_of
-from isthmus.data.kinds import Kind, stated, surveyed
-from isthmus.data.tables import refuse_duplicates
+from isthmus.data.kinds import CODED, NUMERIC, Kind, as_numbers, stated, surveyed
+from isthmus.data.tables import quoted, refuse_duplicates
 from isthmus.errors import DataError, InvalidParameterError
 
 UNKNOWN = ("missing", "error")
+HANDFUL = 5
+"""Entries of a column that may all be of categories that the fit did not see."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +90,14 @@ class Encoding(BaseModel):
         tables: Iterable[pa.Table] = [frames.arrow(data)] if whole else data
         first: list[pa.Schema] = []
 
+        numbers = [str(name) for name, kind in (kinds or {}).items() if kind in NUMERIC]
+
         def noted() -> Iterable[pa.Table]:
-            for table in tables:
+            for given in tables:
+                table = given
+                for name in numbers:
+                    if (j := table.schema.get_field_index(name)) >= 0:
+                        table = table.set_column(j, name, as_numbers(table.column(j)))
                 first[:] = first or [table.schema]
                 yield table
 
@@ -136,8 +145,12 @@ class Encoding(BaseModel):
         with told_once():
             for j, column in enumerate(self.columns):
                 values, unknown = column.encode(table.column(at[j]), place)
+                off = values == -1.0
+                if column.kind in CODED and handle_unknown != "error":
+                    entries = int((~np.isnan(values)).sum())
+                    example = unknown[0] if unknown else None
+                    _note(column, place.origin, entries, int(off.sum()), example)
                 if unknown:
-                    off = values == -1.0
                     if handle_unknown == "error":
                         raise place.misfit(
                             column.name,
@@ -147,7 +160,6 @@ class Encoding(BaseModel):
                             "Mend it, or fit again with handle_unknown='missing' (on the command "
                             "line --handle-unknown missing).",
                         )
-                    _note(column.name, int(off.sum()), unknown[0])
                     values[off] = np.nan
                 matrix[:, j] = values
         return matrix
@@ -219,23 +231,48 @@ class Encoding(BaseModel):
             raise DataError("the encoding", f"is not one ({reason})") from error
 
 
+@dataclass
+class _Seen:
+    """Entries of a column, those of them that the fit did not see, and one of these."""
+
+    column: Column
+    origin: str
+    entries: int = 0
+    unknown: int = 0
+    example: Any = None
+
+
 class _Unknown:
-    """Entries of categories that the fit did not see, by column: how many, and one of them."""
+    """Entries of categories that the fit did not see, by column."""
 
     def __init__(self) -> None:
-        self.found: dict[str, tuple[int, Any]] = {}
+        self.found: dict[str, _Seen] = {}
 
     def tell(self) -> None:
-        """Warn of them, if there are any."""
-        if not self.found:
+        """Warn of them, if there are any.
+
+        Raises:
+            DataError: a column holds nothing else, in more than a handful of rows.
+        """
+        seen = [one for one in self.found.values() if one.unknown]
+        for one in seen:
+            if one.unknown == one.entries > HANDFUL:
+                known = quoted(map(str, one.column.categories))
+                raise DataError(
+                    f"column {one.column.name!r} of {one.origin}",
+                    f"must hold categories that the fit saw, {known}; all {one.entries} entries "
+                    f"are others, such as {one.example!r}",
+                    "It may be another column, or be written otherwise: mend it, leave it empty "
+                    "where nothing is known of it, or fit again to rows that have these.",
+                )
+        if not seen:
             return
-        count = sum(n for n, _ in self.found.values())
+        count = sum(one.unknown for one in seen)
         entries = "1 entry is" if count == 1 else f"{count} entries are"
-        several = len(self.found) > 1
-        told = [
-            f"{name!r} ({f'{n}, such as ' if several and n > 1 else ''}{value!r})"
-            for name, (n, value) in self.found.items()
-        ]
+        told = []
+        for one in seen:
+            several = f"{one.unknown}, such as " if len(seen) > 1 and one.unknown > 1 else ""
+            told.append(f"{one.column.name!r} ({several}{one.example!r})")
         warnings.warn(
             f"{entries} of a category that the fit did not see and count as missing: "
             f"column{'s' * (len(told) > 1)} {', '.join(told[:5])}.",
@@ -246,16 +283,22 @@ class _Unknown:
 _TOLD: ContextVar[_Unknown | None] = ContextVar("unknown categories", default=None)
 
 
-def _note(name: str, count: int, value: Any) -> None:
+def _note(column: Column, origin: str, entries: int, unknown: int, example: Any) -> None:
     tally = _TOLD.get()
     assert tally is not None  # noqa: S101  (within told_once)
-    known, example = tally.found.get(name, (0, value))
-    tally.found[name] = (known + count, example)
+    seen = tally.found.setdefault(column.name, _Seen(column, origin))
+    seen.entries += entries
+    seen.unknown += unknown
+    seen.example = example if seen.example is None else seen.example
 
 
 @contextmanager
 def told_once() -> Iterator[None]:
-    """Within it, unknown categories are counted; at its end one warning tells of all of them."""
+    """Within it, unknown categories are counted; at its end one warning tells of all of them.
+
+    Raises:
+        DataError: at its end, a column holds nothing else.
+    """
     if _TOLD.get() is not None:
         yield
         return

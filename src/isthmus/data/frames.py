@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import zoneinfo
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from isthmus.data._columns import is_numeric
+from isthmus.data._columns import is_numeric, is_text
 from isthmus.data.tables import Table, refuse_duplicates, stand_in
 from isthmus.errors import DataError, InvalidParameterError, IsthmusError, by_flag, by_frame
 
@@ -184,6 +185,32 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
     return pa.large_binary() if pa.types.is_binary_view(kind) else kind
 
 
+def without_na(X: Any) -> Any:
+    """Objects with NaN where they held pandas' NA, which is no number to NumPy; else X as it is.
+
+    >>> import pandas as pd
+    >>> without_na(np.array([[1, pd.NA]], dtype=object)).tolist()
+    [[1, nan]]
+    """
+    pandas = sys.modules.get("pandas")
+    if pandas is None:  # so nobody has one
+        return X
+    if isinstance(X, np.ndarray) and X.dtype == object:
+        gone = np.frompyfunc(lambda value: value is pandas.NA, 1, 1)(X).astype(bool)
+        return np.where(gone, np.nan, X) if gone.any() else X
+    if isinstance(X, pandas.DataFrame):
+        whole = X
+        for j, kind in enumerate(X.dtypes):
+            if not isinstance(kind, np.dtype) or kind.kind != "O":
+                continue
+            given = whole.iloc[:, j].to_numpy()
+            plain = without_na(given)
+            if plain is not given:
+                X = X.copy(deep=False) if X is whole else X
+                X.isetitem(j, pandas.Series(plain, X.index, dtype=object))
+    return X
+
+
 def is_mixed(X: Any) -> bool:
     """Whether a frame has a column that is not of numbers: text, Booleans, categories, dates.
 
@@ -326,6 +353,12 @@ def numbers(column: Any) -> np.ndarray:
         cast = cast.combine_chunks()
     found: np.ndarray = cast.to_numpy(zero_copy_only=False)
     return found.copy()
+
+
+def is_words(kind: pa.DataType) -> bool:
+    """Whether a column of this Arrow type is text, with a dictionary or without."""
+    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return is_text(inner) and not pa.types.is_binary(inner)
 
 
 def _first_line(error: Exception) -> str:

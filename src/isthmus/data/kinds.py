@@ -19,7 +19,8 @@ date        a date or a timestamp                Gaussian of days
 
 The negative binomial cannot vary less than the Poisson distribution, hence "variance ≥ mean".
 Skewness is the third standardised moment. The rules are conveniences, not findings: a kind that is
-stated is never overruled, only refused where the column cannot be it.
+stated is never overruled, only refused where the column cannot be it. Text that spells numbers in
+every entry is numbers where it is stated to be.
 
 Text of which nearly every row has another value names the row (an identifier, free text): no other
 row says anything on it, so it is refused with the remedy to leave it out.
@@ -43,6 +44,7 @@ from isthmus.errors import DataError, InvalidParameterError
 Kind = Literal["real", "positive", "count", "binary", "categorical", "ordinal", "date"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 CODED: tuple[Kind, ...] = ("binary", "categorical", "ordinal")
+NUMERIC: tuple[Kind, ...] = ("real", "positive", "count")
 Value = str | bool | int | float
 
 MOST_CATEGORIES = 1000
@@ -273,7 +275,7 @@ class Survey:
         self.refuse_empty()
         numbers = is_number(self.type) and not self.dictionary
         rule = ""
-        if kind in ("real", "positive", "count") and not numbers:
+        if kind in NUMERIC and not numbers:
             rule = "takes numbers"
         elif kind == "positive" and self.least <= 0:
             rule = f"takes values above 0; the smallest is {self.least:g}"
@@ -347,6 +349,20 @@ def without_missing(column: Any) -> Any:
         gone = pc.is_in(pc.utf8_trim_whitespace(column), pa.array(MISSING_TEXT, column.type))
         return pc.if_else(gone, pa.scalar(None, column.type), column)
     return column
+
+
+def as_numbers(column: Any) -> Any:
+    """A column of text as numbers where every entry spells one, such as 007.5; else as it is.
+
+    >>> as_numbers(pa.array(["007.5", None])).to_pylist()
+    [7.5, None]
+    """
+    if not is_text(column.type):
+        return column
+    try:
+        return pc.cast(pc.utf8_trim_whitespace(without_missing(column)), pa.float64())
+    except pa.ArrowInvalid:
+        return column
 
 
 def is_text(kind: pa.DataType) -> bool:

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from isthmus.data import bundled
-from isthmus.data._csv import _parse
-from isthmus.data._sniff import layout_of
+from isthmus.data._csv import TextFile
+from isthmus.data._entries import typed
+from isthmus.data._text import table_of_text
 from isthmus.data.readers import read
 from isthmus.data.tables import quoted, stand_in
 from isthmus.errors import DataError
@@ -110,12 +111,12 @@ def _of_table(origin: str, name: str) -> Array:
 
 
 def _of_csv(path: Path, origin: str, name: str) -> Array:
-    layout = layout_of(path, origin)
-    given = layout.names or ("",) * layout.n_columns
-    names = [label or stand_in(j) for j, label in enumerate(given)]
-    if name not in names:
-        raise _no_column(name, names, origin)
-    return values_of(_parse(path, layout, [names.index(name)], origin).columns[0])
+    file = TextFile.of(path, origin)
+    if name not in file.labels:
+        raise _no_column(name, file.labels, origin)
+    others = [label for label in file.labels if label != name]
+    words = table_of_text(file, others, text=[name]).column(0)
+    return values_of(typed(words, file.layout.decimal))
 
 
 def _of_parquet(origin: str, name: str) -> Array:

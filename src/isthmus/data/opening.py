@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -40,12 +41,13 @@ from isthmus.data._objects import (
     torch_source,
 )
 from isthmus.data._shards import ArrowFile, Memory, ParquetFile, Shard
-from isthmus.data._text import Sink, is_blank, text_shard
+from isthmus.data._text import Sink
+from isthmus.data._text_source import source_of_text
 from isthmus.data.arrays import Arrays, InMemory, Rows, Sparse
 from isthmus.data.images import MAX_SKIPPED, Wanted, folder_of_images
 from isthmus.data.readers import absent
 from isthmus.data.source import Source
-from isthmus.data.tables import quoted
+from isthmus.data.tables import AS_USUAL, Words, quoted
 from isthmus.data.tabular import Tabular
 from isthmus.errors import DataError, InvalidParameterError
 
@@ -56,6 +58,7 @@ def open_data(
     drop: Sequence[str] = (),
     label: str | None = None,
     text: Sequence[str] = (),
+    na_values: Sequence[str] | None = None,
     layout: str | None = None,
     image_size: int | tuple[int, int] | None = None,
     image_mode: str | None = None,
@@ -79,6 +82,9 @@ def open_data(
         drop: names of columns to leave out.
         label: name of the column (the array, in .npz and HDF5) that labels the rows.
         text: columns of CSV that are words whatever they hold, such as postal codes.
+        na_values: words that stand for a missing entry, in place of the default list
+            (:data:`isthmus.data.tables.MISSING_TOKENS` in CSV, none in other tables); the empty
+            entry of CSV is missing in any case. ``na_values=[]`` keeps "NA" as a category.
         layout: meaning of the axes of an array, of :data:`isthmus.data.arrays.LAYOUTS`.
         image_size: (height, width) of images, or one number.
         image_mode: "L" to make images grey, "RGB" to give them colours; None to go by them.
@@ -95,25 +101,58 @@ def open_data(
     >>> source.feature_shape, sum(source.lengths), source.names[0]
     ((12,), 178, 'alcohol')
     """
-    for given, value in (("drop", drop), ("text", text)):
+    for given, value in (("drop", drop), ("text", text), ("na_values", na_values)):
         if isinstance(value, str):
             raise InvalidParameterError(f"{given}={value!r}", "must be a list of names")
+    words = Words(tuple(text), None if na_values is None else tuple(na_values))
     wanted = Wanted(image_size, image_mode, max_skipped)
+    return open_words(data, words, drop=drop, label=label, layout=layout, wanted=wanted)
+
+
+def open_words(
+    data: Any,
+    words: Words,
+    *,
+    drop: Sequence[str] = (),
+    label: str | None = None,
+    layout: str | None = None,
+    wanted: Wanted,
+) -> Source:
+    """The same as :func:`open_data`, where what is said of words, and of images, is one thing."""
     if isinstance(data, str | os.PathLike) or _is_list_of_paths(data):
-        return _Paths(drop, label, text, layout, wanted).open(data)
+        return _Paths(drop, label, words, layout, wanted).open(data)
     if isinstance(data, Source):
-        _no(drop=drop, label=label, layout=layout, of="a source that is open")
+        said = {"text": words.text, "na_values": words.na_values}
+        _no(drop=drop, label=label, layout=layout, **said, of="a source that is open")
         return data
-    return _object(data, drop, label, layout, wanted)
+    words.refuse_text(f"the {type(data).__name__}, which is no separated text")
+    return _object(data, drop, label, words.na_values, layout, wanted)
+
+
+def entire(path: str | os.PathLike[str], *, written: bool) -> Source:
+    """What a name stands for with all of its columns, pandas' index too, in the order of its rows.
+
+    Args:
+        path: a file, a folder, a glob or a bundled name.
+        written: whether columns of separated text are text, entry by entry as it is written, and
+            no entry is missing.
+
+    Raises:
+        DataError: as :func:`open_data`.
+    """
+    how: Literal["typed", "written"] = "written" if written else "typed"
+    return _Paths((), None, AS_USUAL, None, Wanted(None, None, 1.0), how).open(path)
 
 
 def _object(
     data: Any,
     drop: Sequence[str],
     label: str | None,
+    na_values: Sequence[str] | None,
     layout: str | None,
     wanted: Wanted,
 ) -> Source:
+    tabular = partial(Tabular, drop=drop, label=label, na_values=na_values or ())
     kind = type(data).__name__
     name = f"the {kind}"
     if layout and (is_hub_dataset(data) or kind == "DataFrame" or hasattr(data, "schema")):
@@ -128,7 +167,7 @@ def _object(
         column = image_column(data)
         if column is not None:
             return hub_images(data, column, name, label, wanted)
-        return Tabular([hub_shard(data, name)], name, drop=drop, label=label)
+        return tabular([hub_shard(data, name)], name)
     if isinstance(data, dict):
         raise DataError(
             name,
@@ -138,17 +177,17 @@ def _object(
     if isinstance(data, pa.RecordBatchReader):
         tables = (pa.Table.from_batches([batch]) for batch in data)
         shard = Sink(name).take(name, data.schema, tables)
-        return Tabular([shard], name, drop=drop, label=label)
+        return tabular([shard], name)
     if isinstance(data, pa.RecordBatch):
         data = pa.table(data)
     if isinstance(data, pa.Table):
-        return Tabular([Memory(data, name)], name, drop=drop, label=label)
+        return tabular([Memory(data, name)], name)
     if hasattr(data, "collect") and "polars" in packages_of(data):
         raise DataError(name, "has not been computed yet", "Give data.collect().")
     if kind == "DataFrame" or hasattr(data, "__arrow_c_stream__"):
         shard = Memory(arrow_of_frame(data, name), name)
-        return Tabular([shard], name, drop=drop, label=label)
-    _no(drop=drop, of=f"{name}, which has no names of columns")
+        return tabular([shard], name)
+    _no(drop=drop, na_values=na_values, of=f"{name}, which has no names of columns")
     if is_torch_dataset(data):
         return torch_source(data, name, layout, label)
     _no(label=label, of=f"{name}, which has no names of columns")
@@ -177,13 +216,15 @@ class _Paths:
         self,
         drop: Sequence[str],
         label: str | None,
-        text: Sequence[str],
+        words: Words,
         layout: str | None,
         wanted: Wanted,
+        entire: Literal["", "typed", "written"] = "",
     ) -> None:
+        self.entire = entire
         self.drop = tuple(drop)
         self.label = label
-        self.text = tuple(text)
+        self.words = words
         self.layout = layout
         self.wanted = wanted
 
@@ -236,16 +277,31 @@ class _Paths:
         if kind in ("NumPy", "HDF5"):
             return self._arrays(paths, origin)
         openers: dict[str, Callable[[Path, str], Shard]] = {
-            "Parquet": ParquetFile,
+            "Parquet": partial(ParquetFile, index=bool(self.entire)),
             "Arrow": ArrowFile,
         }
         given = partitions(paths, origin) if within else tuple({} for _ in paths)
         if kind in openers:
-            _no(text=self.text, of=f"{origin}, which knows the kinds of its columns")
+            self.words.refuse_text(f"{origin}, which is no separated text")
             shards = [openers[kind](path, str(path)) for path in paths]
-            return Tabular(shards, origin, drop=self.drop, label=self.label, partitions=given)
+            return Tabular(
+                shards,
+                origin,
+                drop=self.drop,
+                label=self.label,
+                partitions=given,
+                na_values=self.words.na_values or (),
+            )
         if kind == "text":
-            return self._text(paths, origin, given)
+            return source_of_text(
+                paths,
+                origin,
+                given,
+                drop=self.drop,
+                label=self.label,
+                words=self.words,
+                as_written=self.entire == "written",
+            )
         ending = paths[0].suffix.lower()
         raise DataError(
             str(paths[0]),
@@ -253,50 +309,6 @@ class _Paths:
             "Unpack it first."
             if ending in {".gz", ".zip", ".xz", ".bz2", ".zst"}
             else "Save it in one of these formats.",
-        )
-
-    def _text(
-        self, paths: list[Path], origin: str, given: Sequence[dict[str, str | None]]
-    ) -> Source:
-        sink, found, skipped, extra = Sink(origin), [], [], []
-        keys = given[0].keys()
-        drop = [name for name in self.drop if name not in keys]
-        for path, keyed in zip(paths, given, strict=True):
-            name = str(path)
-            with named(name):
-                if len(paths) > 1 and is_blank(path):
-                    skipped.append(name)
-                    continue
-                if not path.stat().st_size:
-                    raise DataError(name, "is empty", "Check how it was made.")
-                found.append((name, *text_shard(path, name, sink, drop, self.text)))
-                extra.append(keyed)
-        if not found:
-            raise DataError(origin, "holds no rows", "Check how it was made.")
-        unnamed = [name for name, _, is_named in found if not is_named]
-        if unnamed and len(unnamed) < len(found):
-            first = next(name for name, _, is_named in found if is_named)
-            raise DataError(
-                unnamed[0], f"must have a header, as {first} has", "Add the line of names."
-            )
-        missing = [name for name in self.text if name not in found[0][1].schema.names]
-        if missing:
-            raise DataError(
-                f"text={quoted(missing)}",
-                f"must name columns of {origin}",
-                f"It has {quoted(found[0][1].schema.names, limit=20)}.",
-            )
-        if not any(sum(shard.lengths) for _, shard, _ in found):
-            raise DataError(origin, "has a header but no rows", "Check how it was made.")
-        return Tabular(
-            [shard for _, shard, _ in found],
-            origin,
-            drop=[name for name in self.drop if name in keys],
-            label=self.label,
-            partitions=extra,
-            named=not unnamed,
-            double=True,
-            skipped=skipped,
         )
 
     def _arrays(self, paths: list[Path], origin: str) -> Source:
@@ -337,6 +349,7 @@ class _Paths:
 
     def _bundled(self, name: str) -> Source:
         _no(layout=self.layout, of=f"{name}, which is no array")
+        self.words.refuse_text(f"{name}, which is no separated text")
         table = bundled.load(name)
         columns = [pa.array(column) for column in table.values.T]
         shard = Memory(pa.table(columns, names=list(table.names or ())), name)
@@ -347,7 +360,8 @@ class _Paths:
         return source
 
     def _no_columns(self, origin: str) -> None:
-        _no(drop=self.drop, text=self.text, of=f"{origin}, which has no names of columns")
+        self.words.refuse_text(f"{origin}, which is no separated text")
+        _no(drop=self.drop, of=f"{origin}, which has no names of columns")
 
 
 def _is_list_of_paths(data: Any) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,21 @@ from pyarrow import parquet
 
 from isthmus.data import _files, _footer, bundled
 from isthmus.data._arrays import read_npy, read_npz
-from isthmus.data._columns import is_numeric, matrix, refuse_others
-from isthmus.data._csv import columns_of_csv, read_csv
+from isthmus.data._columns import is_numeric, matrix, refuse_others, without
+from isthmus.data._csv import TextFile
 from isthmus.data._files import damaged, named
 from isthmus.data._sniff import layout_of
-from isthmus.data.tables import Table, checked, kept, quoted, refuse_duplicates, stand_in
+from isthmus.data._text import table_of_text
+from isthmus.data.tables import (
+    AS_USUAL,
+    Table,
+    Words,
+    checked,
+    kept,
+    quoted,
+    refuse_duplicates,
+    stand_in,
+)
 from isthmus.errors import DataError
 
 Read = tuple[np.ndarray, tuple[str, ...] | None]
@@ -39,6 +49,7 @@ def read(
     allow_empty: bool = False,
     drop: Sequence[str] = (),
     mixed: bool = False,
+    words: Words = AS_USUAL,
 ) -> Table:
     """The table in a file, or a bundled one.
 
@@ -50,6 +61,8 @@ def read(
         drop: names of columns to leave out. Columns without names are called x0, x1, ...
         mixed: whether columns may be of any kind: the table of a .csv, .tsv or .parquet file then
             has a ``frame``.
+        words: which columns of separated text are text, and what stands for a missing entry in
+            columns of text.
 
     Returns:
         A table of N ≥ 1 rows and D ≥ 1 columns: float64 from text; else float32 where that holds
@@ -62,6 +75,8 @@ def read(
     (178, 12)
     """
     origin = os.fspath(data)
+    if Path(origin).suffix.lower() not in (".csv", ".tsv"):
+        words.refuse_text(f"{origin}, which is no separated text")
     if origin in bundled.BUNDLED:
         table = bundled.load(origin)
         return _without(table.values, table.names, origin, drop, allow_missing, allow_empty)
@@ -74,12 +89,18 @@ def read(
             raise _not_a_file(path, origin)
         if not path.stat().st_size:
             raise DataError(f"{origin}", "is empty", "Check how it was made.")
-        frame = None
-        if mixed and reader in (read_csv, _parquet):
-            values, names, frame = _mixed(reader, path, origin, tuple(drop))
+        if isinstance(reader, _Columns):
+            names, columns, is_named = reader.read(path, origin, tuple(drop), words)
+            if not mixed:
+                refuse_others(names, columns, origin)
+            values = _numbers(columns)
+            if reader.double:
+                values = values.astype(np.float64, copy=False)
+            given = tuple(names) if is_named else None
+            frame = pa.Table.from_arrays(columns, names=names) if mixed else None
         else:
-            values, names = reader(path, origin, tuple(drop))
-    table = checked(values, names, origin, allow_missing=allow_missing, allow_empty=allow_empty)
+            (values, given), frame = reader(path, origin, tuple(drop)), None
+    table = checked(values, given, origin, allow_missing=allow_missing, allow_empty=allow_empty)
     return table if frame is None else replace(table, frame=frame)
 
 
@@ -96,33 +117,15 @@ def names_in(data: str | os.PathLike[str]) -> list[str] | None:
         return list(bundled.load(origin).names or ())
     path = Path(origin)
     reader = _READERS.get(path.suffix.lower())
-    if reader not in (read_csv, _parquet) or not path.is_file():
+    if not isinstance(reader, _Columns) or not path.is_file():
         return None
     with suppress(DataError, OSError, ValueError, LookupError, pa.ArrowException):
-        if reader is _parquet:
+        if reader is _PARQUET:
             with parquet.ParquetFile(path) as file:
                 return _names_of(file)
         given = layout_of(path, origin).names
         return None if given is None else [name or stand_in(j) for j, name in enumerate(given)]
     return None
-
-
-def _mixed(
-    reader: Callable[[Path, str, tuple[str, ...]], Read],
-    path: Path,
-    origin: str,
-    drop: tuple[str, ...],
-) -> tuple[np.ndarray, tuple[str, ...] | None, pa.Table]:
-    """Values, names, and the columns as they are; 0 stands for what is no number."""
-    if reader is read_csv:
-        names, columns, named = columns_of_csv(path, origin, drop)
-    else:
-        names, columns = _parquet_columns(path, origin, drop)
-        named = True
-    values = _numbers(columns)
-    if reader is read_csv:
-        values = values.astype(np.float64, copy=False)
-    return values, tuple(names) if named else None, pa.Table.from_arrays(columns, names=names)
 
 
 def _numbers(columns: Sequence[Any]) -> np.ndarray:
@@ -167,11 +170,16 @@ def _npz(path: Path, origin: str, drop: tuple[str, ...]) -> Read:
     return table.values, table.names
 
 
-def _parquet(path: Path, origin: str, drop: tuple[str, ...]) -> Read:
-    """Columns of numbers."""
-    names, columns = _parquet_columns(path, origin, drop)
-    refuse_others(names, columns, origin)
-    return matrix(columns), tuple(names)
+def _text_columns(
+    path: Path, origin: str, drop: tuple[str, ...], words: Words
+) -> tuple[list[str], list[Any], bool]:
+    """Names and columns of any kind, and whether the file has the names."""
+    file = TextFile.of(path, origin, words)
+    words.check(file.labels, origin)
+    table = table_of_text(file, drop, [*words.text, *words.known])
+    if not table.num_rows:
+        raise DataError(f"{origin}", "has a header but no rows", "Check how it was made.")
+    return table.column_names, table.columns, file.layout.names is not None
 
 
 def _names_of(file: Any) -> list[str]:
@@ -181,7 +189,9 @@ def _names_of(file: Any) -> list[str]:
     return [name for name in schema.names if name not in index]
 
 
-def _parquet_columns(path: Path, origin: str, drop: tuple[str, ...]) -> tuple[list[str], list[Any]]:
+def _parquet_columns(
+    path: Path, origin: str, drop: tuple[str, ...], words: Words
+) -> tuple[list[str], list[Any], bool]:
     """Names and columns of any kind; what pandas marked as its index is not a column."""
     try:
         with parquet.ParquetFile(path) as file:
@@ -190,7 +200,7 @@ def _parquet_columns(path: Path, origin: str, drop: tuple[str, ...]) -> tuple[li
             refuse_duplicates(every, origin)
             names = [every[j] for j in kept(every, drop, origin)]
             table = file.read(columns=names)
-        return names, [table.column(name) for name in names]
+        return names, [without(table.column(n), words.na_values or ()) for n in names], True
     except DataError:
         raise
     except (pa.ArrowException, OSError, ValueError, LookupError) as error:
@@ -199,17 +209,28 @@ def _parquet_columns(path: Path, origin: str, drop: tuple[str, ...]) -> tuple[li
         raise damaged(origin, "Parquet", error) from error
 
 
-_READERS: dict[str, Callable[[Path, str, tuple[str, ...]], Read]] = {
-    ".csv": read_csv,
+@dataclass(frozen=True, eq=False)
+class _Columns:
+    """A reader of columns of any kind; ``double`` where numbers become float64."""
+
+    read: Callable[[Path, str, tuple[str, ...], Words], tuple[list[str], list[Any], bool]]
+    double: bool
+
+
+_TEXT = _Columns(_text_columns, double=True)
+_PARQUET = _Columns(_parquet_columns, double=False)
+_Reader = _Columns | Callable[[Path, str, tuple[str, ...]], Read]
+_READERS: dict[str, _Reader] = {
+    ".csv": _TEXT,
     ".npy": _npy,
     ".npz": _npz,
-    ".parquet": _parquet,
-    ".tsv": read_csv,
+    ".parquet": _PARQUET,
+    ".tsv": _TEXT,
 }
 ENDINGS = tuple(_READERS)
 
 
-def _reader(path: Path, origin: str) -> Callable[[Path, str, tuple[str, ...]], Read]:
+def _reader(path: Path, origin: str) -> _Reader:
     ending = path.suffix.lower()
     if ending in _READERS:
         return _READERS[ending]

@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.errors import DataError
+from isthmus.errors import DataError, InvalidParameterError
 
 MISSING_TOKENS = ("", "NA", "N/A", "NaN", "nan", "?", "null", "NULL", "None")
+"""What stands for a missing entry in separated text, with or without a blank before it."""
 _HASHED = 4096
 """Rows that a fingerprint takes at a time, so that it needs no second copy of the table."""
 
@@ -43,6 +44,71 @@ class Table:
     names: tuple[str, ...] | None
     origin: str
     frame: Any = None
+
+
+@dataclass(frozen=True)
+class Words:
+    """How words are read, where a user says it.
+
+    Args:
+        text: columns of separated text that are text whatever they hold, such as postal codes.
+        na_values: what stands for a missing entry, in place of :data:`MISSING_TOKENS`; None for
+            these. The empty entry is missing in any case.
+        known: columns that are text too where they are there, as they were in a fit.
+    """
+
+    text: tuple[str, ...] = ()
+    na_values: tuple[str, ...] | None = None
+    known: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What stands for a missing entry in separated text.
+
+        >>> Words(na_values=("-999",)).missing
+        ('', '-999')
+        """
+        if self.na_values is None:
+            return MISSING_TOKENS
+        return ("", *(word for word in self.na_values if word))
+
+    def refuse_text(self, of: str) -> None:
+        """Refuse to be told what is text where kinds are known, or there are no columns.
+
+        Raises:
+            InvalidParameterError: a column was named.
+        """
+        if self.text:
+            raise InvalidParameterError(f"text={self.text!r}", f"has no meaning for {of}")
+
+    def flags(self) -> list[str]:
+        """What says the same on the command line."""
+        text = ["--text", as_list(self.text)] if self.text else []
+        missing = [] if self.na_values is None else ["--na-values", as_list(self.na_values)]
+        return text + missing
+
+    def recorded(self) -> dict[str, list[str] | None]:
+        """What a run keeps of it; None where nothing was said."""
+        na_values = None if self.na_values is None else list(self.na_values)
+        return {"text": list(self.text) or None, "na_values": na_values}
+
+    def check(self, names: Sequence[str], origin: str) -> None:
+        """Refuse a column that is not there.
+
+        Raises:
+            DataError: it is not.
+        """
+        missing = [name for name in self.text if name not in names]
+        if missing:
+            raise DataError(
+                f"text={quoted(missing)}",
+                f"must name columns of {origin}",
+                f"It has {quoted(names, limit=20)}.",
+            )
+
+
+AS_USUAL = Words()
+"""Nothing was said."""
 
 
 def stand_in(column: int) -> str:
@@ -221,6 +287,16 @@ def drop_advice(names: Sequence[str]) -> str:
         return f"Leave all {len(names)} out with drop (on the command line --drop)."
     option = shlex.quote(as_list(names))
     return f"Leave out with drop={list(names)!r} (on the command line --drop {option})."
+
+
+def flagged(argument: str, name: str) -> str:
+    """An argument that is a list of names, and the flag that stands for it.
+
+    >>> flagged("text", "zip")
+    "text=['zip'] (on the command line --text zip)"
+    """
+    flag = f"--{argument.replace('_', '-')}"
+    return f"{argument}={[name]!r} (on the command line {flag} {shlex.quote(as_list([name]))})"
 
 
 def as_list(names: Sequence[str]) -> str:

@@ -17,12 +17,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from isthmus.data._columns import is_numeric, is_text, matrix, numpy_type, refuse_others
+from isthmus.data._columns import is_numeric, is_text, matrix, numpy_type, refuse_others, without
 from isthmus.data._files import changed
 from isthmus.data._shards import Shard, row_bytes
 from isthmus.data.frames import plain_type
 from isthmus.data.labels import values_of
-from isthmus.data.tables import kept, quoted, refuse_duplicates
+from isthmus.data.tables import drop_advice, flagged, kept, quoted, refuse_duplicates
 from isthmus.errors import DataError
 
 
@@ -38,6 +38,7 @@ class Tabular:
         named: whether the columns have names of their own.
         double: whether ``read`` gives float64 whatever the columns are, as for text.
         skipped: names of files that were left out.
+        na_values: words that stand for a missing entry in columns of text.
     """
 
     def __init__(
@@ -51,8 +52,11 @@ class Tabular:
         named: bool = True,
         double: bool = False,
         skipped: Sequence[str] = (),
+        na_values: Sequence[str] = (),
     ) -> None:
         self.origin = origin
+        self._na_values = tuple(na_values)
+        self.parsed = double
         empty = [not sum(shard.lengths) for shard in shards]
         self.skipped = (*skipped, *(s.name for s, e in zip(shards, empty, strict=True) if e))
         self._shards = [shard for shard, e in zip(shards, empty, strict=True) if not e]
@@ -60,7 +64,7 @@ class Tabular:
             raise DataError(origin, "holds no rows", "Check how it was made.")
         given = [p for p, e in zip(partitions, empty, strict=False) if not e]
         self._given = _typed(given or [{} for _ in self._shards], self._shards)
-        schema = _agreed(self._shards, self._given)
+        schema = _agreed(self._shards, self._given, text=double)
         refuse_duplicates(schema.names, origin)
         if label is not None and label not in schema.names:
             raise DataError(
@@ -70,6 +74,8 @@ class Tabular:
             )
         keep = kept(schema.names, [*drop, *([label] if label else [])], origin)
         self.schema = pa.schema([schema.field(j) for j in keep])
+        self.metadata = self._shards[0].schema.metadata
+        self.first = self._shards[0].name
         self.names = tuple(self.schema.names) if named else None
         self.feature_shape: tuple[int, ...] = (len(self.schema),)
         kinds = [numpy_type(field.type) for field in self.schema if is_numeric(field.type)]
@@ -108,7 +114,7 @@ class Tabular:
             found = [
                 pa.repeat(given[f.name], table.num_rows)
                 if f.name in given
-                else _cast(table.column(f.name), f.type)
+                else without(_cast(table.column(f.name), f.type), self._na_values)
                 for f in schema
             ]
             yield pa.table(found, schema=schema)
@@ -138,7 +144,7 @@ def _typed(given: list[dict[str, str | None]], shards: Sequence[Shard]) -> list[
     return typed
 
 
-def _agreed(shards: Sequence[Shard], given: Sequence[dict[str, Any]]) -> pa.Schema:
+def _agreed(shards: Sequence[Shard], given: Sequence[dict[str, Any]], *, text: bool) -> pa.Schema:
     """The schema that all shards fit, partition columns last."""
     first = shards[0]
     kinds: dict[str, Any] = {}
@@ -167,8 +173,8 @@ def _agreed(shards: Sequence[Shard], given: Sequence[dict[str, Any]]) -> pa.Sche
                     f"column {field.name!r}",
                     f"must be of one kind in all files; it is {kinds[field.name]} in"
                     f" {seen[field.name]} and {kind} in {shard.name}",
-                    "Write it alike in both, or leave it out with"
-                    f" drop=[{field.name!r}] (on the command line --drop {field.name}).",
+                    f"Write it alike in both. {drop_advice([field.name])}"
+                    + f" Or read it as text: {flagged('text', field.name)}." * text,
                 )
             if wider != kinds[field.name]:
                 kinds[field.name], seen[field.name] = wider, shard.name

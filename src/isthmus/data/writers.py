@@ -21,6 +21,7 @@ from typing import IO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.lib import format as npy
 from pyarrow import csv, parquet
 
@@ -164,6 +165,54 @@ def write_frames(path: str | os.PathLike[str], tables: Iterable[pa.Table]) -> in
             writer.write_table(table)
             count += table.num_rows
     return count
+
+
+def write_lines(
+    path: str | os.PathLike[str],
+    tables: Iterable[pa.Table],
+    *,
+    header: Sequence[str] | None,
+    separator: str = ",",
+) -> int:
+    """Write columns of text as lines, entry by entry as it is; in quotes only where it must be.
+
+    Args:
+        path: ends in .csv or .tsv.
+        tables: at least one, all columns of text.
+        header: the first line; None for none.
+        separator: between entries.
+
+    Returns:
+        N, the number of rows written.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    count = 0
+    with replacing(path) as file:
+        if header is not None:
+            named = pa.table(
+                [[name] for name in header], names=[str(j) for j in range(len(header))]
+            )
+            file.write(_lines(named, separator))
+        for table in tables:
+            file.write(_lines(table, separator))
+            count += table.num_rows
+    return count
+
+
+def _lines(table: pa.Table, separator: str) -> bytes:
+    alone = table.num_columns == 1  # an empty line would be none
+    columns: list[pa.Array] = []
+    quote, nothing, between = (pa.scalar(w, pa.large_string()) for w in ('"', "", separator))
+    for column in table.columns:
+        words = pc.fill_null(column.cast(pa.large_string()).combine_chunks(), "")
+        marked = pc.match_substring_regex(words, f'["{separator}\n\r]' + "|^$" * alone)
+        quoted = pc.replace_substring(words, '"', '""')
+        quoted = pc.binary_join_element_wise(quote, quoted, quote, nothing)
+        columns.append(pc.if_else(marked, quoted, words))
+    joined = pc.binary_join_element_wise(*columns, between)
+    return b"".join(line + b"\n" for line in joined.cast(pa.large_binary()).to_pylist())
 
 
 def _values(table: pa.Table) -> pa.Table:

@@ -192,9 +192,9 @@ def like(frame: Any, X: Any) -> Any:
 
 
 def as_array(X: Any) -> Any:
-    """A torch tensor as an array; anything else as it is."""
+    """A torch tensor as an array, objects without pandas' NA; anything else as it is."""
     if not isinstance(X, torch.Tensor):
-        return X
+        return frames.without_na(X)
     X = X.detach().cpu()
     return (X.float() if X.dtype == torch.bfloat16 else X).numpy()
 

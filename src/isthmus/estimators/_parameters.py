@@ -303,6 +303,14 @@ def _selection(estimator: Estimator, auto: Recipe, n_rows: int) -> Selection:
     return Selection(n_held_out=min(held_out, MOST_HELD_OUT, n_rows - 1))
 
 
+_OUTPUTS = {
+    "encoder": "A Gaussian encoder needs two outputs a latent, means first, then log-variances; "
+    "any other one.",
+    "decoder": "A decoder gives what the likelihood asks for: {n_outputs} numbers for "
+    "{n_features} features.",
+}
+
+
 def check_networks(core: Core, n_features: int) -> None:
     """Run one row of zeros through the user's own networks and compare sizes.
 
@@ -330,7 +338,7 @@ def check_networks(core: Core, n_features: int) -> None:
             raise InvalidParameterError(
                 f"{name}={type(part.net).__name__}",
                 f"gives {given} outputs for a row and must give {part.n_outputs}",
-                "A Gaussian encoder needs two outputs a latent, means first, then log-variances.",
+                _OUTPUTS[name].format(n_outputs=part.n_outputs, n_features=n_features),
             )
 
 

@@ -95,6 +95,8 @@ class Data(_Closed):
     fingerprint: str | None = None
     origin: str | None = None
     drop: list[str] | None = None
+    text: list[str] | None = None
+    na_values: list[str] | None = None
     layout: Annotated[str, Field(max_length=4)] | None = None
     max_skipped: Annotated[float, Field(ge=0, le=1)] | None = None
     input_shape: Annotated[list[Width], Field(min_length=2, max_length=3)] | None = None

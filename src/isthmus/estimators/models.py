@@ -40,7 +40,8 @@ class Autoencoder(Estimator):
             "joint" (each column by its kind, see :mod:`isthmus.core.joint`).
         kinds: kinds of columns by name, in place of those that :func:`isthmus.data.kinds.infer`
             finds: "real", "positive", "count", "binary", "categorical", "ordinal" or "date".
-        handle_unknown: what a category that the fit did not see is: "missing" or an "error".
+        handle_unknown: what a category that the fit did not see is: "missing" or an "error". A
+            column of more than 5 entries that are all such is an error in any case.
         scaling: "auto", "standard" (each feature by its own deviation), "common" (all by one),
             "none"; fitted on the training rows and undone in every result.
         linear_start: whether training starts at PCA (at probabilistic PCA with ``beta``; for

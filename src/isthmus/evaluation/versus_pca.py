@@ -24,6 +24,7 @@ DRAWS = 2000
 LEVEL = 0.95
 _CHUNK = 2_000_000
 _TINY = float(np.finfo(np.float64).tiny)
+_LEAST = -1e9
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,11 @@ def interval(
     for first in range(0, n_draws, size):
         drawn = rng.integers(0, n, (min(size, n_draws - first), n))
         line = pca_errors[drawn].sum(1)
-        # rows without a value have no error, by neither: that is no gain
-        shares.append((line - errors[drawn].sum(1)) / np.maximum(line, _TINY))
+        # rows without a value have no error, by neither: that is no gain; and where PCA leaves
+        # nothing, as of constant columns, the share is below any number
+        with np.errstate(over="ignore"):
+            share = (line - errors[drawn].sum(1)) / np.maximum(line, _TINY)
+        shares.append(np.maximum(share, _LEAST))
     tail = (1.0 - level) / 2
     low, high = np.quantile(np.concatenate(shares), [tail, 1.0 - tail])
     return float(low), float(high)

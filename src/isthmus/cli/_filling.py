@@ -1,0 +1,122 @@
+"""A table with its holes filled in: all of its columns, and of those that are features the holes.
+
+What is there stays to the letter where text is written as text, and to the value and type anywhere
+else. A column of whole numbers is filled with whole numbers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from isthmus.data.carrying import Carried
+    from isthmus.data.source import Source
+    from isthmus.data.tables import Table
+
+
+class Filler:
+    """Takes what a model makes of rows, block by block, and fills the holes of the file with it.
+
+    Args:
+        carried: all columns.
+        features: names of those that the model takes, in its order.
+        kinds: Arrow's types of the features as they are read.
+    """
+
+    def __init__(self, carried: Carried, features: Sequence[str], kinds: Sequence[Any]) -> None:
+        self._carried, self._features, self._kinds = carried, features, kinds
+        self._layout = carried.layout
+        self.beside = [name for name in carried.names if name not in features]
+
+    @classmethod
+    def of(
+        cls, found: Table | Source, data: str | os.PathLike[str], out: str, left: Sequence[str]
+    ) -> Filler | None:
+        """For these rows of a table; None where there is no table, or only numbers are written.
+
+        Args:
+            found: the features, of :func:`isthmus.cli._rows.of_run`.
+            data: where they are from.
+            out: the file to write.
+            left: columns that are no features, where they have no names.
+        """
+        from isthmus.cli._rows import size
+        from isthmus.data.carrying import carried
+
+        ending = Path(out).suffix.lower()
+        frame = getattr(found, "frame", None)
+        schema = getattr(found, "schema", None) if frame is None else frame.schema
+        if schema is None or ending == ".npy":
+            return None
+        every = carried(data, written=ending == ".csv")
+        if every is None:
+            return None
+        features = every.features(found.names, left, size(found)[1])
+        return cls(every, features, schema.types)
+
+    def filled(self, made: Any, gone: Any) -> Any:
+        """The next rows of the file.
+
+        Args:
+            made: what the model makes of them, an Arrow table of the features or numbers (n, D).
+            gone: (n, D), where an entry is missing.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        from isthmus.data.encoded_column import filled_numbers
+
+        rows = self._carried.take(len(gone))
+        for j, name in enumerate(self._features):
+            at = rows.schema.get_field_index(name)
+            given, holes = rows.column(at), pa.array(gone[:, j])
+            if isinstance(made, pa.Table):
+                column = made.column(j)
+            else:
+                was = given if self._layout is None else pa.nulls(len(gone), self._kinds[j])
+                column = filled_numbers(was, gone[:, j], made[:, j])
+            if self._layout is not None:
+                if not gone[:, j].any():
+                    continue
+                column = pc.if_else(holes, self._spelled(column, given), given)
+            rows = rows.set_column(at, rows.schema.field(at).with_type(column.type), column)
+        return rows.replace_schema_metadata(self._carried.source.metadata)
+
+    def write(self, out: str, tables: Iterator[Any]) -> None:
+        """Write the rows.
+
+        Raises:
+            RunError: the file cannot be written.
+        """
+        from isthmus.data.writers import write_frames, write_lines
+
+        layout = self._layout
+        if layout is None:
+            write_frames(out, tables)
+            return
+        given = layout.names
+        header = given and [*given, *self._carried.names[len(given) :]]
+        separator = "," if layout.separator == "\t" else layout.separator
+        write_lines(out, tables, header=header, separator=separator)
+
+    def _spelled(self, column: Any, given: Any) -> Any:
+        """A column as text, in the way of the entries that are there."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        kind = column.type
+        if pa.types.is_dictionary(kind):
+            kind = kind.value_type
+        words = column.cast(kind).cast(pa.string())
+        if pa.types.is_boolean(kind):
+            lower = pc.utf8_lower(given)
+            for word in ("true", "false"):
+                i = pc.index(lower, word).as_py()
+                if i >= 0:
+                    words = pc.if_else(pc.equal(words, word), given[i], words)
+        if pa.types.is_floating(kind) and self._layout is not None:
+            words = pc.replace_substring(words, ".", self._layout.decimal)
+        return words

@@ -1,0 +1,102 @@
+"""All columns of what a name stands for, those that are no features too, row by row.
+
+What is made of rows is often wanted beside them: a table with its holes filled in, an identifier
+beside a score. Columns are carried untouched: of Parquet and Arrow with their types and pandas'
+notes on them, of separated text entry by entry as it is written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from isthmus.data._files import changed
+from isthmus.data._sniff import Layout, layout_of
+from isthmus.data.opening import entire
+from isthmus.data.tabular import Tabular
+
+
+class Carried:
+    """The columns of a table, with a pointer to the row that comes next.
+
+    Args:
+        source: of all columns.
+        layout: how the file is written, where the columns are text as it is written.
+    """
+
+    def __init__(self, source: Tabular, layout: Layout | None) -> None:
+        self.source, self.layout = source, layout
+        self.names: list[str] = list(source.schema.names)
+        self._blocks = self._every()
+        self._held = source.schema.empty_table()
+
+    def _every(self) -> Iterator[pa.Table]:
+        for piece in range(len(self.source.lengths)):
+            yield from self.source.tables(piece)
+
+    def take(self, n: int) -> pa.Table:
+        """The next n rows.
+
+        Raises:
+            DataError: there are fewer, so the file has changed.
+        """
+        parts = [self._held.slice(0, n)]
+        left = n - len(parts[0])
+        self._held = self._held.slice(n)
+        while left:
+            block = next(self._blocks, None)
+            if block is None:
+                raise changed(self.source.origin)
+            parts.append(block.slice(0, left))
+            self._held = block.slice(left)
+            left -= len(parts[-1])
+        return pa.concat_tables(parts)
+
+    def features(self, names: Sequence[str] | None, left: Sequence[str], n: int) -> list[str]:
+        """The names here of the columns that a model takes, in its order.
+
+        Args:
+            names: what they are called, None where columns have no names. Those of a fit may be
+                others than those here: columns are then taken by position.
+            left: columns that it does not take, unless they were left out before.
+            n: how many it takes.
+        """
+        if names and set(names) <= set(self.names):
+            return list(names)
+        here = [name for name in self.names if name not in left]
+        return here if len(here) == n else self.names
+
+    def beside(self, features: Sequence[str], rows: np.ndarray | None = None) -> pa.Table:
+        """The columns that are none of these, of all rows or of those at some positions, rising."""
+        others = [name for name in self.names if name not in features]
+        if not others:
+            return pa.table({})
+        parts, start = [], 0
+        for block in self._every():
+            part, stop = block.select(others), start + len(block)
+            if rows is not None:
+                part = part.take(rows[slice(*rows.searchsorted([start, stop]))] - start)
+            parts.append(part)
+            start = stop
+        return pa.concat_tables(parts)
+
+
+def carried(data: str | os.PathLike[str], *, written: bool) -> Carried | None:
+    """All columns of a table in files; None of what is no table, or has only features.
+
+    Args:
+        data: a file, a folder, a glob or a bundled name.
+        written: whether entries of separated text are wanted as they are written.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    source = entire(data, written=written)
+    if not isinstance(source, Tabular):
+        return None
+    text = written and source.parsed
+    return Carried(source, layout_of(Path(source.first), source.first) if text else None)
