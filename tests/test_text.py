@@ -533,3 +533,35 @@ def test_a_network_of_another_size_is_told_of_alone(sizes: Any, given: str, othe
     with pytest.raises(ValueError, match=f"{given}=Linear gives") as caught:
         Autoencoder(2, max_epochs=1, **networks).fit(RNG.normal(size=(30, 4)))
     assert others not in str(caught.value).replace(given, "").replace(given.capitalize(), "")
+
+
+def tables_of(path: Path) -> pa.Table:
+    source = isthmus.open_data(path)
+    assert isinstance(source, TableSource)
+    return pa.concat_tables(source.tables(0))
+
+
+@pytest.mark.parametrize("word", ["25:10:00", "08:75"])
+def test_times_that_are_none_are_text(tmp_path: Path, word: str) -> None:
+    file = tmp_path / "t.csv"
+    rows = ["08:15:00" if i % 5 else word for i in range(40)]
+    file.write_text("a,b\n" + "".join(f"{row},{i}.5\n" for i, row in enumerate(rows)))
+    seen = tables_of(file)
+    assert seen.column(0).to_pylist() == rows
+
+
+def test_labels_of_times_are_read_as_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text("a,y\n" + "".join(f"{i}.5,08:1{i}\n" for i in range(5)))
+    assert list(labels.column(file, "y")) == [f"08:1{i}" for i in range(5)]
+
+
+@pytest.mark.parametrize("beside", ["0.5", "007"])
+@pytest.mark.parametrize("ones", [2, 40])
+def test_truth_values_do_not_depend_on_other_columns(
+    tmp_path: Path, beside: str, ones: int
+) -> None:
+    words = ["true", "False"] * 25 + ["1"] * ones
+    file = tmp_path / "t.csv"
+    file.write_text("a,b\n" + "".join(f"{word},{beside}\n" for word in words))
+    assert tables_of(file).column(0).to_pylist() == words

@@ -99,7 +99,9 @@ class Filler:
             return
         given = layout.names
         header = given and [*given, *self._carried.names[len(given) :]]
-        separator = "," if layout.separator == "\t" else layout.separator
+        # no tabs in .csv, and no comma between decimal commas
+        other = ";" if layout.decimal == "," else ","
+        separator = other if layout.separator == "\t" else layout.separator
         write_lines(out, tables, header=header, separator=separator)
 
     def _spelled(self, column: Any, given: Any) -> Any:

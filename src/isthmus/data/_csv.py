@@ -112,6 +112,9 @@ class TextFile:
             "convert_options": pacsv.ConvertOptions(
                 null_values=[blank + token for token in tokens for blank in ("", " ")],
                 strings_can_be_null=bool(tokens),
+                # not 1 and 0, which would be numbers in one block and truth values in another
+                true_values=["true", "True", "TRUE"],
+                false_values=["false", "False", "FALSE"],
                 decimal_point=layout.decimal,
                 include_columns=[str(j) for j in keep],
                 column_types=types,

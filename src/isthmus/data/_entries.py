@@ -32,7 +32,7 @@ NUMBER = r"^\s*([+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(?i:inf|i
 CODE = r"^\s*0([0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?|[xX][0-9a-fA-F]+)\s*$"
 BEGINNING = 1000
 """Entries within which a column of numbers and words must show its first word."""
-_TIME = r"^[0-9]{2}:[0-9]{2}(:[0-9]{2})?$"
+_TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"
 _KINDS = (
     pa.null(),
     pa.bool_(),
@@ -178,12 +178,14 @@ def has_codes(column: Any, decimal: str) -> bool:
 
 
 def typed(column: Any, decimal: str) -> Any:
-    """A whole column of text in the kind that holds all of it."""
+    """A whole column of text in the kind that holds all of it; times of day, which Arrow does not
+    cast to, stay text.
+    """
     found = Entries(decimal)
     found.add(column)
-    return (
-        column if pa.types.is_string(found.kind) else pc.cast(_plain(column, decimal), found.kind)
-    )
+    if pa.types.is_string(found.kind) or pa.types.is_time(found.kind):
+        return column
+    return pc.cast(_plain(column, decimal), found.kind)
 
 
 def _plain(column: Any, decimal: str) -> Any:

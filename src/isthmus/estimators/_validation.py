@@ -87,7 +87,8 @@ class Validation:
         losses, errors = [], []
         for trace, mask in seen:
             now = replace(trace, p=head.rescaled(trace.p))
-            losses.append(torch.stack(list(module.terms(now).values())).sum(0))
+            with fork(self.noise_seed):  # an estimated penalty draws
+                losses.append(torch.stack(list(module.terms(now).values())).sum(0))
             p = now.p if module.deterministic else module.decoder(now.q.mean[None], 2)
             residual = (head.expected_features(p)[0] - head.features(now.x)).double()
             # float64: units may be 1e30
