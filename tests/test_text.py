@@ -565,3 +565,11 @@ def test_truth_values_do_not_depend_on_other_columns(
     file = tmp_path / "t.csv"
     file.write_text("a,b\n" + "".join(f"{word},{beside}\n" for word in words))
     assert tables_of(file).column(0).to_pylist() == words
+
+
+@pytest.mark.parametrize("width", [1, 2, 4])
+def test_named_columns_of_another_number_are_refused(width: int) -> None:
+    model = Autoencoder(2, max_epochs=1, random_state=0).fit(RNG.normal(size=(60, 3)))
+    frame = pd.DataFrame(RNG.normal(size=(20, width)), columns=list("abcd")[:width])
+    with pytest.raises(DataError, match="must have 3, as the data of the fit"):
+        model.transform(isthmus.open_data(frame))

@@ -44,6 +44,9 @@ def of_fit(
         return cast(Whole, there)
     shape = rows.values.shape[1:] if isinstance(rows, Table) else rows.feature_shape
     if shape != (n_features,):
+        if rows.names is not None and len(shape) == 1:
+            given = f"{rows.origin} with {shape[0]} column{'s' * (shape[0] != 1)}"
+            raise DataError(given, f"must have {n_features}, as the data of the fit")
         return rows
     warn_of_position(rows.names, fitted, model, rows.origin)
     return rows if rows.names is fitted else called(rows, fitted)
