@@ -221,15 +221,7 @@ def hub_images(
         names = tuple(getattr(data.features[label], "names", ()))
         if names:
             labels = np.array(names)[labels]
-    return Arrays(
-        [found.rows],
-        name,
-        layout="NCHW",
-        labels=labels,
-        label_names=names,
-        skipped=found.skipped,
-        notes=found.notes,
-    )
+    return found.source(name, labels, names)
 
 
 def is_torch_dataset(data: Any) -> bool:

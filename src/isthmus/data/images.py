@@ -89,6 +89,20 @@ class Decoded(NamedTuple):
     skipped: list[str]
     notes: list[str]
 
+    def source(
+        self, origin: str, labels: np.ndarray | None, label_names: Sequence[str] = ()
+    ) -> Arrays:
+        """The images as rows of what was opened, with the label of each."""
+        return Arrays(
+            [self.rows],
+            origin,
+            layout="NCHW",
+            labels=labels,
+            label_names=tuple(label_names),
+            skipped=self.skipped,
+            notes=self.notes,
+        )
+
 
 def folder_of_images(
     paths: Sequence[Path], origin: str, wanted: Wanted, root: Path | None = None
@@ -111,16 +125,7 @@ def folder_of_images(
 
     found = decoded(paths, [str(path) for path in paths], opened, origin, wanted)
     labels = None if root is None else _labels([paths[i] for i in found.kept], root, origin)
-    every = () if labels is None else tuple(sorted(set(labels.tolist())))
-    return Arrays(
-        [found.rows],
-        origin,
-        layout="NCHW",
-        labels=labels,
-        label_names=every,
-        skipped=found.skipped,
-        notes=found.notes,
-    )
+    return found.source(origin, labels, () if labels is None else sorted(set(labels.tolist())))
 
 
 def _labels(paths: Sequence[Path], root: Path, origin: str) -> np.ndarray | None:

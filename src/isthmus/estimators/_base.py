@@ -207,7 +207,8 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             path: the folder; it must not exist unless ``force`` is given.
             force: whether a run that is there is replaced.
             provenance: what JSON can hold of where the rows are from: ``origin``, as ``evaluate``
-                and ``report`` read it again; ``drop``, ``layout``, ``max_skipped``, ``command``.
+                and ``report`` read it again; ``drop``, ``text``, ``na_values``, ``layout``,
+                ``max_skipped``, ``command``.
 
         Raises:
             RunError: the folder exists, or cannot be written; nothing is changed then.

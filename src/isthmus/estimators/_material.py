@@ -111,10 +111,10 @@ class Material:
 
         Args:
             rows: all of them.
-            own: whether they may be brought into another order, which saves a copy of those that
-                are trained on.
             parts: of :meth:`Selection.parts`.
             nats: mean nats that scaling adds to the loss of the rows at some positions, or of all.
+            own: whether they may be brought into another order, which saves a copy of those that
+                are trained on.
         """
         held_out = [part for _, part in parts if part is not None]
         judges: list[TensorBatches] | None = None
