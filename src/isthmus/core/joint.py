@@ -34,8 +34,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Categorical, Distribution, NegativeBinomial, Normal
+from torch.distributions import Bernoulli, Categorical, Distribution, NegativeBinomial
 
+from isthmus.core.densities import Normal
 from isthmus.core.likelihoods import GAIN, LOG_MEAN_RANGE, MIN_SCALE, Likelihood
 from isthmus.core.product import JointDistribution, mean_of
 from isthmus.errors import DataError, InvalidParameterError
@@ -180,7 +181,7 @@ class Joint(Likelihood):
     def _single(self, name: str, raw: Tensor) -> Distribution:
         if name == "real":
             log_scale = (self.log_value + GAIN * self.theta).clamp(math.log(MIN_SCALE), 10.0)
-            return Normal(raw, log_scale.exp(), validate_args=False)
+            return Normal(raw, log_scale.exp())
         if name == "count":
             log_r = (self.log_r + GAIN * self.dispersion).clamp(-10.0, 10.0)
             # no mean above the largest count of the training rows: exp would go far beyond it

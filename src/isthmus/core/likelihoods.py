@@ -32,8 +32,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 from torch import distributions as dist
-from torch.distributions import Distribution, Normal
+from torch.distributions import Distribution
 
+from isthmus.core import densities
 from isthmus.core.conditional import Head
 from isthmus.errors import DataError, InvalidParameterError
 
@@ -193,7 +194,7 @@ class Gaussian(LocationScale):
     power = 2
 
     def forward(self, raw: Tensor) -> Distribution:
-        return Normal(raw[..., 0], self.scale(raw), validate_args=False)
+        return densities.Normal(raw[..., 0], self.scale(raw))
 
 
 class Laplace(LocationScale):
@@ -202,7 +203,7 @@ class Laplace(LocationScale):
     power = 1
 
     def forward(self, raw: Tensor) -> Distribution:
-        return dist.Laplace(raw[..., 0], self.scale(raw), validate_args=False)
+        return densities.Laplace(raw[..., 0], self.scale(raw))
 
 
 def _logit_target(x: Tensor) -> Tensor:
