@@ -6,7 +6,6 @@ told by what it can do (``to_arrow``, ``__dataframe__``), not by its class.
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import zoneinfo
@@ -83,20 +82,11 @@ def _named(values: np.ndarray, names: tuple[str, ...] | None) -> pa.Table:
 
 
 def refuse_faulty(X: Any) -> None:
-    """Refuse a frame that is not computed yet, or has two columns of one name, and names of files.
+    """Refuse a frame that is not computed yet, or has two columns of one name.
 
     Raises:
         DataError: it is one of these.
     """
-    if is_path(X) or (isinstance(X, list | tuple) and X and all(map(is_path, X))):
-        given = os.fspath(X) if is_path(X) else [os.fspath(each) for each in X]
-        raise DataError(
-            f"X={given!r}" if is_path(X) else f"X of {len(given)} names, such as {given[0]!r},",
-            "must be rows, not the name of what holds them",
-            f"Open it: isthmus.open_data({given!r})."
-            if is_path(X)
-            else "Open them: isthmus.open_data(X).",
-        )
     if hasattr(X, "collect") and hasattr(X, "lazy"):
         raise DataError(
             f"X of type {type(X).__name__}", "has not been computed yet", "Give X.collect()."
@@ -104,11 +94,6 @@ def refuse_faulty(X: Any) -> None:
     names = names_of(X)
     if names is not None:
         refuse_duplicates(names, origin_of(X)[0])
-
-
-def is_path(X: Any) -> bool:
-    """Whether it names a file or a folder."""
-    return isinstance(X, str | os.PathLike)
 
 
 def names_of(X: Any) -> list[str] | None:

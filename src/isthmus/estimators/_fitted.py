@@ -22,7 +22,7 @@ from isthmus.core.corruption import corruption
 from isthmus.core.jacobian import squared_jacobian
 from isthmus.core.joint import Joint
 from isthmus.core.trace import sum_features
-from isthmus.data import frames
+from isthmus.data import frames, handed
 from isthmus.data.encoding import Encoded, Encoding
 from isthmus.data.scaling import Scaling
 from isthmus.engine.loop import Training
@@ -116,7 +116,7 @@ class Fitted(TransformerMixin):
         categories.
         """
         check_is_fitted(self)
-        codes = _input.writable(check_array(_input.as_array(Z), dtype=[np.float64, np.float32]))
+        codes = _input.writable(check_array(handed.as_array(Z), dtype=[np.float64, np.float32]))
         if codes.shape[1] != self.n_components_:
             raise InvalidParameterError(
                 f"Z with {codes.shape[1]} columns",

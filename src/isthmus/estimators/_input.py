@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, validate_data
 
-from isthmus.data import choosing, frames
+from isthmus.data import choosing, frames, handed
 from isthmus.data._columns import refuse_others
 from isthmus.data.encoding import Encoded, Encoding
 from isthmus.data.source import Source
@@ -50,11 +50,11 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
     fit leaves in ``encoding_``.
     """
     with frames.addressed(X):
-        return _checked(estimator, as_array(X), reset, min_rows)
+        handed.refuse(X)
+        return _checked(estimator, handed.as_array(X), reset, min_rows)
 
 
 def _checked(estimator: BaseEstimator, X: Any, reset: bool, min_rows: int) -> Floats:
-    frames.refuse_faulty(X)
     if isinstance(X, Source):
         raise DataError(
             f"the source {X.origin}",
@@ -189,14 +189,6 @@ def like(frame: Any, X: Any) -> Any:
     if frames.flavour(X) == "pandas":
         frame.index, frame.columns = X.index, X.columns
     return frame
-
-
-def as_array(X: Any) -> Any:
-    """A torch tensor as an array, objects without pandas' NA; anything else as it is."""
-    if not isinstance(X, torch.Tensor):
-        return frames.without_na(X)
-    X = X.detach().cpu()
-    return (X.float() if X.dtype == torch.bfloat16 else X).numpy()
 
 
 def random_state_of(random_state: Any) -> np.random.RandomState:

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.corruption import Identity
+from isthmus.data import handed
 from isthmus.data.choosing import places, warn_of_position
 from isthmus.data.encoding import Encoding
-from isthmus.data.frames import addressed, origin_of, refuse_faulty
+from isthmus.data.frames import addressed, origin_of
 from isthmus.data.source import Source, n_bytes, n_rows
 from isthmus.data.tables import Table
 from isthmus.data.taking import whole
@@ -275,7 +276,7 @@ def _by_name(names: tuple[str, ...] | None, model: str) -> Read:
 
 def _held(X: Any) -> Any:
     """A source as rows in memory; anything else as it is."""
-    refuse_faulty(X)
+    handed.refuse(X)
     if not isinstance(X, Source):
         return X
     if n_bytes(X) > MOST_BYTES:

@@ -1,0 +1,89 @@
+"""What is handed to an estimator as rows: numbers in any wrapping, or a word on what to give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import isthmus
+from isthmus import Autoencoder, OutlierDetector
+from isthmus.errors import DataError
+
+X = np.random.default_rng(0).normal(size=(40, 4))
+QUICK: dict[str, Any] = {"max_epochs": 2, "random_state": 0}
+
+
+class Endless(torch.utils.data.Dataset[Any]):
+    """As most are written: nothing stops who asks for row after row."""
+
+    def __len__(self) -> int:
+        return 40
+
+    def __getitem__(self, i: int) -> tuple[torch.Tensor, int]:
+        return torch.from_numpy(X[i % 40]), 0
+
+
+class InTurn(torch.utils.data.IterableDataset[Any]):
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return iter(torch.from_numpy(X))
+
+
+class Hub:
+    column_names = features = ("a",)
+
+    def __len__(self) -> int:
+        return 40
+
+
+@pytest.mark.parametrize(
+    ("given", "remedy"),
+    [
+        (Endless(), "isthmus.open_data(X)"),
+        (Hub(), "isthmus.open_data(X)"),
+        (InTurn(), "Take the rows into an array"),
+        (torch.utils.data.DataLoader(Endless()), "Take the rows into an array"),
+        ((row for row in X), "Take the rows into an array"),
+        (map(list, X), "Take the rows into an array"),
+        ({"a": X[:, 0], "b": X[:, 1]}, "pandas.DataFrame(X)"),
+        (np.zeros(5, dtype=[("a", float), ("b", float)]), "pandas.DataFrame(X)"),
+        ([X[0], X[1, :3]], "Cut them to one length"),
+    ],
+)
+@pytest.mark.parametrize("estimator", [Autoencoder, OutlierDetector])
+def test_what_is_no_rows_is_refused_with_what_to_give(
+    given: Any, remedy: str, estimator: Callable[[], Any]
+) -> None:
+    with pytest.raises(DataError) as caught:
+        estimator().fit(given)
+    assert remedy in str(caught.value)
+
+
+def test_a_data_set_of_torch_gives_the_codes_of_its_rows_once_opened() -> None:
+    model = Autoencoder(2, **QUICK).fit(X)
+    opened = isthmus.open_data(Endless())
+    np.testing.assert_array_equal(model.transform(opened), model.transform(X))
+
+
+def test_a_masked_entry_is_a_missing_one() -> None:
+    hidden = np.random.default_rng(1).random(X.shape) < 0.1
+    masked, holed = np.ma.masked_array(X, hidden), np.where(hidden, np.nan, X)
+    ours, known = (Autoencoder(2, **QUICK).fit(given) for given in (masked, holed))
+    np.testing.assert_array_equal(ours.reconstruct(masked), known.reconstruct(holed))
+    counts = np.ma.masked_array(np.arange(6).reshape(3, 2), [[0, 1], [0, 0], [1, 0]])
+    np.testing.assert_array_equal(
+        Autoencoder(1, **QUICK).fit(X[:, :2]).transform(counts),
+        Autoencoder(1, **QUICK).fit(X[:, :2]).transform(counts.astype(float).filled(np.nan)),
+    )
+
+
+def test_samples_of_a_list_are_those_of_the_array() -> None:
+    images = np.random.default_rng(0).integers(0, 255, (20, 9, 9), dtype=np.uint8)
+    model = Autoencoder(2, **QUICK).fit(list(images))
+    known = Autoencoder(2, **QUICK).fit(images)
+    codes = known.transform(images)
+    np.testing.assert_array_equal(model.transform(list(images)), codes)
+    np.testing.assert_array_equal(model.transform([torch.from_numpy(x) for x in images]), codes)
