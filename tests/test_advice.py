@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import shlex
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL import Image
 
 import isthmus
 from command_line import call, done
+from isthmus import Autoencoder
 from isthmus.data.advice import advise
 
 RNG = np.random.default_rng(0)
@@ -49,6 +51,11 @@ LAWS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "an empty column": (X.assign(z=np.nan), (*PLAIN[:3], ("z",))),
     "an infinite entry": (X.assign(z=[np.inf, *[0.5] * 199]), (*PLAIN[:3], ("z",))),
     "lists": (X.assign(z=[[1, 2]] * 200), (*PLAIN[:3], ("z",))),
+    "durations": (X.assign(z=pd.to_timedelta(range(200), "s")), (*PLAIN[:3], ("z",))),
+    "times of day": (X.assign(z=[datetime.time(i % 24) for i in range(200)]), (*PLAIN[:3], ("z",))),
+    "bytes": (X.assign(z=[b"a", b"b"] * 100), (*PLAIN[:3], ("z",))),
+    "periods": (X.assign(z=pd.period_range("2020", periods=200, freq="D")), (*PLAIN[:3], ("z",))),
+    "free text": (X.assign(z=["a" * 100_001, "b"] * 100), (*PLAIN[:3], ("z",))),
     "all constant": (np.ones((50, 3)), (None, "", None, ())),
     "one column": (NORMAL[:, :1], (None, "", None, ())),
     "one row": (NORMAL[:1], (None, "", None, ())),
@@ -74,6 +81,51 @@ def test_means_are_those_of_numpy() -> None:
     columns = isthmus.describe(isthmus.open_data(HOLED)).columns or ()
     np.testing.assert_allclose([c.mean for c in columns], np.nanmean(HOLED, 0))
     np.testing.assert_allclose([c.variance for c in columns], np.nanvar(HOLED, 0))
+
+
+@pytest.mark.parametrize("name", [name for name, law in LAWS.items() if law[1] and law[1][3]])
+def test_what_is_left_out_is_what_a_fit_refuses(name: str) -> None:
+    """And the other way round: with it left out, the fit goes well."""
+    data, (*_, drop) = LAWS[name]
+    fit = Autoencoder(1, max_epochs=1, hidden_layer_sizes=(4,), random_state=0).fit
+    fit(data.drop(columns=list(drop)))
+    if name not in ("row numbers", "shuffled ids"):  # which a fit warns of
+        with pytest.raises(ValueError, match=r"z|'n'|nfinity"):
+            fit(data)
+
+
+def test_durations_are_listed_with_their_extremes() -> None:
+    took = isthmus.describe(isthmus.open_data(LAWS["durations"][0])).columns[-1]
+    assert (str(took.minimum), str(took.maximum)) == ("0:00:00", "0:03:19")
+    assert (took.distinct, took.kind) == (200, None)
+
+
+@pytest.mark.parametrize("kind", ["numbers", "mixed"])
+def test_compare_is_recommended_where_it_takes_the_table(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    LAWS[kind][0].to_csv(path, index=False)
+    code, _, _ = call("compare", path, "--n-components", "1", "--max-epochs", "1", "--quiet")
+    assert ("isthmus compare" in done("info", path)) == (code == 0)
+
+
+def test_what_is_left_out_is_not_read_as_text_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    X.assign(n=np.arange(200) + 90_000, k=1).to_csv(path, index=False)
+    words = shlex.split(
+        json.loads(done("info", path, "--text", "n,k", "--json"))["suggestion"]["command"]
+    )
+    assert words[words.index("--drop") + 1] == "n"
+    assert words[words.index("--text") + 1] == "k"
+
+
+def test_columns_that_are_left_out_are_spoken_of_in_the_plural() -> None:
+    names = [f"n{i}" for i in range(200)]
+    one, two = (
+        advise(isthmus.describe(isthmus.open_data(X.assign(**dict.fromkeys(more, names))))).notes[0]
+        for more in ("n", "nm")
+    )
+    assert one == "'n' names its row: left out."
+    assert two == "'n', 'm' name their rows: left out."
 
 
 def test_a_suggestion_can_be_run_as_it_is(tmp_path: Path, monkeypatch: Any) -> None:

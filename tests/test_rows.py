@@ -19,6 +19,7 @@ from isthmus import Autoencoder, OutlierDetector, VariationalAutoencoder, open_d
 from isthmus.cli import _rows
 from isthmus.data import choosing
 from isthmus.data.advice import advise
+from isthmus.data.carrying import carried
 from isthmus.data.describe import describe
 from isthmus.data.tables import Table, entry_name
 from isthmus.errors import DataError
@@ -238,6 +239,40 @@ def test_nameless_columns_that_were_dropped_are_left_out_again(tmp_path, monkeyp
     for name in ("x", "less"):
         done("transform", "run", f"{name}.npy", "--out", f"{name}-codes.npy")
     np.testing.assert_array_equal(np.load("x-codes.npy"), np.load("less-codes.npy"))
+
+
+@pytest.mark.filterwarnings("default:.*feature names")
+def test_what_is_carried_is_taken_as_the_rows_are(tmp_path, monkeypatch):
+    """By position where the file has no names, though those of the fit occur here as stand-ins."""
+    monkeypatch.chdir(tmp_path)
+    X = numbers()
+    X.iloc[:, 0] += 100
+    swapped = X.set_axis(["x1", "x0", *X.columns[2:]], axis=1)
+    swapped.to_csv("fit.csv", index=False)
+    done("fit", "fit.csv", "--out", "run", *FIT)
+    holed = swapped.mask(np.arange(len(X))[:, None] % 7 == np.arange(X.shape[1]))
+    holed.to_csv("named.csv", index=False)
+    holed.to_csv("nameless.csv", index=False, header=False)
+    filled = []
+    for name in ("named", "nameless"):
+        assert (
+            call("reconstruct", "run", f"{name}.csv", "--fill", "--out", f"{name}-out.csv")[0] == 0
+        )
+        header = 0 if name == "named" else None
+        filled.append(pd.read_csv(f"{name}-out.csv", header=header).to_numpy())
+    np.testing.assert_array_equal(*filled)
+    assert filled[0][:, 0].min() > 50
+
+
+def test_what_is_carried_is_refused_where_the_columns_are_others(tmp_path):
+    numbers().to_csv(tmp_path / "x.csv", index=False, header=False)
+    every = carried(tmp_path / "x.csv", written=True)
+    n = len(every.names)
+    assert every.features(None, [], n) == every.names
+    assert every.features(None, ["x0"], n - 1) == every.names[1:]
+    assert every.features(["q"] * n, ["x0"], n) == every.names  # left out before
+    with pytest.raises(DataError, match=f"must have {n + 1}"):
+        every.features(None, ["x0"], n + 1)
 
 
 @pytest.mark.filterwarnings("default:.*feature names")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -98,6 +100,14 @@ REFUSED = {
     "identifier": ({"x": [f"id{i}" for i in range(30)]}, None, "drop="),
     "empty": ({"x": pa.array([None, None], pa.string())}, None, "no value"),
     "time of day": ({"x": pa.array([1, 2], pa.time32("s"))}, None, "drop="),
+    "duration": ({"x": pa.array([1, 2], pa.duration("s"))}, None, "such as its seconds"),
+    "free text": ({"x": ["a" * 1001, "b"] * 9}, None, "up to 1,001 characters.*drop="),
+    "free text, stated": ({"x": ["a" * 1001, "b"]}, {"x": "binary"}, "at most 1,000"),
+    "free text, listed": (
+        {"x": pa.DictionaryArray.from_arrays([0, 0], ["a", "b" * 1001])},
+        None,
+        "free text",
+    ),
     "infinite": ({"x": [1.0, np.inf]}, None, "infinite"),
     "positive": ({"x": [0.0, 1.0]}, {"x": "positive"}, "above 0"),
     "count": ({"x": [0.5, 1.0]}, {"x": "count"}, "whole numbers"),
@@ -334,6 +344,16 @@ TAMPERED = [
     {"columns": [{"name": "x", "kind": "binary", "type": "int64", "categories": ["a"]}]},
     {"columns": [{"name": "x", "kind": "binary", "type": "int8", "categories": [1, 1000]}]},
     *(
+        {"columns": [{"name": "x", "kind": "real", "type": "double", "categories": []}], "axis": a}
+        for a in (
+            {"labels": [0, 1], "levels": [None]},
+            {"labels": [["a", "b"]], "levels": [None]},
+            {"labels": ["a"], "levels": []},
+            {"labels": [{}], "levels": [None]},
+            {"labels": [0]},
+        )
+    ),
+    *(
         {"columns": [{"name": "x", "kind": kind, "type": name, "categories": []} | more]}
         for kind, name, more in [
             ("date", "timestamp[us]", {"zone": "Nowhere/Land"}),
@@ -355,6 +375,66 @@ def test_a_tampered_encoding_is_refused(given):
 
 
 # --------------------------------------------------------------------------------- estimator
+
+
+OTHERS: dict[str, tuple[list, str]] = {
+    "days": ([datetime.date(2024, 1, 1 + i % 28) for i in range(60)], ""),
+    "numbers": ([Decimal(i) for i in range(60)], ""),
+    "periods": (list(pd.period_range("2020-01", periods=60, freq="M")), "Or give it as dates"),
+    "durations": ([datetime.timedelta(seconds=i) for i in range(60)], "such as its seconds"),
+    "times": ([datetime.time(i % 24) for i in range(60)], "such as its minutes"),
+    "lists": ([[1, i] for i in range(60)], "must hold numbers, text"),
+    "bytes": ([b"a", b"b"] * 30, "must hold numbers, text"),
+    "dicts": ([{"a": i} for i in range(60)], "must hold numbers, text"),
+    "objects": ([object() for _ in range(60)], "must hold values of one type"),
+    "numbers and days": ([1, datetime.date(2024, 1, 1)] * 30, "must hold values of one type"),
+}
+
+
+@pytest.mark.parametrize("numbers", ["auto", "gaussian"])
+@pytest.mark.parametrize("form", ["pandas", "polars"])
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_frame_of_numbers_and_others_is_taken_or_refused_with_the_remedy(name, form, numbers):
+    values, said = OTHERS[name]
+    columns = {"a": np.arange(60.0), "b": np.sin(np.arange(60)), "z": values}
+    if form == "polars":
+        pl = pytest.importorskip("polars")
+        if name in ("periods", "objects", "numbers and days"):  # which polars does not take
+            return
+        X = pl.DataFrame(columns)
+    else:
+        X = pd.DataFrame(columns)
+    fit = Autoencoder(1, likelihood=numbers, **SMALL).fit
+    if name == "numbers" or (name == "days" and numbers == "auto"):
+        found = fit(X).impute(X)
+        assert name == "numbers" or list(found["z"]) == values
+        return
+    with pytest.raises(DataError, match=said if numbers == "auto" else "must hold numbers") as told:
+        fit(X)
+    assert "column 'z' of X" in str(told.value)
+    assert len(str(told.value)) < 400
+
+
+LABELS = {
+    "numbers": pd.Index([2, 0, 1]),
+    "a range": pd.RangeIndex(3),
+    "a name": pd.Index(["a", "b", "c"], name="what"),
+    "levels": pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)], names=["u", None]),
+    "levels of words": pd.MultiIndex.from_product([["a"], ["x", "y", "z"]]),
+    "of all sorts": pd.Index(["a", 1.5, True], dtype=object),
+}
+
+
+@pytest.mark.parametrize("case", LABELS)
+def test_labels_of_columns_come_back(case, tmp_path):
+    X = pd.DataFrame({"a": np.arange(60.0), "b": ["x", "y"] * 30, "c": np.sin(np.arange(60))})
+    X.columns = LABELS[case]
+    model = Autoencoder(1, **SMALL).fit(X)
+    model.save(tmp_path / "run")
+    for each in (model, load(tmp_path / "run")):
+        made = [each.inverse_transform(each.transform(X)), each.sample(3, random_state=0)]
+        for Y in (*made, each.reconstruct(X), each.impute(X)):
+            pd.testing.assert_index_equal(Y.columns, X.columns, exact="equiv")
 
 
 @pytest.fixture(scope="module")

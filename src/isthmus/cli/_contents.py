@@ -196,7 +196,8 @@ def _kind(column: ColumnSummary) -> str:
         if column.infinite:
             return "infinite"
         plain = {"date": "date", "binary": "two values", "ordinal": "ordered"}
-        return plain.get(str(column.kind), "text" if "string" in column.type else "category")
+        words = "text" if "string" in column.type else "category" if column.kind else "other"
+        return plain.get(str(column.kind), words)
     low, high = column.minimum, column.maximum
     if column.whole:
         if low == 0 and high == 1:
@@ -238,7 +239,9 @@ def _suggested(command: str | None, advice: Advice) -> list[str]:
     sentences = [*advice.notes]
     if command is None:
         return [*(line for note in sentences for line in wrapped(note)), *wrapped(advice.reason)]
-    why = f"Why: {advice.reason} isthmus compare tells whether another width is better."
+    why = f"Why: {advice.reason}"
+    if advice.likelihood != "joint":  # which compare does not take
+        why += " isthmus compare tells whether another width is better."
     paragraphs = [*sentences, why]
     return ["Suggested:", f"  {command}", *(line for text in paragraphs for line in wrapped(text))]
 
@@ -253,7 +256,8 @@ def _command(
         return None
     words = ["isthmus", "fit", data]
     words += ["--drop", as_list(drop)] if drop else []
-    words += said.flags()
+    text = tuple(name for name in said.text if name not in drop)  # what is left out is not read
+    words += dataclasses.replace(said, text=text).flags()
     words += ["--layout", layout] if layout else []
     words += ["--model", advice.model]
     words += ["--likelihood", advice.likelihood]

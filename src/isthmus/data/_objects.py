@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from isthmus.data._shards import Memory, Shard, block_rows, stretches
 from isthmus.data.arrays import Arrays
+from isthmus.data.frames import of_pandas
 from isthmus.data.images import Wanted, decoded
 from isthmus.data.tables import refuse_duplicates
 from isthmus.errors import DataError
@@ -39,12 +40,13 @@ def arrow_of_frame(data: Any, name: str) -> pa.Table:
         refuse_duplicates([str(column) for column in data.columns], name)
     try:
         if "pandas" in packages_of(data):
-            frame = data.set_axis([str(column) for column in data.columns], axis=1)
-            table = pa.Table.from_pandas(frame, preserve_index=False)
+            table = of_pandas(data, name)
         elif hasattr(data, "to_arrow"):
             table = data.to_arrow()
         else:
             table = pa.table(data)
+    except DataError:
+        raise
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise DataError(
             name,

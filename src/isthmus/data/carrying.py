@@ -16,8 +16,10 @@ import pyarrow as pa
 
 from isthmus.data._files import changed
 from isthmus.data._sniff import Layout, layout_of
+from isthmus.data.choosing import places
 from isthmus.data.opening import entire
 from isthmus.data.tabular import Tabular
+from isthmus.errors import DataError
 
 
 class Carried:
@@ -59,16 +61,27 @@ class Carried:
     def features(self, names: Sequence[str] | None, left: Sequence[str], n: int) -> list[str]:
         """The names here of the columns that a model takes, in its order.
 
+        By name where both the columns here and those that it takes have names; else by position,
+        as the model takes them.
+
         Args:
-            names: what they are called, None where columns have no names. Those of a fit may be
-                others than those here: columns are then taken by position.
+            names: what they are called, None where columns have no names.
             left: columns that it does not take, unless they were left out before.
             n: how many it takes.
+
+        Raises:
+            DataError: they are not here.
         """
-        if names and set(names) <= set(self.names):
-            return list(names)
+        if names is not None and self.source.names is not None:
+            return [self.names[j] for j in places(self.names, names, self.source.origin, more=True)]
         here = [name for name in self.names if name not in left]
-        return here if len(here) == n else self.names
+        for found in (here, self.names):
+            if len(found) == n:
+                return found
+        raise DataError(
+            f"{self.source.origin} with {len(here)} columns",
+            f"must have {n}, as the data of the fit; they are taken by position",
+        )
 
     def beside(self, features: Sequence[str], rows: np.ndarray | None = None) -> pa.Table:
         """The columns that are none of these, of all rows or of those at some positions, rising."""

@@ -9,9 +9,10 @@ million different rows, the chance of a false repetition is 3 in 100 million).
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -230,12 +231,11 @@ class _Column:
             self.infinite += pc.sum(pc.is_inf(values)).as_py() or 0
         self.missing += values.null_count
         values = values.drop_null()
-        if not len(values) or pa.types.is_nested(kind):
-            self.capped |= pa.types.is_nested(kind)
+        if not len(values) or not _has(pc.unique, kind):
+            self.capped |= not _has(pc.unique, kind)
             return
-        if is_numeric(kind) or pa.types.is_temporal(kind):
-            ends = pc.min_max(values)
-            low, high = (_python(ends[end]) for end in ("min", "max"))
+        if (is_numeric(kind) or pa.types.is_temporal(kind)) and (ends := _ends(values)):
+            low, high = map(_python, ends)
             self.minimum = low if self.minimum is None else min(low, self.minimum)
             self.maximum = high if self.maximum is None else max(high, self.maximum)
         if count and not self.capped:
@@ -302,6 +302,31 @@ class _Column:
         )
 
 
+@functools.cache
+def _has(function: Callable[[Any], Any], kind: pa.DataType) -> bool:
+    """Whether Arrow has the function for values of this type, which none has for all types.
+
+    >>> [_has(pc.min_max, kind) for kind in (pa.int8(), pa.duration("s"), pa.list_(pa.int8()))]
+    [True, False, False]
+    """
+    try:
+        function(pa.nulls(0, kind))
+    except (pa.ArrowException, TypeError):
+        return False
+    return True
+
+
+def _ends(values: Any) -> list[Any] | None:
+    """The smallest and the largest value; None of a type that Arrow does not order."""
+    kind = values.type
+    if pa.types.is_duration(kind):  # in whole units, which Arrow orders
+        values = values.cast(pa.int64())
+    if not _has(pc.min_max, values.type):
+        return None
+    ends = pc.min_max(values)
+    return [ends[end].cast(kind) for end in ("min", "max")]
+
+
 def _python(scalar: Any) -> Any:
     """A date beyond Python's own is told by its number."""
     try:
@@ -353,7 +378,7 @@ def _as_numbers(column: Any) -> np.ndarray:
         return np.asarray(pc.cast(column, pa.float64(), safe=False).to_numpy())
     if pa.types.is_dictionary(column.type):
         column = pc.cast(column, column.type.value_type)
-    if pa.types.is_nested(column.type):
+    if not _has(pc.dictionary_encode, column.type):
         words = column.to_pylist()
         return np.array([_digest(word) for word in words], np.uint64)
     coded = column.dictionary_encode().combine_chunks()

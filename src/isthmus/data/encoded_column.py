@@ -21,6 +21,7 @@ from isthmus.data.kinds import (
     is_number,
     without_missing,
 )
+from isthmus.data.tables import shown
 from isthmus.errors import DataError
 
 _MICROSECONDS = 86_400_000_000
@@ -44,9 +45,9 @@ class Place:
         """The error on the first entry that is ``off``, (N,), of a column with these values."""
         row = int(np.asarray(off).argmax())
         value = values[row]
-        shown = repr(value.as_py()) if isinstance(value, pa.Scalar) else f"{value:g}"
+        told = shown(value.as_py()) if isinstance(value, pa.Scalar) else f"{value:g}"
         where = f"row {self.first + row + 1}, column {name!r} of {self.origin}"
-        return DataError(f"{shown} in {where}", rule, remedy)
+        return DataError(f"{told} in {where}", rule, remedy)
 
 
 class Column(BaseModel):

@@ -32,13 +32,14 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from isthmus.data import frames
+from isthmus.data.axes import Axis
 from isthmus.data.choosing import places
 from isthmus.data.encoded_column import Column, Place, column_of
 from isthmus.data.kinds import CODED, NUMERIC, Kind, as_numbers, stated, surveyed
-from isthmus.data.tables import quoted, refuse_duplicates
+from isthmus.data.tables import quoted, refuse_duplicates, shown
 from isthmus.errors import DataError, InvalidParameterError
 
 UNKNOWN = ("missing", "error")
@@ -59,6 +60,7 @@ class Encoding(BaseModel):
     Attributes:
         columns: in the order of the table.
         frame: what was given: "pandas", "polars", "arrow" or "array".
+        axis: the labels of the columns of a DataFrame of pandas, where they are not words alone.
 
     >>> table = pa.table({"dose": [1.5, None, 3.0], "drug": ["a", "b", None]})
     >>> encoding = Encoding.fit(table)
@@ -72,6 +74,13 @@ class Encoding(BaseModel):
 
     columns: Annotated[tuple[Column, ...], Field(min_length=1, strict=False)]
     frame: Literal["pandas", "polars", "arrow", "array"] = "arrow"
+    axis: Axis | None = None
+
+    @model_validator(mode="after")
+    def _labelled(self) -> Encoding:
+        if self.axis is not None and len(self.axis.labels) != len(self.columns):
+            raise ValueError(f"{len(self.axis.labels)} labels of {len(self.columns)} columns")
+        return self
 
     @classmethod
     def fit(cls, data: Any, kinds: Mapping[str, str] | None = None) -> Encoding:
@@ -180,7 +189,10 @@ class Encoding(BaseModel):
         arrays = [column.decode(values[:, j]) for j, column in enumerate(self.columns)]
         table = pa.Table.from_arrays(arrays, names=list(self.names))
         dtypes = {column.name: column.pandas for column in self.columns if column.pandas}
-        return frames.of(table, frame, dtypes)
+        made = frames.of(table, frame, dtypes)
+        if frame == "pandas" and self.axis is not None:
+            self.axis.put(made)
+        return made
 
     def log_jacobian(self, matrix: np.ndarray) -> np.ndarray:
         """(N, D) nats to add to the log-density of an encoded entry for that of the table's."""
@@ -261,7 +273,7 @@ class _Unknown:
                 raise DataError(
                     f"column {one.column.name!r} of {one.origin}",
                     f"must hold categories that the fit saw, {known}; all {one.entries} entries "
-                    f"are others, such as {one.example!r}",
+                    f"are others, such as {shown(one.example)}",
                     "It may be another column, or be written otherwise: mend it, leave it empty "
                     "where nothing is known of it, or fit again to rows that have these.",
                 )
@@ -272,7 +284,7 @@ class _Unknown:
         told = []
         for one in seen:
             several = f"{one.unknown}, such as " if len(seen) > 1 and one.unknown > 1 else ""
-            told.append(f"{one.column.name!r} ({several}{one.example!r})")
+            told.append(f"{one.column.name!r} ({several}{shown(one.example)})")
         warnings.warn(
             f"{entries} of a category that the fit did not see and count as missing: "
             f"column{'s' * (len(told) > 1)} {', '.join(told[:5])}.",

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from isthmus.data._columns import is_numeric, is_text
-from isthmus.data.tables import Table, refuse_duplicates, stand_in
+from isthmus.data.tables import Table, drop_advice, refuse_duplicates, stand_in
 from isthmus.errors import DataError, InvalidParameterError, IsthmusError, by_flag, by_frame
 
 Flavour = Literal["pandas", "polars", "arrow", "array"]
@@ -54,20 +54,34 @@ def arrow(X: Any) -> pa.Table:
     if hasattr(X, "to_arrow"):
         return without_views(X.to_arrow())
     if hasattr(X, "dtypes"):
-        try:
-            names = [str(name) for name in X.columns]
-            frame = pa.Table.from_pandas(X.set_axis(names, axis=1), preserve_index=False)
-            return without_views(frame)
-        except (pa.ArrowException, TypeError, ValueError) as error:
-            raise DataError(
-                "X",
-                f"must have columns of one type each ({_first_line(error)})",
-                "Convert the column, with astype(str) for example.",
-            ) from error
+        return without_views(of_pandas(X))
     values = np.asarray(X)
     if values.ndim != 2:
         raise DataError(f"X of shape {values.shape}", "must be a table, (rows, columns)")
     return _named(values, None)
+
+
+def of_pandas(X: Any, origin: str = "X") -> pa.Table:
+    """A DataFrame of pandas as an Arrow table, without its index.
+
+    Raises:
+        DataError: a column mixes types, or is of one that Arrow does not know.
+    """
+    try:
+        names = [str(name) for name in X.columns]
+        return pa.Table.from_pandas(X.set_axis(names, axis=1), preserve_index=False)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        said = " ".join(map(str, error.args))
+        at = re.search(r"Conversion failed for column (.*) with type", said)
+        raise DataError(
+            f"column {at[1]!r} of {origin}" if at else origin,
+            f"must hold values of one type that Arrow has ({_first_line(error)})"
+            if at
+            else f"must have columns of one type each ({_first_line(error)})",
+            f"{drop_advice([at[1]])} Or convert it, with astype(str) for example."
+            if at
+            else "Convert the column, with astype(str) for example.",
+        ) from error
 
 
 def _named(values: np.ndarray, names: tuple[str, ...] | None) -> pa.Table:
@@ -225,17 +239,33 @@ def _pandas_other(column: Any) -> bool:
     kind = getattr(column.dtype, "kind", "O")
     if kind in "iufc":
         return False
-    if kind in "bM" or str(column.dtype) in ("category", "boolean"):
+    if kind in "bmM" or str(column.dtype) in ("category", "boolean"):
         return True
-    return any(isinstance(v, str | bool) and not _spells_number(v) for v in column)
+    return any(is_no_number(value) for value in column)
 
 
-def _spells_number(value: Any) -> bool:
-    try:
-        float(value)
-    except ValueError:
+def is_no_number(value: Any) -> bool:
+    """Whether an entry is there and neither a number nor text that spells one; Booleans are none.
+
+    >>> import datetime
+    >>> [is_no_number(value) for value in ("a", True, datetime.date(2024, 1, 5), [1], b"x")]
+    [True, True, True, True, True]
+    >>> [is_no_number(value) for value in ("1.5", 2, None, float("nan"))]
+    [False, False, False, False]
+    """
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return False
-    return not isinstance(value, bool)
+    if isinstance(value, bool | np.bool_):
+        return True
+    if isinstance(value, str | bytes):
+        try:
+            float(value)
+        except ValueError:
+            return True
+        return False
+    if isinstance(value, np.ndarray | np.generic):
+        return value.ndim > 0 or value.dtype.kind not in "iufc"
+    return not hasattr(value, "__float__") and not isinstance(value, complex)
 
 
 def pandas_types(schema: pa.Schema) -> dict[str, str]:
@@ -347,4 +377,4 @@ def is_words(kind: pa.DataType) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    return [*str(error).splitlines(), "mixed types"][0]
+    return [*str(error.args[0] if error.args else "").splitlines(), "mixed types"][0]

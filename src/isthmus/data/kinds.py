@@ -48,6 +48,8 @@ NUMERIC: tuple[Kind, ...] = ("real", "positive", "count")
 Value = str | bool | int | float
 
 MOST_CATEGORIES = 1000
+LONGEST_CATEGORY = 1000
+"""Characters of a category: what is longer is free text."""
 MISSING_TEXT = ("", "?")
 """Text in a data frame that stands for a missing entry; files have more of it, and read it so."""
 # Distinct values remembered of a column: beyond, text is no category, and numbers are numbers.
@@ -109,6 +111,7 @@ class Survey:
         listed: the categories of a dictionary in their order, those that no row has among them;
             None without a dictionary.
         values: the distinct values, None beyond as many as are remembered.
+        longest: characters of the longest text.
         limit: distinct values to remember. Of numbers that no one calls categories ten are enough.
         origin: where the column is from.
     """
@@ -123,6 +126,7 @@ class Survey:
     most: float = -math.inf
     whole: bool = True
     values: set[Value] | None = field(default_factory=set)
+    longest: int = 0
     plain: Moments = field(default_factory=Moments)
     log: Moments = field(default_factory=Moments)
     limit: int = _MOST_DISTINCT
@@ -142,7 +146,7 @@ class Survey:
             raise DataError(
                 f"column {name!r} of {origin} of the type {kind}",
                 "must hold numbers, text, Booleans, categories or dates",
-                drop_advice([name]),
+                f"{drop_advice([name])}{_instead(inner)}",
             )
         if not dictionary:
             return cls(name, inner, origin=origin)
@@ -158,6 +162,7 @@ class Survey:
         self.n_present += len(column)
         if not len(column) or is_date(column.type):
             return
+        self._measure(column)
         if self.values is not None:
             self.values |= set(pc.unique(column).to_pylist())
             if len(self.values) > self.limit:
@@ -186,8 +191,15 @@ class Survey:
         assert self.listed is not None  # noqa: S101  (the column is a dictionary)
         for chunk in getattr(column, "chunks", [column]):
             known = {None, *self.listed}
+            self._measure(chunk.dictionary)
             here = without_missing(chunk.dictionary).to_pylist()
             self.listed += [value for value in here if value not in known]
+
+    def _measure(self, column: Any) -> None:
+        if is_text(column.type):
+            self.longest = max(self.longest, pc.max(pc.utf8_length(column)).as_py() or 0)
+            if self.longest > LONGEST_CATEGORY:
+                self.values = None
 
     def categories(self) -> list[Value]:
         """The distinct values in their order.
@@ -216,6 +228,7 @@ class Survey:
         self.refuse_empty()
         if is_date(self.type):
             return "date"
+        self.refuse_long()
         n_distinct = _MOST_DISTINCT if self.values is None else len(self.values)
         if pa.types.is_boolean(self.type):
             return "binary"
@@ -266,6 +279,16 @@ class Survey:
                 "Drop it, or fill it.",
             )
 
+    def refuse_long(self) -> None:
+        """Text of such a length is no name of a category, and not to be written as one."""
+        if self.longest > LONGEST_CATEGORY:
+            raise DataError(
+                f"column {self.name!r} of {self.origin}",
+                f"is free text, of up to {self.longest:,} characters; a category has at most "
+                f"{LONGEST_CATEGORY:,}",
+                drop_advice([self.name]),
+            )
+
     def refuse_unfit(self, kind: Kind) -> None:
         """A stated kind that the values cannot have.
 
@@ -273,6 +296,8 @@ class Survey:
             DataError: they cannot.
         """
         self.refuse_empty()
+        if kind in CODED:
+            self.refuse_long()
         numbers = is_number(self.type) and not self.dictionary
         rule = ""
         if kind in NUMERIC and not numbers:
@@ -339,6 +364,15 @@ def stated(kinds: Mapping[str, str] | None, names: Iterable[str]) -> dict[str, K
             )
         found[str(name)] = kind
     return found
+
+
+def _instead(kind: pa.DataType) -> str:
+    """How else a column of a type that no kind takes may be given."""
+    if pa.types.is_duration(kind):
+        return " Or give it as numbers, such as its seconds."
+    if pa.types.is_time(kind):
+        return " Or give it as numbers, such as its minutes since midnight."
+    return " Or give it as dates." if "period" in str(kind) else ""
 
 
 def without_missing(column: Any) -> Any:

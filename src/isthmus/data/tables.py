@@ -149,6 +149,16 @@ def quoted(names: Iterable[str], limit: int = 5) -> str:
     return f"{shown} and {len(every) - limit} more" if len(every) > limit else shown
 
 
+def shown(value: Any, limit: int = 60) -> str:
+    """A value for a sentence, cut where it is long.
+
+    >>> shown("ab"), shown("a" * 100, limit=10)
+    ("'ab'", "'aaaaaa...")
+    """
+    told = repr(value)
+    return told if len(told) <= limit else f"{told[: limit - 3]}..."
+
+
 def kept(names: Sequence[str], drop: Sequence[str], origin: str) -> list[int]:
     """Positions of the columns that stay when ``drop`` goes.
 

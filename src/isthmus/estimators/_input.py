@@ -15,9 +15,10 @@ from sklearn.utils.validation import check_array, validate_data
 
 from isthmus.data import choosing, frames, handed
 from isthmus.data._columns import refuse_others
+from isthmus.data.axes import Axis
 from isthmus.data.encoding import Encoded, Encoding
 from isthmus.data.source import Source
-from isthmus.data.tables import Table, quoted
+from isthmus.data.tables import Table, quoted, shown
 from isthmus.errors import CombinationError, DataError
 from isthmus.estimators import _samples
 
@@ -143,7 +144,7 @@ def encoding_of(
     if sparse.issparse(X):
         X = X.toarray()
     encoding = Encoding.fit(frames.arrow(X) if rows is None else rows, kinds)
-    return encoding.model_copy(update={"frame": frames.flavour(X)})
+    return encoding.model_copy(update={"frame": frames.flavour(X), "axis": Axis.of(X)})
 
 
 def _encoded(estimator: BaseEstimator, X: Any, reset: bool, min_rows: int) -> Floats:
@@ -216,36 +217,32 @@ def _also(estimator: BaseEstimator) -> str:
 
 
 def _refuse_text(estimator: BaseEstimator, X: Any) -> None:
-    """scikit-learn's sentence on text names the value, and neither its column nor a remedy."""
+    """What is no number, by its column: scikit-learn's sentence names neither that nor a remedy."""
     frame = X.frame if isinstance(X, Table) else X
     if hasattr(frame, "schema") and hasattr(frame, "column_names"):
         refuse_others(frame.column_names, frame.columns, frames.origin_of(X)[0], _also(estimator))
     if not hasattr(X, "dtypes") or not hasattr(X, "columns"):
         return
     for name in X.columns:
-        column = X[name]
-        words = (v for v in column if isinstance(v, str)) if _may_be_text(column) else ()
-        text = next((word for word in words if not _is_number(word)), None)
-        if text is not None:
+        odd = next((v for v in _objects_of(X[name]) if _is_odd(v)), None)
+        if odd is not None:
             raise DataError(
-                f"column {name!r} of X with the value {text!r}",
+                f"column {name!r} of X with the value {shown(odd)}",
                 "must hold numbers",
                 f"{_also(estimator)}Drop it, or encode it (scikit-learn's OneHotEncoder or "
                 "OrdinalEncoder).",
             )
 
 
-def _may_be_text(column: Any) -> bool:
+def _objects_of(column: Any) -> Iterable[Any]:
+    """The entries of a column that may not be numbers."""
     dtype = getattr(column, "dtype", None)
-    return not isinstance(dtype, np.dtype) or dtype.kind in "OUST"
+    return () if isinstance(dtype, np.dtype) and dtype.kind in "biufc" else column
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _is_odd(value: Any) -> bool:
+    """Whether it is no number to scikit-learn, to which Booleans are numbers."""
+    return not isinstance(value, bool | np.bool_) and frames.is_no_number(value)
 
 
 def writable(X: NDArray[Any]) -> Floats:
