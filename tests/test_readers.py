@@ -124,7 +124,7 @@ BAD_TEXTS: dict[str, tuple[bytes, str]] = {
     ),
     "bars separate": (
         b"a|b\n1|2\n3|4\n",
-        r"separated by commas, semicolons or tabs; a row is '1 2'",
+        r"semicolons or tabs; a row is '1\|2'\. Save it .*, or add a first line sep=\|\.",
     ),
     "infinite": (
         b"a,b\n1,2\n3,inf\n-inf,1\n",

@@ -67,6 +67,6 @@ def write(
         write_frame(out, beside)
         return after
     text = [column.cast(pa.string()) for column in beside.columns]
-    lines = pa.table(dict(zip(beside.column_names, text, strict=True)))
+    lines = pa.Table.from_arrays(text, names=beside.column_names)
     write_lines(out, [lines], header=lines.column_names)
     return after

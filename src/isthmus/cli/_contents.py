@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from isthmus.cli._answer import Answer, columns, number, wrapped
 from isthmus.cli._words import in_bytes, plural
-from isthmus.errors import DataError
+from isthmus.errors import DataError, by_flag
 
 if TYPE_CHECKING:
     from isthmus.data.advice import Advice
@@ -56,6 +56,7 @@ def contents(
         source = _opened(data, drop, layout, words)
         found = describe(source)
     told = [str(warning.message) for warning in said if warning.category is UserWarning]
+    told += [note for note in getattr(source, "notes", ()) if note not in told]
     n_skipped, n_images = len(found.skipped), found.rows + len(found.skipped)
     if n_skipped > MAX_SKIPPED * n_images and told:
         allow = math.ceil(100 * n_skipped / n_images) / 100
@@ -236,7 +237,7 @@ def _facts(column: ColumnSummary, n_rows: int) -> dict[str, Any]:
 
 
 def _suggested(command: str | None, advice: Advice) -> list[str]:
-    sentences = [*advice.notes]
+    sentences = [by_flag(note) for note in advice.notes]
     if command is None:
         return [*(line for note in sentences for line in wrapped(note)), *wrapped(advice.reason)]
     why = f"Why: {advice.reason}"

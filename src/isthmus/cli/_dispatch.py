@@ -20,7 +20,7 @@ from isthmus import __version__
 from isthmus.cli import _interrupts, _options
 from isthmus.cli._answer import Answer, as_json
 from isthmus.cli._errors import failure
-from isthmus.errors import IsthmusError, RunError
+from isthmus.errors import IsthmusError, RunError, by_flag
 
 
 def application(words: Sequence[str], verbs: Mapping[str, str]) -> typer.Typer:
@@ -137,7 +137,7 @@ def _parsed(words: list[str], verbs: Mapping[str, str]) -> Callable[[], Answer] 
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"Warning: {message}", file=sys.stderr)
+    print(f"Warning: {by_flag(str(message))}", file=sys.stderr)
 
 
 def _told(error: BaseException, words: list[str]) -> Answer:

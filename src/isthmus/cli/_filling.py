@@ -65,14 +65,14 @@ class Filler:
             gone: (n, D), where an entry is missing.
         """
         import pyarrow as pa
-        import pyarrow.compute as pc
 
+        from isthmus.data import spelling
         from isthmus.data.encoded_column import filled_numbers
 
         rows = self._carried.take(len(gone))
         for j, name in enumerate(self._features):
             at = rows.schema.get_field_index(name)
-            given, holes = rows.column(at), pa.array(gone[:, j])
+            given = rows.column(at)
             if isinstance(made, pa.Table):
                 column = made.column(j)
             else:
@@ -81,7 +81,7 @@ class Filler:
             if self._layout is not None:
                 if not gone[:, j].any():
                     continue
-                column = pc.if_else(holes, self._spelled(column, given), given)
+                column = spelling.filled(given, column, gone[:, j], self._layout.decimal)
             rows = rows.set_column(at, rows.schema.field(at).with_type(column.type), column)
         return rows.replace_schema_metadata(self._carried.source.metadata)
 
@@ -101,24 +101,12 @@ class Filler:
         header = given and [*given, *self._carried.names[len(given) :]]
         # no tabs in .csv, and no comma between decimal commas
         other = ";" if layout.decimal == "," else ","
-        separator = other if layout.separator == "\t" else layout.separator
-        write_lines(out, tables, header=header, separator=separator)
-
-    def _spelled(self, column: Any, given: Any) -> Any:
-        """A column as text, in the way of the entries that are there."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        kind = column.type
-        if pa.types.is_dictionary(kind):
-            kind = kind.value_type
-        words = column.cast(kind).cast(pa.string())
-        if pa.types.is_boolean(kind):
-            lower = pc.utf8_lower(given)
-            for word in ("true", "false"):
-                i = pc.index(lower, word).as_py()
-                if i >= 0:
-                    words = pc.if_else(pc.equal(words, word), given[i], words)
-        if pa.types.is_floating(kind) and self._layout is not None:
-            words = pc.replace_substring(words, ".", self._layout.decimal)
-        return words
+        tabs = layout.separator == "\t" and not layout.stated
+        write_lines(
+            out,
+            tables,
+            header=header,
+            separator=other if tabs else layout.separator,
+            newline=layout.newline,
+            before=layout.before,
+        )

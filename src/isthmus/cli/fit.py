@@ -32,7 +32,7 @@ from isthmus.cli._options import (
     words_of,
 )
 from isthmus.cli._progress import training
-from isthmus.cli._rows import opened, size
+from isthmus.cli._rows import notes, opened, size
 from isthmus.cli._runs import check_place
 from isthmus.cli._tasks import empty_tasks, identifiers, warning
 from isthmus.cli._words import held_out, plural, verdict
@@ -143,7 +143,7 @@ def fit(
         estimator: Estimator = create(random_state=random_state, **values)
         if goes_on and (done := _resume.finished(out, estimator, table)) is not None:
             _resume.clear(out)
-            return _answer(done, out, data, [_resume.DONE], time.perf_counter() - started)
+            return _answer(done, out, data, [_resume.DONE], (), time.perf_counter() - started)
         told = _idle_settings(estimator, table, settings.parameters, flags, config)
         told += [*empty_tasks(table, _width(estimator)), *identifiers(table)]
         # What it warns of is said below.
@@ -169,7 +169,7 @@ def fit(
         estimator.save(out, force=force or goes_on, provenance=provenance)
         if not estimator.interrupted_:
             _resume.clear(out)
-    return _answer(estimator, out, data, told, time.perf_counter() - started)
+    return _answer(estimator, out, data, told, notes(table), time.perf_counter() - started)
 
 
 def model_name(name: str) -> str:
@@ -263,6 +263,7 @@ def _answer(
     out: str,
     data: str,
     told: Sequence[str],
+    written: Sequence[str],
     seconds: float,
 ) -> Answer:
     n_rows, n_features = estimator.n_samples_, estimator.n_features_in_
@@ -274,6 +275,7 @@ def _answer(
     lines = [
         f"{name}: {plural(n_rows, 'row')} of {plural(n_features, 'feature')} → "
         f"{plural(n_components, 'component')}; training took {figures['training_seconds']:.1f} s.",
+        *written,
         *_kinds(estimator),
         f"{verdict(figures, n_components, parameters)}",
         f"Saved to {out}.",
@@ -294,6 +296,7 @@ def _answer(
         "kinds": None if estimator.encoding_ is None else dict(estimator.encoding_.kinds),
         **figures,
         "warnings": list(told),
+        "notes": list(written),
         "command_seconds": seconds,
     }
     code = _interrupts.exit_status() if estimator.interrupted_ else 0

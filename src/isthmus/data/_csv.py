@@ -20,6 +20,7 @@ from pyarrow import csv as pacsv
 
 from isthmus.data._entries import Stray, signs_of
 from isthmus.data._sniff import Layout, is_number, layout_of
+from isthmus.data.spelled import Spelled
 from isthmus.data.tables import (
     AS_USUAL,
     Words,
@@ -27,11 +28,10 @@ from isthmus.data.tables import (
     flagged,
     quoted,
     refuse_duplicates,
+    shown,
     stand_in,
 )
 from isthmus.errors import DataError
-
-SPOKEN = {"\t": "tabs", ";": "semicolons", ",": "commas"}
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class TextFile:
             return self._ragged(ragged[0])
         return DataError(
             self.name,
-            f"cannot be read as text separated by {SPOKEN[self.layout.separator]} ({error})",
+            f"cannot be read as text separated by {self.layout.spoken} ({error})",
             "Check that each line is one row.",
         )
 
@@ -152,7 +152,7 @@ class TextFile:
         return DataError(
             f"line {self._line(number)} of {self.name}",
             f"must have {self.layout.n_columns} fields separated by"
-            f" {SPOKEN[self.layout.separator]}, as the first line has; it has {n}",
+            f" {self.layout.spoken}, as the first line has; it has {n}",
             "Mend that line; text that holds the separator must be in quotes.",
         )
 
@@ -182,10 +182,36 @@ class TextFile:
         more = f" (and {stray.words - 1} more like it)" if stray.words > 1 else ""
         raise DataError(
             f"line {self._line(row)} of {self.name}",
-            f"must hold a number in column {name!r}; it holds {value!r}{more}",
+            f"must hold a number in column {name!r}; it holds {shown(value)}{more}"
+            f"{self._other_sign(value)}",
+            f"{self._remedy(value)} Or read the column as text: {flagged('text', name)}.",
+        )
+
+    def _other_sign(self, value: str) -> str:
+        """Which decimal sign the file has, where the value has the other one."""
+        if not self._has_other_sign(value):
+            return ""
+        line, field = self.layout.fraction
+        if self.layout.decimal == ".":
+            return ", and numbers of the file have a decimal point"
+        return f", and numbers of the file have a decimal comma, such as {field!r} in line {line}"
+
+    def _has_other_sign(self, value: str) -> bool:
+        other = {",": ".", ".": ","}[self.layout.decimal]
+        return other in value and is_number(value, other)
+
+    def _remedy(self, value: str) -> str:
+        if self._has_other_sign(value):
+            return "Write all numbers of the file with one decimal sign."
+        found = Spelled()
+        found.add(pa.array([value]))
+        if found.possible:
+            return (
+                f"Write all numbers of the column in one way, best as 1234{self.layout.decimal}5."
+            )
+        return (
             f"Mend it; missing entries are written {quoted(self.missing, limit=20)}, or as "
-            f"na_values= (on the command line --na-values) says. Or read the column as text: "
-            f"{flagged('text', name)}.",
+            "na_values= (on the command line --na-values) says."
         )
 
     def not_utf8(self) -> DataError:
@@ -212,12 +238,14 @@ class TextFile:
 
 def refuse_blanks(column: Any, origin: str) -> None:
     """The only column of a file, if its first entry is numbers with blanks or bars between."""
-    words = re.split(r"[\s|:]+", str(column.drop_null()[0]).strip())
+    row = str(column.drop_null()[0]).strip()
+    words = re.split(r"[\s|:]+", row)
     if len(words) > 1 and all(is_number(word, ".") for word in words):
+        sign = next((sign for sign in "|:" if sign in row), "")
         raise DataError(
             f"{origin}",
-            f"must be separated by commas, semicolons or tabs; a row is {' '.join(words)!r}",
-            "Save it with one of them.",
+            f"must be separated by commas, semicolons or tabs; a row is {shown(row)}",
+            f"Save it with one of them{f', or add a first line sep={sign}' * bool(sign)}.",
         )
 
 

@@ -1,12 +1,14 @@
 """What a column of separated text is a column of, told from all of its entries.
 
 A column is the narrowest of these that holds every entry: nothing, truth, day, moment, whole
-number, number, time of day; else it is text. Two rules stand before that:
+number, number, time of day; else it is text. Three rules stand before that:
 
 - *Codes.* ``00033`` is no number: a zero with another digit after it (``00``, ``007``, ``01.10``,
   also ``0x1F``) names something, and the zero would be lost. One such entry, wherever it stands,
   makes the column text. ``0``, ``0.5``, ``-0.5`` and what has a sign (``-05``) are numbers;
   ``08:15`` and ``05/06/2024`` are no codes, for they are no numbers either way.
+- *Spelled numbers*, such as ``$1,234.50`` or ``12 %``, are numbers where they can be nothing else:
+  :mod:`isthmus.data.spelled` has the rule.
 - *Strays.* Numbers with words among them are a mistake in the file, or categories. They are text
   where words are at least half of the entries and the first of them stands among the first
   :data:`BEGINNING`; else the first word is refused, by line and column.
@@ -26,6 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from isthmus.data._sniff import Layout
+from isthmus.data.spelled import Reading, Spelled
 
 NUMBER = r"^\s*([+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(?i:inf|infinity))\s*$"
 """As :func:`isthmus.data._sniff.is_number`, for Arrow; the point stands for the decimal sign."""
@@ -74,8 +77,9 @@ def signs_of(path: Path, layout: Layout) -> Signs:
     before[[ord(layout.separator), *b'\n\r"']] = True
     after = np.zeros(256, bool)
     after[[*b"0123456789xX"]] = True
-    bare = before.copy()
-    bare[ord(" ")] = True
+    blanks = np.zeros(256, bool)
+    blanks[[*b" \t"]] = True  # which numbers may have before them
+    bare = before | blanks
     codes, quotes, tail = False, False, b"\n\n"
     with path.open("rb") as file:
         while block := file.read(_SCANNED):
@@ -85,7 +89,7 @@ def signs_of(path: Path, layout: Layout) -> Signs:
                 b = np.frombuffer(block, np.uint8)
                 at = np.flatnonzero(b[2:-1] == ord("0")) + 2
                 at = at[after[b[at + 1]]]
-                blank = (b[at - 1] == ord(" ")) & bare[b[at - 2]]  # not that of "2024-01-05 08:00"
+                blank = blanks[b[at - 1]] & bare[b[at - 2]]  # not that of "2024-01-05 08:00"
                 codes = bool((before[b[at - 1]] | blank).any())
             if codes and quotes:
                 break
@@ -98,11 +102,13 @@ class Stray:
 
     def __init__(self, decimal: str) -> None:
         self.decimal = decimal
+        self.spelled = Spelled()
         self.rows = self.present = self.words = self.before = 0
         self.first: tuple[int, str] | None = None
 
     def add(self, column: Any) -> None:
         """The next rows."""
+        self.spelled.add(column)
         word = pc.fill_null(pc.invert(numbers(column, self.decimal)), False)
         if self.first is None and (i := pc.index(word, True).as_py()) >= 0:
             self.first = (self.rows + i, column[i].as_py())
@@ -156,6 +162,17 @@ class Entries:
         """Arrow's type."""
         return pa.string() if self.text else self._narrow
 
+    def reading(self, decimal: str) -> Reading | None:
+        """How numbers are spelled that could not be told otherwise; None where they are not.
+
+        Args:
+            decimal: the decimal sign of other numbers in the file; empty where there are none.
+        """
+        if self.text or not pa.types.is_string(self._narrow):
+            return None
+        found = self.stray.spelled
+        return found.reading(decimal) if found.sure(decimal) else None
+
     @property
     def astray(self) -> bool:
         """Whether words stand among numbers that do not belong there."""
@@ -195,6 +212,7 @@ def _plain(column: Any, decimal: str) -> Any:
 
 def _wider(column: Any, kind: Any, decimal: str) -> Any:
     """The first kind from ``kind`` on that holds the column of text."""
+    written = numbers(column, decimal)
     column = _plain(column, decimal)
     for wider in _AFTER.get(kind, (kind,)):
         if pa.types.is_null(wider):
@@ -203,10 +221,25 @@ def _wider(column: Any, kind: Any, decimal: str) -> Any:
         elif pa.types.is_time(wider):  # for which Arrow has no cast
             if pc.all(pc.match_substring_regex(column, _TIME)).as_py():
                 return wider
-        elif not (pa.types.is_boolean(wider) and pc.any(numbers(column, ".")).as_py()):
+        elif _may_be(wider, written):
             try:
                 pc.cast(column, wider)
             except pa.ArrowInvalid:
                 continue
             return wider
     return pa.string()
+
+
+def _may_be(kind: Any, written: Any) -> bool:
+    """Whether text may be cast to a kind, where Arrow takes more than is meant: ``nan``, the other
+    decimal sign, 1 for true.
+
+    Args:
+        kind: to cast to.
+        written: which entries are written as numbers are.
+    """
+    if pa.types.is_boolean(kind):
+        return not pc.any(written).as_py()
+    if pa.types.is_floating(kind) or pa.types.is_integer(kind):
+        return pc.all(written).as_py() is not False
+    return True

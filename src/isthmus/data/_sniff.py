@@ -1,9 +1,11 @@
 """How a text file of numbers is written, told from its first lines that are not blank.
 
-- The separator: tab, semicolon or comma, the first of these that splits the first two lines into
-  equally many fields (else the one that splits the first line into most).
+- The separator: what a first line ``sep=;`` states, as spreadsheets have it; else tab, semicolon
+  or comma, the first of these that splits the first two lines into equally many fields (else the
+  one that splits the first line into most).
 - The decimal sign: a comma where the separator is not one and a field of the first 100 lines is
-  written as 1,5 is.
+  written as 1,5 is; 1,234 may be a thousand, and does not tell where another field is written 1.5.
+- The end of a line, and what stands before the first one, so that a file can be written likewise.
 - A header: the first line, unless all of it is numbers (or missing). Numbers are names all the same
   where they are quoted above a line without quotes, and where they are 0, 1, 2, ... as pandas names
   columns. A first line of names and numbers, with text below every name, is a row of data unless
@@ -27,12 +29,28 @@ HEAD = 1 << 20
 LONGEST = 1 << 28
 _MISSING = frozenset(MISSING_TOKENS)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)", re.IGNORECASE)
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+_FRACTION = r"[+-]?\d+{0}\d+"
+_GROUP = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
+_STATED = re.compile(r'"?sep=([^\w\s"\\]|\t)"?[,;]*', re.IGNORECASE)
+SPOKEN = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars"}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How the file is written; ``skip`` counts lines up to the first row, blank ones included."""
+    """How the file is written.
+
+    Args:
+        separator: between fields.
+        decimal: the decimal sign.
+        names: of the columns, None without a header.
+        n_columns: how many there are.
+        skip: lines up to the first row, blank ones included.
+        block: bytes to parse at a time.
+        newline: what ends a line.
+        before: what stands before the first line, a byte order mark, a statement of the separator.
+        fraction: the line and the field from which a decimal comma was told.
+        stated: whether the first line states the separator.
+    """
 
     separator: str
     decimal: str
@@ -40,38 +58,89 @@ class Layout:
     n_columns: int
     skip: int
     block: int
+    newline: str = "\n"
+    before: str = ""
+    fraction: tuple[int, str] = (0, "")
+    stated: bool = False
+
+    @property
+    def spoken(self) -> str:
+        """The separator, for a sentence."""
+        return SPOKEN.get(self.separator, repr(self.separator))
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said of it."""
+        return [f"its first line states that {self.spoken} separate it"] if self.stated else []
 
 
 def layout_of(path: Path, origin: str) -> Layout:
-    lines = _first_lines(path, origin)
+    lines, before, newline = _first_lines(path, origin)
+    said = _STATED.fullmatch(lines[0][1].rstrip(" ")) if lines else None
+    skipped = 0
+    if said:
+        skipped, before = lines[0][0] + 1, before + lines[0][1] + newline
+        lines = lines[1:]
     if not lines:
         raise DataError(f"{origin}", "is empty", "Check how it was made.")
     at, first = lines[0]
     second = lines[1][1] if len(lines) > 1 else ""
-    separator = _separator(first, second)
+    separator = said[1] if said else _separator(first, second)
     rows = [split(line, separator) for _, line in lines]
-    comma = separator != "," and any(_DECIMAL_COMMA.fullmatch(f) for row in rows for f in row)
-    decimal = "," if comma else "."
+    fraction = _decimal_comma(lines, rows) if separator != "," else None
+    decimal = "," if fraction else "."
     below = rows[1] if len(rows) > 1 else []
     quotes = first.lstrip().startswith('"') and bool(second) and '"' not in second
     header = quotes or _is_header(rows[0], below, decimal)
     block = max(HEAD, 8 * max(len(line) for _, line in lines))
     names = tuple(rows[0]) if header else None
-    return Layout(separator, decimal, names, len(rows[0]), at + 1 if header else 0, block)
+    return Layout(
+        separator,
+        decimal,
+        names,
+        len(rows[0]),
+        at + 1 if header else skipped,
+        block,
+        newline,
+        before,
+        fraction or (0, ""),
+        said is not None,
+    )
 
 
-def _first_lines(path: Path, origin: str) -> list[tuple[int, str]]:
-    """Up to 100 lines that are not blank, at least two if there are, each with its position."""
+def _decimal_comma(lines: list[tuple[int, str]], rows: list[list[str]]) -> tuple[int, str] | None:
+    """The line, from 1, and the field that tell of a decimal comma; None where none does."""
+    commas, points = (
+        [
+            (at + 1, field)
+            for (at, _), row in zip(lines, rows, strict=True)
+            for field in row
+            if re.fullmatch(_FRACTION.format(re.escape(sign)), field)
+        ]
+        for sign in ",."
+    )
+    certain = [place for place in commas if not _GROUP.fullmatch(place[1])]
+    if certain:
+        return certain[0]
+    contrary = any(not _GROUP.fullmatch(field) for _, field in points)
+    return None if contrary or not commas else commas[0]
+
+
+def _first_lines(path: Path, origin: str) -> tuple[list[tuple[int, str]], str, str]:
+    """Up to 101 lines that are not blank, at least three if there are, each with its position; the
+    byte order mark; what ends a line.
+    """
     size = HEAD
     while True:
         with path.open("rb") as file:
             head = file.read(size)
             whole = not file.read(1)
-        lines = head.removeprefix(b"\xef\xbb\xbf").splitlines()
+        mark = b"\xef\xbb\xbf" if head.startswith(b"\xef\xbb\xbf") else b""
+        lines = head.removeprefix(mark).splitlines()
         if not whole and len(lines) > 1:
             lines.pop()  # it may be cut
-        found = [(i, line) for i, line in enumerate(lines) if line.strip()][:100]
-        if len(found) > 1 or whole or size >= LONGEST:
+        found = [(i, line) for i, line in enumerate(lines) if line.strip()][:101]
+        if len(found) > 2 or whole or size >= LONGEST:
             break
         size *= 2
     if b"\0" in head:
@@ -81,7 +150,8 @@ def _first_lines(path: Path, origin: str) -> list[tuple[int, str]]:
             "Save it as CSV in UTF-8.",
         )
     try:
-        return [(i, line.decode("utf-8")) for i, line in found]
+        newline = "\r\n" if b"\r\n" in head else "\n"
+        return [(i, line.decode("utf-8")) for i, line in found], mark.decode(), newline
     except UnicodeDecodeError as error:
         raise DataError(
             f"{origin}",
@@ -98,7 +168,7 @@ def split(line: str, separator: str) -> list[str]:
     """
     if '"' not in line:
         return [field.strip() for field in line.split(separator)]
-    s = separator
+    s = re.escape(separator)
     field = re.compile(rf'(?:^|{s}) *(?:"((?:[^"]|"")*)" *(?={s}|$)|([^{s}]*))')
     return [q.replace('""', '"').strip() or bare.strip() for q, bare in field.findall(line)]
 

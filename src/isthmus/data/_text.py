@@ -1,8 +1,9 @@
 """Separated text as a stream: parsed once, held in memory or in a temporary Parquet file.
 
 The kind of a column is told from its first block. Where a later block does not fit it (whole
-numbers that go on with 1.5, an empty column that fills), or an entry may be a code such as 00033,
-all columns are read once more as text to find the narrowest kind that holds every entry
+numbers that go on with 1.5, an empty column that fills), an entry may be a code such as 00033, is a
+``nan`` that was not said to be missing, or a column is of numbers that are spelled as ``$1,234.50``
+is, all columns are read once more as text to find the narrowest kind that holds every entry
 (:mod:`isthmus.data._entries`). So a file is parsed once, or up to three times, and what it is read
 as does not depend on where blocks end.
 """
@@ -10,20 +11,24 @@ as does not depend on where blocks end.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import parquet
 
 from isthmus.data._columns import is_numeric, is_text
 from isthmus.data._csv import RowNumbers, TextFile, refuse_blanks
 from isthmus.data._entries import Entries, Stray
 from isthmus.data._shards import Memory, ParquetFile, Shard
+from isthmus.data._sniff import Layout
 from isthmus.data._spool import Spool
 from isthmus.data.source import BLOCK_BYTES
+from isthmus.data.spelled import Reading
 from isthmus.data.tables import kept
 
 HELD = 1 << 26
@@ -78,10 +83,53 @@ class Sink:
         return shard
 
 
+@dataclass(frozen=True)
+class Parsed:
+    """A text file that was read.
+
+    Attributes:
+        shard: the rows.
+        coded: columns that are text for a code in them.
+        layout: how the file is written.
+        spelled: columns of numbers that are spelled otherwise than Arrow reads them.
+    """
+
+    shard: Shard
+    coded: list[str]
+    layout: Layout
+    spelled: dict[str, Reading]
+
+
+def told(parsed: Iterable[Parsed], origin: str) -> list[str]:
+    """Sentences on how files of one table are written, where nobody might expect it."""
+    spelled: dict[str, Reading] = {}
+    notes: dict[str, None] = {}
+    for each in parsed:
+        spelled = {**each.spelled, **spelled}
+        notes |= dict.fromkeys(f"{origin}: {note}." for note in each.layout.notes)
+    if spelled:
+        names = ", ".join(_spoken(name, how) for name, how in spelled.items())
+        notes[f"Read as numbers in {origin}: {names}."] = None
+    return list(notes)
+
+
+@dataclass
+class _Kinds:
+    """By the position of a column, as text; ``readings`` of those that Arrow cannot read."""
+
+    types: dict[str, Any]
+    coded: list[str] = field(default_factory=list)
+    readings: dict[str, Reading] = field(default_factory=dict)
+
+
+class _UnsettledError(Exception):
+    """An entry was taken for what it may not be: the file is to be read as text first."""
+
+
 def text_shard(
     file: TextFile, sink: Sink, drop: Sequence[str] = (), text: Sequence[str] = ()
-) -> tuple[Shard, list[str]]:
-    """The rows of a text file, and the columns that are text for a code in them.
+) -> Parsed:
+    """The rows of a text file.
 
     Args:
         file: to read.
@@ -93,19 +141,26 @@ def text_shard(
         DataError: ragged, not UTF-8, or with words among numbers.
     """
     keep = kept(file.labels, drop, file.name)
-    types: dict[str, Any] = {str(j): pa.string() for j in keep if file.labels[j] in text}
-    exact, coded = file.codes, list[str]()
+    found = _Kinds({str(j): pa.string() for j in keep if file.labels[j] in text})
+    exact = file.codes
     while True:
         try:
             if exact:
-                types, coded = _kinds(file, keep, text)
-            reader = file.parsed(keep, types)
-            schema = pa.schema([(file.labels[int(f.name)], f.type) for f in reader.schema])
-            if any(pa.types.is_binary(field.type) for field in schema):
+                found = _kinds(file, keep, text)
+            reader = file.parsed(keep, found.types)
+            given = pa.schema([(file.labels[int(f.name)], f.type) for f in reader.schema])
+            if any(pa.types.is_binary(f.type) for f in given):
                 raise file.not_utf8()
             checks: list[Callable[[], None]] = []
-            tables = _checked(reader, schema, file, None if exact else text, checks)
+            tables = _checked(reader, given, file, None if exact else text, checks)
+            spelled = {file.labels[int(at)]: how for at, how in found.readings.items()}
+            schema, tables = _respelled(given, tables, spelled)
             shard = sink.take(file.name, schema, tables)
+            for check in checks:
+                check()
+        except _UnsettledError:
+            exact = True
+            continue
         except pa.ArrowInvalid as error:
             if "UTF8" in str(error):
                 raise file.not_utf8() from error
@@ -113,14 +168,17 @@ def text_shard(
                 raise file.unparsed(keep, error) from error
             exact = True
             continue
-        for check in checks:
-            check()
-        return shard, coded
+        return Parsed(shard, found.coded, file.layout, spelled)
+
+
+def _spoken(name: str, how: Reading) -> str:
+    value = how.numbers(pa.array([how.example]))[0].as_py()
+    return f"{name!r} ({how.example.strip()} is {value:.15g})"
 
 
 def text_shards(
     files: Sequence[TextFile], origin: str, drop: Sequence[str] = (), text: Sequence[str] = ()
-) -> list[Shard]:
+) -> list[Parsed]:
     """The rows of files of one table: what is text for its codes in one of them is so in all.
 
     Raises:
@@ -128,12 +186,12 @@ def text_shards(
     """
     sink = Sink(origin)
     found = [text_shard(file, sink, drop, text) for file in files]
-    coded = {name for _, names in found for name in names}
-    shards = []
-    for file, (shard, _) in zip(files, found, strict=True):
-        plain = [field.name for field in shard.schema if _is_plain(field, coded)]
-        shards.append(text_shard(file, sink, drop, [*text, *plain])[0] if plain else shard)
-    return shards
+    coded = {name for each in found for name in each.coded}
+    parsed = []
+    for file, each in zip(files, found, strict=True):
+        plain = [f.name for f in each.shard.schema if _is_plain(f, coded)]
+        parsed.append(text_shard(file, sink, drop, [*text, *plain]) if plain else each)
+    return parsed
 
 
 def _is_plain(field: pa.Field, coded: Collection[str]) -> bool:
@@ -159,15 +217,17 @@ def shards_as_written(files: Sequence[TextFile], origin: str) -> list[Shard]:
     return shards
 
 
-def table_of_text(file: TextFile, drop: Sequence[str] = (), text: Sequence[str] = ()) -> pa.Table:
-    """All rows in memory.
+def table_of_text(
+    file: TextFile, drop: Sequence[str] = (), text: Sequence[str] = ()
+) -> tuple[pa.Table, list[str]]:
+    """All rows in memory, and what :func:`told` says of the file.
 
     Raises:
         DataError: as :func:`text_shard`.
     """
-    shard, _ = text_shard(file, Sink(file.name, sys.maxsize), drop, text)
-    assert isinstance(shard, Memory)  # noqa: S101  (there was room)
-    return shard.table
+    found = text_shard(file, Sink(file.name, sys.maxsize), drop, text)
+    assert isinstance(found.shard, Memory)  # noqa: S101  (there was room)
+    return found.shard.table, told([found], file.name)
 
 
 def _checked(
@@ -190,21 +250,62 @@ def _checked(
     index = RowNumbers(schema.names[0])
     if file.layout.names and reader.schema.names[0] == "0" and not file.layout.names[0]:
         checks.append(partial(index.refuse, file.name))
+    decimal = "," if file.layout.decimal == "," else "." * _has_fractions(schema)
+    checks.append(partial(_settle, list(strays.values()), decimal))
     checks.extend(partial(file.refuse_stray, schema.names[j], s) for j, s in strays.items())
+    fractions = [j for j, f in enumerate(schema) if pa.types.is_floating(f.type)]
     first = True
     for batch in reader:
         if first and file.layout.n_columns == 1 and words and batch.num_rows > batch[0].null_count:
             refuse_blanks(batch.column(0), file.name)
             first = False
         index.add(batch.column(0))
+        if text is not None and any(_has_nan(batch.column(j)) for j in fractions):
+            raise _UnsettledError
         for j, stray in strays.items():
             stray.add(batch.column(j))
         yield pa.Table.from_batches([batch]).rename_columns(schema.names)
 
 
-def _kinds(
-    file: TextFile, keep: list[int], text: Sequence[str]
-) -> tuple[dict[str, Any], list[str]]:
+def _settle(strays: Sequence[Stray], decimal: str) -> None:
+    """Have the file read otherwise where a column of text is of spelled numbers.
+
+    Raises:
+        _UnsettledError: one is.
+    """
+    if any(stray.spelled.sure(decimal) for stray in strays):
+        raise _UnsettledError
+
+
+def _has_fractions(schema: pa.Schema) -> bool:
+    return any(pa.types.is_floating(f.type) for f in schema)
+
+
+def _has_nan(column: Any) -> bool:
+    """Whether an entry is a ``nan`` that is not among what stands for a missing one."""
+    return bool(pc.any(pc.is_nan(column)).as_py())
+
+
+def _respelled(
+    schema: pa.Schema, tables: Iterator[pa.Table], readings: Mapping[str, Reading]
+) -> tuple[pa.Schema, Iterator[pa.Table]]:
+    """The same with numbers in place of text that spells them."""
+    made = schema
+    for name in readings:
+        made = made.set(schema.get_field_index(name), pa.field(name, pa.float64()))
+
+    def every() -> Iterator[pa.Table]:
+        for table in tables:
+            columns = [
+                readings[name].numbers(column) if name in readings else column
+                for name, column in zip(schema.names, table.columns, strict=True)
+            ]
+            yield pa.table(columns, schema=made)
+
+    return made, every() if readings else tables
+
+
+def _kinds(file: TextFile, keep: list[int], text: Sequence[str]) -> _Kinds:
     """The kind of every column that holds all of its entries, and which of them hold codes.
 
     Raises:
@@ -214,11 +315,14 @@ def _kinds(
     for batch in file.strings(keep):
         for at, entries in found.items():
             entries.add(batch.column(batch.schema.get_field_index(at)))
+    types = {at: entries.kind for at, entries in found.items()}
+    decimal = "," if file.layout.decimal == "," else "." * _has_fractions(pa.schema(types))
+    readings = {at: how for at, each in found.items() if (how := each.reading(decimal))}
     for at, entries in found.items():
-        if entries.astray:
+        if entries.astray and at not in readings:
             file.refuse_stray(file.labels[int(at)], entries.stray)
     coded = [file.labels[int(at)] for at, entries in found.items() if entries.coded]
-    return {at: entries.kind for at, entries in found.items()}, coded
+    return _Kinds(types, coded, readings)
 
 
 def is_blank(path: Path) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from isthmus.data._csv import TextFile
 from isthmus.data._files import named
-from isthmus.data._text import is_blank, shards_as_written, text_shards
+from isthmus.data._text import is_blank, shards_as_written, text_shards, told
 from isthmus.data.tables import Words
 from isthmus.data.tabular import Tabular
 from isthmus.errors import DataError
@@ -57,11 +57,11 @@ def source_of_text(
         first = next(file.name for file in files if file.layout.names is not None)
         raise DataError(unnamed[0], f"must have a header, as {first} has", "Add the line of names.")
     words.check(files[0].labels, origin)
-    shards = (
-        shards_as_written(files, origin)
-        if as_written
-        else text_shards(files, origin, own, [*words.text, *words.known])
-    )
+    if as_written:
+        shards, notes = shards_as_written(files, origin), []
+    else:
+        parsed = text_shards(files, origin, own, [*words.text, *words.known])
+        shards, notes = [each.shard for each in parsed], told(parsed, origin)
     if not any(sum(shard.lengths) for shard in shards):
         raise DataError(origin, "has a header but no rows", "Check how it was made.")
     return Tabular(
@@ -73,4 +73,5 @@ def source_of_text(
         named=not unnamed,
         double=True,
         skipped=skipped,
+        notes=notes,
     )

@@ -93,6 +93,7 @@ def advise(found: Description) -> Advice:
     varied = [column for column in used if not constant(column)]
     notes = [
         *_of_dropped(out),
+        *(f"{column.name!r} looks {column.looks}" for column in columns if column.looks),
         *_of_constants([column.name for column in used if constant(column)]),
         *_of_few(found.rows),
     ]

@@ -55,6 +55,7 @@ class ColumnSummary:
         rising: 1 where every number is the one before plus 1, 0 where only above it; else None.
         kind: what :mod:`isthmus.data.kinds` takes it for; None where it takes it for nothing.
         fault: why it does not, in words; empty where it does.
+        looks: what text looks like that it is not taken for, and the remedy; mostly empty.
     """
 
     name: str
@@ -73,6 +74,7 @@ class ColumnSummary:
     rising: int | None = None
     kind: Kind | None = None
     fault: str = ""
+    looks: str = ""
 
 
 @dataclass(frozen=True)
@@ -270,6 +272,8 @@ class _Column:
         if found is None or not found.n_present:
             return {"fault": self.fault or "has no value in any row"}
         judged: dict[str, Any] = {}
+        if look := found.looks.told():
+            judged["looks"] = f"like {look}. {found.looks.remedy(self.name)}"
         if is_number(found.type):
             moments = {
                 name: getattr(found.plain, name) for name in ("mean", "variance", "skewness")

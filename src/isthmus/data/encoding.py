@@ -38,7 +38,7 @@ from isthmus.data import frames
 from isthmus.data.axes import Axis
 from isthmus.data.choosing import places
 from isthmus.data.encoded_column import Column, Place, column_of
-from isthmus.data.kinds import CODED, NUMERIC, Kind, as_numbers, stated, surveyed
+from isthmus.data.kinds import CODED, NUMERIC, Kind, Survey, as_numbers, stated, surveyed
 from isthmus.data.tables import quoted, refuse_duplicates, shown
 from isthmus.errors import DataError, InvalidParameterError
 
@@ -122,6 +122,7 @@ class Encoding(BaseModel):
             kind = said.get(survey.name)
             if kind is None:
                 kind = survey.kind()
+                _tell_looks(survey)
             survey.refuse_unfit(kind)
             columns.append(column_of(survey, kind, dtypes.get(survey.name)))
         return cls(columns=tuple(columns), frame=frames.flavour(data) if whole else "arrow")
@@ -241,6 +242,16 @@ class Encoding(BaseModel):
                 first = error.errors(include_url=False)[0]
                 reason = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
             raise DataError("the encoding", f"is not one ({reason})") from error
+
+
+def _tell_looks(survey: Survey) -> None:
+    """Text that became categories though it looks like numbers or dates."""
+    if look := survey.looks.told():
+        warnings.warn(
+            f"column {survey.name!r} of {survey.origin} is taken for categories; its entries look "
+            f"like {look}. {survey.looks.remedy(survey.name)}",
+            stacklevel=3,
+        )
 
 
 @dataclass

@@ -37,7 +37,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from isthmus.data._moments import Moments
 from isthmus.data.frames import origin_of
+from isthmus.data.spelled import Looks, numbers_of
 from isthmus.data.tables import drop_advice, quoted
 from isthmus.errors import DataError, InvalidParameterError
 
@@ -59,50 +61,6 @@ _IDENTIFIER_SHARE, _IDENTIFIER_ENTRIES = 0.9, 20
 
 
 @dataclass
-class Moments:
-    """Sums of powers of values less a fixed ``origin``, so that one pass gives three moments."""
-
-    origin: float = 0.0
-    count: int = 0
-    powers: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
-
-    def add(self, values: np.ndarray) -> None:
-        """Take in finite values (n,)."""
-        if not len(values):
-            return
-        if not self.count:
-            self.origin = float(values.mean())
-        self.count += len(values)
-        d = values - self.origin
-        with np.errstate(over="ignore", invalid="ignore"):  # beyond 1e102 nothing is told apart
-            for i, power in enumerate((d, d * d, d * d * d)):
-                self.powers[i] += float(power.sum())
-
-    @property
-    def mean(self) -> float:
-        """Their mean."""
-        return self.origin + self.powers[0] / max(1, self.count)
-
-    @property
-    def variance(self) -> float:
-        """Their variance, divided by their number."""
-        n = max(1, self.count)
-        mean = self.powers[0] / n
-        return max(0.0, self.powers[1] / n - mean * mean)
-
-    @property
-    def skewness(self) -> float:
-        """The third standardised moment, 0 for constants."""
-        n = max(1, self.count)
-        a, b, c = (power / n for power in self.powers)
-        spread = math.sqrt(self.variance)
-        if spread <= 1e-12 * max(1.0, abs(self.mean)):
-            return 0.0
-        found = (c - 3 * a * b + 2 * a * a * a) / spread / spread / spread
-        return found if math.isfinite(found) else 0.0
-
-
-@dataclass
 class Survey:
     """What one pass over a column leaves, in bounded memory.
 
@@ -112,6 +70,7 @@ class Survey:
             None without a dictionary.
         values: the distinct values, None beyond as many as are remembered.
         longest: characters of the longest text.
+        looks: what text looks like that it is not taken for.
         limit: distinct values to remember. Of numbers that no one calls categories ten are enough.
         origin: where the column is from.
     """
@@ -127,6 +86,7 @@ class Survey:
     whole: bool = True
     values: set[Value] | None = field(default_factory=set)
     longest: int = 0
+    looks: Looks = field(default_factory=Looks)
     plain: Moments = field(default_factory=Moments)
     log: Moments = field(default_factory=Moments)
     limit: int = _MOST_DISTINCT
@@ -163,6 +123,8 @@ class Survey:
         if not len(column) or is_date(column.type):
             return
         self._measure(column)
+        if is_text(column.type) and not self.dictionary:
+            self.looks.add(column)
         if self.values is not None:
             self.values |= set(pc.unique(column).to_pylist())
             if len(self.values) > self.limit:
@@ -214,8 +176,8 @@ class Survey:
         if self.values is None or len(found) > MOST_CATEGORIES:
             raise DataError(
                 f"column {self.name!r} of {self.origin}",
-                f"has more than {MOST_CATEGORIES} categories",
-                drop_advice([self.name]),
+                f"has more than {MOST_CATEGORIES} categories{self._which_look()}",
+                f"{self._other()}{drop_advice([self.name])}",
             )
         return list(found)
 
@@ -243,8 +205,9 @@ class Survey:
                 raise DataError(
                     f"column {self.name!r} of {self.origin}",
                     f"must tell rows apart by kind, not one by one; {n_distinct} of its "
-                    f"{self.n_present} values differ, as in an identifier or free text",
-                    f"{drop_advice([self.name])}{self._or_categories(n_distinct)}",
+                    f"{self.n_present} values differ, as in an identifier or free text"
+                    f"{self._which_look()}",
+                    f"{self._other()}{drop_advice([self.name])}{self._or_categories(n_distinct)}",
                 )
             return "categorical"
         if n_distinct == 2 and self.n_present >= _FEW_ENTRIES:
@@ -260,6 +223,13 @@ class Survey:
         integers = pa.types.is_integer(self.type) or holed
         follows = self.plain.variance >= mean and (skewed or mean < 10)
         return "count" if integers and self.least >= 0 and follows else "real"
+
+    def _which_look(self) -> str:
+        look = self.looks.told()
+        return f"; its entries look like {look}" if look else ""
+
+    def _other(self) -> str:
+        return f"{self.looks.remedy(self.name)} " if self.looks.told() else ""
 
     def _or_categories(self, n_distinct: int) -> str:
         if n_distinct > MOST_CATEGORIES:
@@ -317,8 +287,8 @@ class Survey:
         if rule:
             raise DataError(
                 f"column {self.name!r} of {self.origin} as kind {kind!r}",
-                f"does not go together: that kind {rule}",
-                "State another kind.",
+                f"does not go together: that kind {rule}{self._which_look()}",
+                f"{self._other()}State another kind.",
             )
 
 
@@ -386,17 +356,15 @@ def without_missing(column: Any) -> Any:
 
 
 def as_numbers(column: Any) -> Any:
-    """A column of text as numbers where every entry spells one, such as 007.5; else as it is.
+    """A column of text as numbers where every entry spells one, such as 007.5 or 1,234.5; else as
+    it is.
 
     >>> as_numbers(pa.array(["007.5", None])).to_pylist()
     [7.5, None]
     """
     if not is_text(column.type):
         return column
-    try:
-        return pc.cast(pc.utf8_trim_whitespace(without_missing(column)), pa.float64())
-    except pa.ArrowInvalid:
-        return column
+    return numbers_of(without_missing(column))
 
 
 def is_text(kind: pa.DataType) -> bool:

@@ -115,7 +115,7 @@ def _of_csv(path: Path, origin: str, name: str) -> Array:
     if name not in file.labels:
         raise _no_column(name, file.labels, origin)
     others = [label for label in file.labels if label != name]
-    words = table_of_text(file, others, text=[name]).column(0)
+    words = table_of_text(file, others, text=[name])[0].column(0)
     return values_of(typed(words, file.layout.decimal))
 
 

@@ -40,6 +40,7 @@ from isthmus.data.tables import (
 from isthmus.errors import DataError
 
 Read = tuple[np.ndarray, tuple[str, ...] | None]
+_Found = tuple[list[str], list[Any], bool, list[str]]
 
 
 def read(
@@ -90,7 +91,7 @@ def read(
         if not path.stat().st_size:
             raise DataError(f"{origin}", "is empty", "Check how it was made.")
         if isinstance(reader, _Columns):
-            names, columns, is_named = reader.read(path, origin, tuple(drop), words)
+            names, columns, is_named, notes = reader.read(path, origin, tuple(drop), words)
             if not mixed:
                 refuse_others(names, columns, origin)
             values = _numbers(columns)
@@ -99,9 +100,9 @@ def read(
             given = tuple(names) if is_named else None
             frame = pa.Table.from_arrays(columns, names=names) if mixed else None
         else:
-            (values, given), frame = reader(path, origin, tuple(drop)), None
+            (values, given), frame, notes = reader(path, origin, tuple(drop)), None, []
     table = checked(values, given, origin, allow_missing=allow_missing, allow_empty=allow_empty)
-    return table if frame is None else replace(table, frame=frame)
+    return replace(table, frame=frame, notes=tuple(notes))
 
 
 def names_in(data: str | os.PathLike[str]) -> list[str] | None:
@@ -170,16 +171,14 @@ def _npz(path: Path, origin: str, drop: tuple[str, ...]) -> Read:
     return table.values, table.names
 
 
-def _text_columns(
-    path: Path, origin: str, drop: tuple[str, ...], words: Words
-) -> tuple[list[str], list[Any], bool]:
-    """Names and columns of any kind, and whether the file has the names."""
+def _text_columns(path: Path, origin: str, drop: tuple[str, ...], words: Words) -> _Found:
+    """Names and columns of any kind, whether the file has the names, and notes on it."""
     file = TextFile.of(path, origin, words)
     words.check(file.labels, origin)
-    table = table_of_text(file, drop, [*words.text, *words.known])
+    table, notes = table_of_text(file, drop, [*words.text, *words.known])
     if not table.num_rows:
         raise DataError(f"{origin}", "has a header but no rows", "Check how it was made.")
-    return table.column_names, table.columns, file.layout.names is not None
+    return table.column_names, table.columns, file.layout.names is not None, notes
 
 
 def _names_of(file: Any) -> list[str]:
@@ -189,9 +188,7 @@ def _names_of(file: Any) -> list[str]:
     return [name for name in schema.names if name not in index]
 
 
-def _parquet_columns(
-    path: Path, origin: str, drop: tuple[str, ...], words: Words
-) -> tuple[list[str], list[Any], bool]:
+def _parquet_columns(path: Path, origin: str, drop: tuple[str, ...], words: Words) -> _Found:
     """Names and columns of any kind; what pandas marked as its index is not a column."""
     try:
         with parquet.ParquetFile(path) as file:
@@ -200,7 +197,7 @@ def _parquet_columns(
             refuse_duplicates(every, origin)
             names = [every[j] for j in kept(every, drop, origin)]
             table = file.read(columns=names)
-        return names, [without(table.column(n), words.na_values or ()) for n in names], True
+        return names, [without(table.column(n), words.na_values or ()) for n in names], True, []
     except DataError:
         raise
     except (pa.ArrowException, OSError, ValueError, LookupError) as error:
@@ -213,7 +210,7 @@ def _parquet_columns(
 class _Columns:
     """A reader of columns of any kind; ``double`` where numbers become float64."""
 
-    read: Callable[[Path, str, tuple[str, ...], Words], tuple[list[str], list[Any], bool]]
+    read: Callable[[Path, str, tuple[str, ...], Words], _Found]
     double: bool
 
 

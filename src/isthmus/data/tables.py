@@ -38,12 +38,14 @@ class Table:
         frame: the same rows as an Arrow table with columns of any kind, or None where they were
             read as numbers alone. A column of ``values`` that is not of numbers then holds 0 for
             an entry that is there: it counts entries and says no more.
+        notes: sentences on how it is written, where nobody might expect it.
     """
 
     values: np.ndarray
     names: tuple[str, ...] | None
     origin: str
     frame: Any = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ class Tabular:
         double: whether ``read`` gives float64 whatever the columns are, as for text.
         skipped: names of files that were left out.
         na_values: words that stand for a missing entry in columns of text.
+        notes: sentences on how the files are written, where nobody might expect it.
     """
 
     def __init__(
@@ -53,8 +54,10 @@ class Tabular:
         double: bool = False,
         skipped: Sequence[str] = (),
         na_values: Sequence[str] = (),
+        notes: Sequence[str] = (),
     ) -> None:
         self.origin = origin
+        self.notes = tuple(notes)
         self._na_values = tuple(na_values)
         self.parsed = double
         empty = [not sum(shard.lengths) for shard in shards]

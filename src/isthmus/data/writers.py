@@ -173,6 +173,8 @@ def write_lines(
     *,
     header: Sequence[str] | None,
     separator: str = ",",
+    newline: str = "\n",
+    before: str = "",
 ) -> int:
     """Write columns of text as lines, entry by entry as it is; in quotes only where it must be.
 
@@ -181,6 +183,8 @@ def write_lines(
         tables: at least one, all columns of text.
         header: the first line; None for none.
         separator: between entries.
+        newline: after every line.
+        before: what stands before the first line.
 
     Returns:
         N, the number of rows written.
@@ -188,31 +192,33 @@ def write_lines(
     Raises:
         RunError: the file cannot be written.
     """
-    count = 0
+    count, end = 0, newline.encode()
     with replacing(path) as file:
+        file.write(before.encode())
         if header is not None:
             named = pa.table(
                 [[name] for name in header], names=[str(j) for j in range(len(header))]
             )
-            file.write(_lines(named, separator))
+            file.write(_lines(named, separator, end))
         for table in tables:
-            file.write(_lines(table, separator))
+            file.write(_lines(table, separator, end))
             count += table.num_rows
     return count
 
 
-def _lines(table: pa.Table, separator: str) -> bytes:
+def _lines(table: pa.Table, separator: str, end: bytes) -> bytes:
     alone = table.num_columns == 1  # an empty line would be none
     columns: list[pa.Array] = []
     quote, nothing, between = (pa.scalar(w, pa.large_string()) for w in ('"', "", separator))
     for column in table.columns:
         words = pc.fill_null(column.cast(pa.large_string()).combine_chunks(), "")
-        marked = pc.match_substring_regex(words, f'["{separator}\n\r]' + "|^$" * alone)
+        marked = pc.match_substring_regex(words, '["\n\r]' + "|^$" * alone)
+        marked = pc.or_(marked, pc.match_substring(words, separator))
         quoted = pc.replace_substring(words, '"', '""')
         quoted = pc.binary_join_element_wise(quote, quoted, quote, nothing)
         columns.append(pc.if_else(marked, quoted, words))
     joined = pc.binary_join_element_wise(*columns, between)
-    return b"".join(line + b"\n" for line in joined.cast(pa.large_binary()).to_pylist())
+    return b"".join(line + end for line in joined.cast(pa.large_binary()).to_pylist())
 
 
 def _values(table: pa.Table) -> pa.Table:
