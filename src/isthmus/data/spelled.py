@@ -232,8 +232,8 @@ class Looks:
             kinds = f"kinds={{{name!r}: 'real'}} (on the command line --kinds {name}=real)"
             state = f" Or state that they are numbers: {kinds}."
         return (
-            "To have them taken for numbers, write them as others are written, without a unit and "
-            f"without signs between thousands.{state}"
+            "To have them taken for numbers, write them without a unit and without signs between "
+            f"thousands, with the decimal sign of the others.{state}"
         )
 
 
