@@ -47,7 +47,7 @@ def refuse(X: Any) -> None:
     if is_torch_dataset(X) or is_hub_dataset(X):
         raise DataError(kind, "must be opened first", "Open it: isthmus.open_data(X).")
     fields = X.dtype.names if isinstance(X, np.ndarray) else None
-    if isinstance(X, Mapping) or fields:
+    if (isinstance(X, Mapping) and not hasattr(X, "shape")) or fields:  # dok_array is a dict
         raise DataError(
             f"X with the fields {', '.join(fields)}" if fields else kind,
             "must be rows of one array, or a table",
