@@ -12,7 +12,7 @@ from PIL import Image
 from tests.command_line import call, done
 
 from isthmus import load, open_data
-from isthmus.cli import _rows
+from isthmus.cli import _blocks, _rows
 from isthmus.estimators import _sources
 
 N = 1200
@@ -78,7 +78,7 @@ MAKE = {
 def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "stream":
         monkeypatch.setattr(_sources, "LARGE", 0)
-        monkeypatch.setattr(_rows, "MOST_SAMPLED", 200)
+        monkeypatch.setattr(_blocks, "MOST_SAMPLED", 200)
 
 
 @pytest.mark.usefixtures("memory")

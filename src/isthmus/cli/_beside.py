@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus.cli._rows import MOST_SAMPLED, size
+from isthmus.cli._blocks import MOST_SAMPLED, size
 
 if TYPE_CHECKING:
     from isthmus.data.source import Source

@@ -9,21 +9,10 @@ import typer
 
 from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer, number
-from isthmus.cli._options import (
-    OUTPUT,
-    DataFile,
-    Drop,
-    Force,
-    Layout,
-    MaxSkipped,
-    NaValues,
-    RunFolder,
-    Text,
-    layout_of,
-    names_of,
-    words_of,
-)
-from isthmus.cli._rows import blocks, notes, of_run, said, size, told_at_the_end
+from isthmus.cli._blocks import blocks, size, told_at_the_end
+from isthmus.cli._options import OUTPUT, DataFile, Force, RunFolder
+from isthmus.cli._reading import AS_USUAL, Reading
+from isthmus.cli._rows import notes, of_run, said
 from isthmus.cli._runs import SEEN, Seen, open_run, recorded
 from isthmus.cli._words import plural, squared_errors, squared_units
 
@@ -48,11 +37,7 @@ def score(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
-    drop: Drop = None,
-    text: Text = None,
-    na_values: NaValues = None,
-    layout: Layout = None,
-    max_skipped: MaxSkipped = None,
+    reading: Reading = AS_USUAL,
     force: Force = False,
 ) -> Answer:
     """Tell how well a model explains the rows of a table."""
@@ -65,10 +50,7 @@ def score(
     if out is not None:
         check_destination(out, force)
     model = open_run(run, data)
-    words = words_of(text, na_values)
-    found, extra = of_run(
-        model, recorded(run), data, names_of(drop), layout_of(layout), max_skipped, words
-    )
+    found, extra = of_run(model, recorded(run), data, reading)
     n_rows, n_features = size(found)
     seen = Seen(model, n_rows, n_features)
     mixed = model.encoding_ is not None

@@ -4,21 +4,10 @@ from __future__ import annotations
 
 from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer
-from isthmus.cli._options import (
-    DataFile,
-    Drop,
-    Force,
-    Layout,
-    MaxSkipped,
-    NaValues,
-    OutFile,
-    RunFolder,
-    Text,
-    layout_of,
-    names_of,
-    words_of,
-)
-from isthmus.cli._rows import blocks, notes, of_run, said, told_at_the_end
+from isthmus.cli._blocks import blocks, told_at_the_end
+from isthmus.cli._options import DataFile, Force, OutFile, RunFolder
+from isthmus.cli._reading import AS_USUAL, Reading
+from isthmus.cli._rows import notes, of_run, said
 from isthmus.cli._runs import open_run, recorded
 from isthmus.cli._words import plural
 
@@ -32,11 +21,7 @@ def transform(
     run: RunFolder,
     data: DataFile,
     out: OutFile,
-    drop: Drop = None,
-    text: Text = None,
-    na_values: NaValues = None,
-    layout: Layout = None,
-    max_skipped: MaxSkipped = None,
+    reading: Reading = AS_USUAL,
     force: Force = False,
 ) -> Answer:
     """Write the codes of the rows of a table."""
@@ -45,10 +30,7 @@ def transform(
 
     check_destination(out, force)
     model = open_run(run, data)
-    words = words_of(text, na_values)
-    found, extra = of_run(
-        model, recorded(run), data, names_of(drop), layout_of(layout), max_skipped, words
-    )
+    found, extra = of_run(model, recorded(run), data, reading)
     names = [str(name) for name in model.get_feature_names_out()]
     every = blocks(found, mixed=model.encoding_ is not None)
     made = told_at_the_end(model.transform(block) for block in every)
