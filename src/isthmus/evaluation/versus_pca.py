@@ -199,5 +199,12 @@ def sentence(
 
 
 def _percent(share: float) -> str:
+    """A share in words.
+
+    >>> _percent(-0.5), _percent(_LEAST), _percent(-_LEAST)
+    ('-50%', 'without bound below', 'without bound')
+    """
+    if abs(share) >= -_LEAST:
+        return "without bound" if share > 0 else "without bound below"
     value = 100.0 * share
     return f"{value:.0f}%" if abs(value) >= 1.5 or value == 0 else f"{value:.1f}%"
