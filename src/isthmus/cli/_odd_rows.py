@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from isthmus.cli._answer import columns, number
+from isthmus.cli._beside import files_of
 from isthmus.cli._words import plural
 
 if TYPE_CHECKING:
+    from isthmus.data.source import Source
     from isthmus.data.tables import Table
     from isthmus.estimators.outliers import OutlierDetector
 
@@ -19,7 +21,7 @@ _MOST_NAMED, _LEAST_SHARE = 3, 0.1
 def odd_rows(
     detector: OutlierDetector,
     table: Table,
-    shape: tuple[int, ...],
+    given: Table | Source,
     rows: Any,
     scores: Any,
     p_values: Any,
@@ -29,7 +31,8 @@ def odd_rows(
     Args:
         detector: that judged.
         table: all rows.
-        shape: of one of them: images (C, H, W) and series (C, T) have entries without names.
+        given: what they were made of: images (C, H, W) and series (C, T) have entries without
+            names, and rows that are files have names of their own.
         rows: positions of those to tell of.
         scores: (N,) of all.
         p_values: (N,) of all.
@@ -41,6 +44,7 @@ def odd_rows(
     told = replace(table, values=x)
     parts = detector.explain(told)
     views = detector.surprises(told).argmax(1)
+    shape, files = getattr(given, "feature_shape", ()), files_of(given, len(scores))
     places = shape if len(shape) > 1 else x.shape[1:]
 
     def named(j: int) -> str:
@@ -57,6 +61,7 @@ def odd_rows(
         found.append(
             {
                 "row": int(row),
+                **({} if files is None else {"file": files[row]}),
                 "score": float(scores[row]),
                 "p_value": float(p_values[row]),
                 "view": VIEWS[int(views[i])],
@@ -76,10 +81,11 @@ def told_of(facts: dict[str, Any], origin: str) -> list[str]:
     ]
     if not facts["outliers"]:
         return lines
-    head = ("row", "p-value", "unusual by", "because of")
+    by = "file" if "file" in facts["outliers"][0] else "row"
+    head = (by, "p-value", "unusual by", "because of")
     body = [
         (
-            str(one["row"]),
+            str(one[by]),
             number(one["p_value"]),
             one["view"],
             ", ".join(
@@ -91,4 +97,4 @@ def told_of(facts: dict[str, Any], origin: str) -> list[str]:
     ]
     left = facts["n_outliers"] - len(body)
     more = [f"and {plural(left, 'row')} more (--top)"] if left else []
-    return [*lines, "", columns([head, *body], right=(0, 1)), *more]
+    return [*lines, "", columns([head, *body], right=(0, 1) if by == "row" else (1,)), *more]

@@ -87,7 +87,7 @@ def of_run(
     Args:
         model: an estimator or a detector, fitted.
         recorded: what its run says of the rows of the fit, see :meth:`Reading.recorded`; and
-            ``sample_shape`` where the model does not know it.
+            ``read_shape`` where the model had images or series as flat rows.
         data: as for :func:`opened`.
         reading: how they are read, where not as in the fit. Its columns to drop and of text are
             so besides those of the fit; they must be there.
@@ -108,6 +108,8 @@ def of_run(
     again, known = of_fit.left, _text_of_fit(model, of_fit)
     own = replace(of_fit, drop=reading.drop, text=reading.text, layout=reading.layout)
     reading = reading.or_else(own)
+    shape = recorded.get("read_shape") or getattr(model, "sample_shape_", None)
+    samples = None if shape is None else tuple(shape)
     extra: list[str] = []
     found: Table | Source
     if reading.layout is None and is_one_table(data):
@@ -120,14 +122,20 @@ def of_run(
             left = [*drop, *extra]
         found = opened(data, reading.leaving(left), new=True, known=known)
     else:
-        shape = recorded.get("sample_shape") or getattr(model, "sample_shape_", ()) or ()
-        how = {"sample_shape": tuple(shape), "known": known}
+        how = {"sample_shape": samples or (), "known": known}
         found = _laid_out(data, reading, of_fit.layout, how)
         if fitted is not None and found.names is not None:
             extra = _extra(found.names, drop, fitted, data)
     if found.names is None and not drop and _left_again(found, again, model.n_features_in_):
         found = opened(data, reading.leaving(again), new=True, known=known)
-    chosen = choosing.of_fit(found, fitted, type(model).__name__, model.n_features_in_, more=True)
+    chosen = choosing.of_fit(
+        found,
+        fitted,
+        type(model).__name__,
+        model.n_features_in_,
+        more=True,
+        samples=samples,
+    )
     return chosen, [name for name in extra if name not in again]
 
 
@@ -150,6 +158,11 @@ def said(found: Table | Source, extra: Sequence[str], data: str | os.PathLike[st
         columns = "column" if len(extra) == 1 else "columns"
         told.append(f"Left out of {data}: {columns} {quoted(extra)}, which the fit did not have.")
     return told
+
+
+def facts_of(found: Table | Source) -> dict[str, list[str]]:
+    """What was done to images and which were left out, for ``--json``."""
+    return {"notes": notes(found), "skipped": list(getattr(found, "skipped", ()))}
 
 
 def notes(found: Table | Source) -> list[str]:

@@ -15,7 +15,7 @@ from isthmus.cli._odd_rows import odd_rows, told_of
 from isthmus.cli._options import OUTPUT, DataFile, Force, Quiet, Seed, seed_of
 from isthmus.cli._progress import training
 from isthmus.cli._reading import AS_USUAL, Reading
-from isthmus.cli._rows import column, notes, of_run, opened, said
+from isthmus.cli._rows import column, facts_of, of_run, opened, said
 from isthmus.cli._runs import check_place
 from isthmus.cli._tasks import empty_tasks, identifiers, too_wide, warning
 from isthmus.cli.fit import MODELS, model_name
@@ -157,6 +157,7 @@ def outliers(
     if save is not None:
         check_place(save, force)
     origin, extra = data if new is None else new, list[str]()
+    as_fitted: dict[str, Any] = {}
     known = None if not label else _known(label, origin, data)
     left = reading.leaving(_leave(data, reading.left, label))
     if detector is None:
@@ -164,26 +165,23 @@ def outliers(
         given = opened(data, left)
         table = as_table(given)
         judge = _fitted(table, kind, values, rule, random_state, quiet)
+        shape = getattr(given, "feature_shape", ())
+        as_fitted = {**left.recorded(), "read_shape": list(shape) if len(shape) > 1 else None}
         if new is not None:
-            as_fitted = {
-                **reading.recorded(),
-                "sample_shape": getattr(given, "feature_shape", ()),
-            }
             given, extra = of_run(judge, as_fitted, new, AS_USUAL.leaving(_leave(new, [], label)))
     else:
         spelled = {"--" + name.replace("_", "-"): value for name, value in values.items()}
         also = {"--new": new, "--model": model, "--save": save, "--seed": seed}
         judge = _detectors.opened(detector, {**rules, **also, **spelled})
         rule = {"threshold": judge.threshold}
-        given, extra = of_run(judge, {}, data, left)
+        given, extra = of_run(judge, _detectors.recorded(detector), data, left)
     judged = table if detector is None and new is None else as_table(given)
     scores = judge.score_samples(judged)
     p_values = judge.p_values(judged)
     flagged = scores < judge.offset_
     first = np.lexsort((np.arange(len(scores)), scores))[: max(1, top)]
     shown = first[flagged[first]]
-    shape = getattr(given, "feature_shape", ())
-    found = odd_rows(judge, judged, shape, shown, scores, p_values) if len(shown) else []
+    found = odd_rows(judge, judged, given, shown, scores, p_values) if len(shown) else []
     facts: dict[str, Any] = {
         "data": data,
         "new": new,
@@ -198,7 +196,7 @@ def outliers(
         "out": out,
         "run": save,
         "left_out": extra,
-        "notes": notes(given),
+        **facts_of(given),
     }
     lines = [*told_of(facts, origin), *said(given, extra, origin)]
     if known is not None:
@@ -215,7 +213,8 @@ def outliers(
         lines.append(f"Score, p-value and verdict of each row written to {out}{after}.")
     if save is not None:
         with _interrupts.saving():
-            judge.save(save, force=force)
+            provenance = {"origin": data, **as_fitted}
+            judge.save(save, force=force, provenance=provenance)
         lines.append(f"The detector is in {save}.")
     return Answer("\n".join(lines), facts)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from isthmus.cli import _interrupts
+from isthmus.cli import _beside, _interrupts
 from isthmus.cli._answer import Answer
 from isthmus.cli._blocks import blocks, told_at_the_end
 from isthmus.cli._options import DataFile, Force, OutFile, RunFolder
 from isthmus.cli._reading import AS_USUAL, Reading
-from isthmus.cli._rows import notes, of_run, said
+from isthmus.cli._rows import facts_of, of_run, said
 from isthmus.cli._runs import open_run, recorded
 from isthmus.cli._words import plural
 
@@ -26,7 +26,7 @@ def transform(
 ) -> Answer:
     """Write the codes of the rows of a table."""
     with _interrupts.starting():
-        from isthmus.data.writers import check_destination, write_blocks
+        from isthmus.data.writers import check_destination
 
     check_destination(out, force)
     model = open_run(run, data)
@@ -34,7 +34,7 @@ def transform(
     names = [str(name) for name in model.get_feature_names_out()]
     every = blocks(found, mixed=model.encoding_ is not None)
     made = told_at_the_end(model.transform(block) for block in every)
-    n_rows = write_blocks(out, made, names)
+    n_rows, after = _beside.write_rows(out, made, names, _beside.files_of(found))
     n_components = len(names)
     facts = {
         "run": run,
@@ -43,8 +43,8 @@ def transform(
         "n_rows": n_rows,
         "columns": names,
         "left_out": extra,
-        "notes": notes(found),
+        **facts_of(found),
     }
     many, components = plural(n_rows, "row"), plural(n_components, "component")
-    lines = [f"Codes of {many} in {components} written to {out}.", *said(found, extra, data)]
+    lines = [f"Codes of {many} in {components} written to {out}{after}.", *said(found, extra, data)]
     return Answer("\n".join(lines), facts)

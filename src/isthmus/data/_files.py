@@ -12,7 +12,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -146,6 +146,10 @@ def data_files(name: str) -> list[Path]:
             "Rename what is data." if hidden and not others else f"Known are {', '.join(ENDINGS)}.",
         )
     if len(kinds) > 1:
+        most = Counter(path.suffix for path in max(kinds.values(), key=len))
+        ending = most.most_common(1)[0][0]
+        # a letter in place of the first sign of a pattern, so that "a/*" is below a
+        base = Path(re.sub(r"[*?\[].*", "x", name)).parent if is_pattern(name) else name
         counts = " and ".join(
             f"{len(files)} of {kind} (such as {min(map(str, files))!r})"
             for kind, files in sorted(kinds.items())
@@ -153,7 +157,7 @@ def data_files(name: str) -> list[Path]:
         raise DataError(
             name,
             f"must hold files of one kind; it holds {counts}",
-            f"Name one kind, such as {str(Path(name.split('*')[0], '**', '*.csv'))!r}.",
+            f"Name one kind, such as {str(Path(base, '**', f'*{ending}'))!r}, or move the others.",
         )
     return sorted(next(iter(kinds.values())), key=_natural)
 
