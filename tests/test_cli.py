@@ -24,8 +24,9 @@ import torch
 from command_line import call, done
 from isthmus.cli import _config, _parameters
 from isthmus.cli._answer import as_json, number
-from isthmus.cli._options import names_of, verb
+from isthmus.cli._options import verb
 from isthmus.cli._progress import doing, figures, time_left
+from isthmus.cli._reading import names_of
 from isthmus.cli._words import in_bytes, verdict
 from isthmus.cli.fit import MODELS
 from isthmus.cli.main import VERBS, main

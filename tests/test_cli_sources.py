@@ -12,7 +12,7 @@ from PIL import Image
 from tests.command_line import call, done
 
 from isthmus import load, open_data
-from isthmus.cli import _rows
+from isthmus.cli import _blocks, _rows
 from isthmus.estimators import _sources
 
 N = 1200
@@ -78,7 +78,7 @@ MAKE = {
 def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "stream":
         monkeypatch.setattr(_sources, "LARGE", 0)
-        monkeypatch.setattr(_rows, "MOST_SAMPLED", 200)
+        monkeypatch.setattr(_blocks, "MOST_SAMPLED", 200)
 
 
 @pytest.mark.usefixtures("memory")
@@ -232,12 +232,12 @@ def test_a_share_of_images_may_be_left_out_by_a_flag_that_the_error_names(tmp_pa
 
 
 def test_images_none_of_which_can_be_used_are_counted_and_some_named(tmp_path):
-    for i in range(5):
+    for i in range(12):
         (tmp_path / f"{i}.png").write_bytes(b"no image")
     for verb in ("info", "fit"):
         code, _, err = call(verb, tmp_path, *(("--out", tmp_path / "run") * (verb == "fit")))
         assert code == 2
-        assert "none of its 5 can" in err
+        assert "none of its 12 can" in err
         assert "2.png" in err
         assert "and 2 more" in err
         assert "max" not in err.split("and 2 more")[1]

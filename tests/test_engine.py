@@ -328,3 +328,18 @@ def test_an_ensemble_tells_the_terms_of_its_last_member() -> None:
     plan = replace(PLAIN, steps=1, batch_size=64)
     rounds = list(Training(Ensemble(members), plan).rounds(source, 0))
     assert rounds[1].terms["fit"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("averaging", [0.0, 0.9])
+def test_a_part_in_evaluation_mode_stays_so_and_the_others_are_trained(averaging: float) -> None:
+    module = new()
+    module.frozen, module.noisy = nn.Dropout().eval(), nn.Dropout()
+
+    def validate(judged: nn.Module) -> dict[str, Tensor]:
+        assert not any(part.training for part in judged.modules())
+        return {"loss": torch.zeros(1)}
+
+    training = Training(module, replace(PLAIN, averaging=averaging))
+    rounds = training.rounds(TensorBatches(data()), order_seed=0, validate=validate)
+    modes = [[part.training for part in module.children()] for _ in rounds]
+    assert {tuple(each) for each in modes} == {(True, False, True)}

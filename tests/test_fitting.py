@@ -13,7 +13,8 @@ import torch
 from scipy import stats
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
-from torch import nn
+from torch import Tensor, nn
+from torch.distributions import Distribution, Normal
 
 from estimator_examples import CLASSES, SMALL, D, N, curved, fitted, options, same_bits, with_holes
 from isthmus import (
@@ -24,11 +25,15 @@ from isthmus import (
     VariationalAutoencoder,
     load,
 )
+from isthmus.core.likelihoods import Gaussian, Likelihood
 from isthmus.data.batches import TensorBatches
 from isthmus.data.split import folds, hold_out
 from isthmus.engine.loop import Training
 from isthmus.estimators import Progress
+from isthmus.estimators._material import shares_memory
+from isthmus.estimators._parameters import to_train
 from isthmus.estimators._validation import Validation
+from isthmus.presets import undercomplete
 
 X = curved()
 K = 2
@@ -521,3 +526,43 @@ def test_rounds_of_a_long_training_are_short_and_patience_is_as_long_as_before()
         asked = auto.patience(auto.evaluations) if patience == "auto" else patience
         assert plan.patience is not None
         assert plan.patience / rounds == pytest.approx(asked / auto.evaluations, rel=0.02)
+
+
+class Wide(Gaussian):
+    """A head of one's own, whose scale no one can change in a distribution that is there."""
+
+    def forward(self, raw: Tensor) -> Distribution:
+        return Normal(2.0 * raw[..., 0], 3.0 * self.scale(raw))
+
+    def rescaled(self, p: Distribution) -> Distribution | None:
+        return Likelihood.rescaled(self, p)
+
+
+def test_held_out_rows_are_judged_at_the_scale_of_a_head_of_ones_own() -> None:
+    x = torch.randn(40, 5, generator=torch.Generator().manual_seed(0))
+    module = undercomplete((5,), 2).eval()
+    module.decoder.head = Wide("shared")
+    part = TensorBatches(x)
+    validation = Validation([part], torch.ones(5), 0)
+    with torch.no_grad():
+        loss = validation(module)["loss"]
+        assert validation.residual is not None
+        module.likelihood.calibrate(validation.residual)
+        expected = -module.decode(module.encode(x).mean).log_prob(x).sum(1)
+    torch.testing.assert_close(loss, expected)
+
+
+def test_rows_that_are_a_view_of_the_callers_are_not_the_fits_own() -> None:
+    given = np.zeros((8, 4), np.float32)
+    for view in (given, given[1:], given[::2], given[:, 1:], given.T):
+        assert shares_memory(torch.from_numpy(view), given)
+        assert not shares_memory(torch.from_numpy(view.copy()), given)
+
+
+def test_a_network_that_was_used_before_is_trained_and_its_frozen_parts_are_not() -> None:
+    used = nn.Sequential(nn.Linear(2, 2), nn.Dropout()).eval()
+    frozen = nn.Sequential(nn.Linear(2, 2), nn.Dropout().eval())
+    assert all(part.training for part in to_train(used).modules())
+    assert [part.training for part in to_train(frozen)] == [True, False]
+    assert not used.training
+    assert to_train(None) is None

@@ -146,7 +146,8 @@ def test_what_becomes_of_colours_is_counted(tmp_path: Path) -> None:
         source: Any = open_data(f"{tmp_path}/some/**/*.png", image_mode=mode)
         notes[mode] = [note.replace(str(tmp_path), "") for note in source.notes]
     said = "2 of 5 images of /some/**/*.png are in colour and were made grey."
-    assert notes == {None: [], "L": [said], "RGB": []}
+    also = "3 of 5 images of /some/**/*.png are grey and were made red, green and blue."
+    assert notes == {None: [also], "L": [said], "RGB": [also]}
     with pytest.raises(InvalidParameterError, match="image_mode='CMYK' must be 'L'"):
         open_data(tmp_path, image_mode="CMYK")
 
@@ -316,7 +317,7 @@ def test_what_cannot_be_decoded_is_left_out_and_told(case: str, tmp_path: Path) 
     limit = Image.MAX_IMAGE_PIXELS
     with pytest.raises(DataError, match=rf"1 of 7 cannot: .*2x.png \(.*({sentence})"):
         open_data(tmp_path)
-    with pytest.warns(UserWarning, match=r"1 of 7 images of .* left out, such as .*2x.png"):
+    with pytest.warns(UserWarning, match=r"1 of 7 images of .* left out: .*2x.png"):
         source: Any = open_data(tmp_path, max_skipped=0.2)
     assert source.skipped == (str(tmp_path / "2x.png"),)
     np.testing.assert_array_equal(in_memory(source)[:, 0], GREY)

@@ -117,7 +117,10 @@ BAD_TEXTS: dict[str, tuple[bytes, str]] = {
     "two stray words": (b"a\n1\n2\n\n3\nx\ny\n", r"line 6 of .*holds 'x' \(and 1 more like it\)"),
     "not UTF-8": ("größe,b\n1,2\n".encode("latin-1"), "must be text in UTF-8; .* byte 0xf6"),
     "not UTF-8, below": ("a,b\n1,zürich\n".encode("latin-1"), "must be text in UTF-8|'zürich'"),
-    "UTF-16": ("a,b\n1,2\n".encode("utf-16"), "must be text in UTF-8; it holds zero bytes"),
+    "UTF-16 without its mark": (
+        "a,b\n1,2\n".encode("utf-16-le"),
+        "must be text in UTF-8; it holds zero bytes",
+    ),
     "blanks separate": (
         b"1 2 3\n4 5 6\n",
         "separated by commas, semicolons or tabs; a row is '4 5 6'",
@@ -506,7 +509,7 @@ def save(path: Path, x: np.ndarray, names: list[str]) -> None:
     match path.suffix:
         case ".csv":
             frame.to_csv(path, index=False)
-        case ".tsv":
+        case ".tsv" | ".tab" | ".txt":
             frame.to_csv(path, index=False, sep="\t")
         case ".npy":
             np.save(path, x)
@@ -564,8 +567,9 @@ ABSENT = {
     "flowres": "'flowres.csv'",
     "no/x.csv": "nor does its folder 'no'",
     "zzz.csv": r"does not exist. Give a file or a folder \(.arrow, .*, .zarr.zip\), or a bundled",
-    "notes.txt": "must end in '.csv', '.npy', '.npz', '.parquet', '.tsv'",
-    "x.csv.gz": "must end in .* Unpack it first",
+    "notes.doc": "must end in '.csv', '.npy', '.npz', '.parquet', '.tab', '.tsv', '.txt'",
+    "x.csv.xz": "must end in .* Unpack it first",
+    "x.csv.gz": "is packed, and read by isthmus.open_data",
     "inner": r"must be a file; it is a folder. It holds 'part.npy'",
     "inner.csv": "must be a file; it is a folder. It holds no file",
     "pipe.csv": "must be an ordinary file",
@@ -580,7 +584,7 @@ def test_what_is_no_file_is_refused_with_near_names(
     (tmp_path / "inner.csv").mkdir()
     (tmp_path / "inner" / "part.npy").touch()
     os.mkfifo(tmp_path / "pipe.csv")
-    for file in ("flowres.csv", "notes.txt", "x.csv.gz"):
+    for file in ("flowres.csv", "notes.doc", "x.csv.gz", "x.csv.xz"):
         (tmp_path / file).touch()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=ABSENT[name]) as caught:

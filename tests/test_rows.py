@@ -310,7 +310,7 @@ def test_outliers_and_compare_go_by_names(tmp_path, monkeypatch):
     np.testing.assert_allclose(np.load("scores.npy"), wanted, rtol=1e-9)
     call("outliers", "x.csv", *more[:5], "--save", "detector")
     out = done("outliers", "new.csv", "--detector", "detector")
-    assert "Left out of new.csv: columns 'id', 'note', which the fit did not have." in out
+    assert "Left out of new.csv: column 'note', which the fit did not have." in out
     done("fit", "x.csv", "--drop", "id", "--out", "run", *FIT)
     code, out, _ = call("compare", "new.csv", "--into", "run", "--n-components", "1")
     assert (code, "column 'note'" in out) == (0, True)

@@ -510,7 +510,7 @@ BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "two kinds": (lambda p: touched(p, "a.csv", "b.parquet"), "1 of Parquet .*1 of text"),
     "unknown": (lambda p: touched(p, "a.docx") / "a.docx", "a.docx must end in"),
-    "packed": (lambda p: touched(p, "a.csv.gz") / "a.csv.gz", "Unpack it first"),
+    "packed": (lambda p: touched(p, "a.csv.xz") / "a.csv.xz", "Unpack it first"),
     "one image": (lambda p: touched(p, "a.png") / "a.png", "Name the folder"),
     "a broken link": (
         lambda p: (p / "a.csv").symlink_to(p / "b") or p,

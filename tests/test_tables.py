@@ -599,3 +599,14 @@ def test_verbs_take_a_mixed_file(tmp_path, capsys):
     assert table.frame.num_columns == 7
     with pytest.raises(DataError, match="numbers only"):
         read(csv)
+
+
+def test_an_array_is_evaluated_by_the_places_of_the_columns() -> None:
+    X = frame(60)
+    model = Autoencoder(2, max_epochs=2, random_state=0).fit(X)
+    named = evaluate(model, X, kind="new").facts["metrics"]
+    with pytest.warns(UserWarning, match="columns are taken by position"):
+        by_place = evaluate(model, X.to_numpy(), kind="new").facts["metrics"]
+    assert by_place == named
+    with pytest.raises(DataError, match=f"must have {X.shape[1]}, as the data of the fit"):
+        evaluate(model, X.to_numpy()[:, 1:], kind="new")

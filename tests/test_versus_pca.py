@@ -229,3 +229,11 @@ def test_damage_is_told(run):
 def test_nothing_is_attached_to_what_is_no_run(tmp_path):
     with pytest.raises(RunError, match="no run"):
         directory.attach(tmp_path, "evaluation", {}, {})
+
+
+def test_a_share_without_bound_is_told_in_words():
+    errors = np.array([1.0, 2.0, 3.0])
+    found = verdict(errors, np.zeros(3), 2)
+    assert found.outcome == "worse"
+    assert "without bound" in found.sentence
+    assert "000" not in found.sentence

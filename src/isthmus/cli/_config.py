@@ -10,21 +10,24 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from isthmus.cli._parameters import PARAMETERS, TEXT, WHOLE, Kind
+from isthmus.cli._parameters import NUMBER, PARAMETERS, TEXT, WHOLE, Kind
+from isthmus.cli._reading import AS_USUAL, Reading
 from isthmus.errors import InvalidParameterError
 
-_NAMES = Kind("", "a list of names", str, {}, many=True)
+_READ = {
+    list[str]: Kind("", "a list of names", str, {}, many=True),
+    str: TEXT,
+    float: NUMBER,
+}
 _KINDS: dict[str, Kind] = {
     "model": TEXT,
     "random_state": WHOLE,
-    "drop": _NAMES,
-    "text": _NAMES,
-    "na_values": Kind("", "a list of words", str, {}, many=True),
+    **{field.name: _READ[field.metadata["kind"]] for field in fields(Reading)},
     **{parameter.name: parameter.kind for parameter in PARAMETERS},
 }
 _OTHER_NAMES = {"seed": "random_state"}
@@ -37,17 +40,13 @@ class Config:
 
     Args:
         model: a name of :data:`isthmus.cli.fit.MODELS`, unchecked.
-        drop: columns to leave out.
-        text: columns that are text whatever they hold.
-        na_values: words that stand for a missing entry.
+        reading: how the data is read.
         random_state: the seed.
         parameters: of the estimator, by name.
     """
 
     model: str | None = None
-    drop: tuple[str, ...] = ()
-    text: tuple[str, ...] = ()
-    na_values: tuple[str, ...] | None = None
+    reading: Reading = AS_USUAL
     random_state: int | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
@@ -77,9 +76,7 @@ def read(path: str) -> Config:
         )
     return Config(
         values.pop("model", None),
-        values.pop("drop", ()),
-        values.pop("text", ()),
-        values.pop("na_values", None),
+        Reading(**{name: values.pop(name) for name in vars(AS_USUAL) if name in values}),
         values.pop("random_state", None),
         values,
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isthmus.cli._answer import Answer, columns, number, wrapped
+from isthmus.cli._reading import Reading
 from isthmus.cli._words import in_bytes, plural
 from isthmus.errors import DataError, by_flag
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from isthmus.data.advice import Advice
     from isthmus.data.describe import ColumnSummary, Description
     from isthmus.data.source import Source
-    from isthmus.data.tables import Words
 
 SHOWN = 20
 _HEAD = ("column", "type", "kind", "taken for", "missing", "min", "mean", "max", "values")
@@ -32,17 +32,13 @@ _REPEATED = (
 )
 
 
-def contents(
-    data: str, drop: Sequence[str], every: bool, layout: str | None, words: Words
-) -> Answer:
+def contents(data: str, reading: Reading, every: bool) -> Answer:
     """All that is told of what :func:`isthmus.data.opening.open_data` opens.
 
     Args:
         data: a file, folder, glob or bundled name.
-        drop: names of columns to leave out.
+        reading: how it is read.
         every: whether all columns are listed, not the first ones only.
-        layout: what the axes of an array are; None to tell it from its shape.
-        words: which columns are text, and what stands for a missing entry.
 
     Raises:
         DataError: it cannot be opened or read.
@@ -53,19 +49,20 @@ def contents(
 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        source = _opened(data, drop, layout, words)
+        source = _opened(data, reading)
         found = describe(source)
     told = [str(warning.message) for warning in said if warning.category is UserWarning]
     told += [note for note in getattr(source, "notes", ()) if note not in told]
     n_skipped, n_images = len(found.skipped), found.rows + len(found.skipped)
-    if n_skipped > MAX_SKIPPED * n_images and told:
+    most = MAX_SKIPPED if reading.max_skipped is None else reading.max_skipped
+    if n_skipped > most * n_images and told:
         allow = math.ceil(100 * n_skipped / n_images) / 100
         told.append(
-            f"fit refuses more than {MAX_SKIPPED:.0%} of them: mend or remove them first, or allow "
+            f"fit refuses more than {100 * most:g}% of them: mend or remove them first, or allow "
             f"more with --max-skipped {allow:g}."
         )
     files, advice = _n_files(data), advise(found)
-    command = _command(data, [*drop, *advice.drop], layout, words, advice)
+    command = _command(data, reading.leaving([*reading.left, *advice.drop]), advice)
     named = getattr(source, "label_names", ()) or _distinct(source.labels)
     lines = [_head(found, source.names is not None, files)]
     if found.labels is not None:
@@ -107,15 +104,17 @@ def contents(
     return Answer("\n".join(lines), facts)
 
 
-def _opened(data: str, drop: Sequence[str], layout: str | None, words: Words) -> Source:
+def _opened(data: str, reading: Reading) -> Source:
     from isthmus.cli._rows import in_flags
     from isthmus.data import choosing
-    from isthmus.data.opening import open_data
+    from isthmus.data.images import Wanted
+    from isthmus.data.opening import open_words
     from isthmus.data.tables import kept, stand_in
     from isthmus.errors import InvalidParameterError
 
+    drop = reading.left
     opened = partial(
-        open_data, text=words.text, na_values=words.na_values, layout=layout, max_skipped=1.0
+        open_words, words=reading.words, layout=reading.layout, wanted=Wanted(max_skipped=1.0)
     )
     try:
         with in_flags():
@@ -247,19 +246,13 @@ def _suggested(command: str | None, advice: Advice) -> list[str]:
     return ["Suggested:", f"  {command}", *(line for text in paragraphs for line in wrapped(text))]
 
 
-def _command(
-    data: str, drop: Sequence[str], layout: str | None, said: Words, advice: Advice
-) -> str | None:
+def _command(data: str, reading: Reading, advice: Advice) -> str | None:
     """The command line to copy; None where nothing can be fitted."""
-    from isthmus.data.tables import as_list
-
     if advice.likelihood is None:
         return None
-    words = ["isthmus", "fit", data]
-    words += ["--drop", as_list(drop)] if drop else []
-    text = tuple(name for name in said.text if name not in drop)  # what is left out is not read
-    words += dataclasses.replace(said, text=text).flags()
-    words += ["--layout", layout] if layout else []
+    # what is left out is not read
+    text = tuple(name for name in reading.text or () if name not in reading.left)
+    words = ["isthmus", "fit", data, *dataclasses.replace(reading, text=text).flags()]
     words += ["--model", advice.model]
     words += ["--likelihood", advice.likelihood]
     words += ["--network", advice.network] if advice.network else []

@@ -44,6 +44,13 @@ def opened(path: str, given: Mapping[str, Any]) -> OutlierDetector:
     return OutlierDetector.load(path)
 
 
+def recorded(path: str) -> dict[str, Any]:
+    """What the run of a detector says of how its rows were read."""
+    from isthmus.estimators import _outlier_files
+
+    return _outlier_files.recorded(path)
+
+
 def described(path: str) -> Answer:
     """What ``info`` tells of a detector."""
     detector = opened(path, {})

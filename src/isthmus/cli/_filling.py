@@ -43,7 +43,7 @@ class Filler:
             out: the file to write.
             left: columns that are no features, where they have no names.
         """
-        from isthmus.cli._rows import size
+        from isthmus.cli._blocks import size
         from isthmus.data.carrying import carried
 
         ending = Path(out).suffix.lower()

@@ -119,7 +119,7 @@ class Seen:
 
 def is_seen(model: Estimator, found: Table | Source) -> bool:
     """Whether the model was fitted to these very rows; False for runs that do not say."""
-    from isthmus.cli._rows import blocks, size
+    from isthmus.cli._blocks import blocks, size
 
     seen = Seen(model, *size(found))
     for block in blocks(found, mixed=model.encoding_ is not None):

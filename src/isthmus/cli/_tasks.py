@@ -71,7 +71,7 @@ def identifiers(found: Table | Source) -> list[str]:
 
     import numpy as np
 
-    from isthmus.cli._rows import blocks
+    from isthmus.cli._blocks import blocks
     from isthmus.data.advice import is_identifier
     from isthmus.data.tables import Table as Whole
     from isthmus.data.tables import as_list, quoted, stand_in

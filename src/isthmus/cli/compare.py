@@ -11,23 +11,11 @@ import typer
 
 from isthmus.cli import _interrupts, _parameters
 from isthmus.cli._answer import Answer, columns, number, wrapped
-from isthmus.cli._options import (
-    OUTPUT,
-    DataFile,
-    Drop,
-    Layout,
-    MaxSkipped,
-    NaValues,
-    Quiet,
-    Seed,
-    Text,
-    layout_of,
-    names_of,
-    seed_of,
-    words_of,
-)
+from isthmus.cli._blocks import as_table
+from isthmus.cli._options import OUTPUT, DataFile, Quiet, Seed, seed_of
 from isthmus.cli._progress import training
-from isthmus.cli._rows import as_table, of_run, rows, said
+from isthmus.cli._reading import AS_USUAL, Reading
+from isthmus.cli._rows import of_run, opened, said
 from isthmus.cli._runs import open_run, recorded
 from isthmus.cli._words import plural
 from isthmus.errors import DataError, InvalidParameterError
@@ -74,11 +62,7 @@ def compare(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
-    drop: Drop = None,
-    text: Text = None,
-    na_values: NaValues = None,
-    layout: Layout = None,
-    max_skipped: MaxSkipped = None,
+    reading: Reading = AS_USUAL,
     seed: Seed = None,
     quiet: Quiet = False,
     **flags: Any,
@@ -91,7 +75,6 @@ def compare(
     sizes = _sizes(n_components)
     values = _parameters.from_flags(flags)
     random_state = seed_of(seed)
-    names, axes, words = names_of(drop), layout_of(layout), words_of(text, na_values)
     started = time.perf_counter()
     run = None if into is None else open_run(into, data)
     if run is not None and values:
@@ -102,15 +85,14 @@ def compare(
         )
     with training(quiet) as listener:
         with _interrupts.starting():
-            from isthmus.data.tables import as_list
             from isthmus.estimators import VariationalAutoencoder
             from isthmus.estimators.compare import compare as sweep
         told: list[str] = []
         if run is None or into is None:
-            table = rows(data, names, layout=axes, max_skipped=max_skipped, words=words)
+            table = as_table(opened(data, reading))
         else:
             kept = recorded(into)
-            found_rows, extra = of_run(run, kept, data, names, axes, max_skipped, words)
+            found_rows, extra = of_run(run, kept, data, reading)
             table, told = as_table(found_rows), said(found_rows, extra, data)
             _same_columns(run, into, table.values.shape[1], data)
         model: Estimator = run if run is not None else VariationalAutoencoder(**values)
@@ -128,10 +110,8 @@ def compare(
     if into is not None:
         told.append(f"Kept in {into}.")
     elif found.compresses:
-        line = ["isthmus", "fit", data, *(["--drop", as_list(names)] if names else [])]
-        line += [*words.flags(), *(["--layout", axes] if axes else [])]
-        line += ["--max-skipped", f"{max_skipped:g}"] if max_skipped is not None else []
-        told.append(f"Next: {shlex.join(line)} --n-components {found.recommended} --out RUN.")
+        line = shlex.join(["isthmus", "fit", data, *reading.flags()])
+        told.append(f"Next: {line} --n-components {found.recommended} --out RUN.")
     return _answer(found, data, n_rows, missing, into, told, time.perf_counter() - started)
 
 

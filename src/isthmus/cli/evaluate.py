@@ -10,34 +10,16 @@ import typer
 
 from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer, columns, number, wrapped
-from isthmus.cli._options import (
-    Drop,
-    Force,
-    Layout,
-    MaxSkipped,
-    NaValues,
-    RunFolder,
-    Text,
-    layout_of,
-    names_of,
-    words_of,
-)
-from isthmus.cli._rows import (
-    as_table,
-    column,
-    of_run,
-    opened,
-    picked,
-    said,
-    size,
-    together,
-)
+from isthmus.cli._blocks import as_table, picked, size, together
+from isthmus.cli._options import Force, RunFolder
+from isthmus.cli._reading import AS_USUAL, Reading, names_of
+from isthmus.cli._rows import column, of_run, opened, said
 from isthmus.cli._runs import is_seen, numbers_of, open_run
 from isthmus.errors import DataError, InvalidParameterError, RunError
 
 if TYPE_CHECKING:
     from isthmus.data.source import Source
-    from isthmus.data.tables import Table, Words
+    from isthmus.data.tables import Table
     from isthmus.estimators import Estimator
 
 EXAMPLES = """Examples:
@@ -87,11 +69,7 @@ def evaluate(
             help="Columns of known factors, separated by commas: does each latent answer to one?",
         ),
     ] = None,
-    drop: Drop = None,
-    text: Text = None,
-    na_values: NaValues = None,
-    layout: Layout = None,
-    max_skipped: MaxSkipped = None,
+    reading: Reading = AS_USUAL,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of all draws.")] = 0,
     force: Force = False,
 ) -> Answer:
@@ -110,10 +88,7 @@ def evaluate(
         label=label,
         outlier_label=outlier_label,
         factors=named,
-        drop=names_of(drop),
-        layout=layout_of(layout),
-        max_skipped=max_skipped,
-        words=words_of(text, na_values),
+        reading=reading,
         seed=seed,
         force=force,
     )
@@ -128,10 +103,7 @@ def measured(
     label: str | None = None,
     outlier_label: str | None = None,
     factors: Sequence[str] = (),
-    drop: Sequence[str] = (),
-    layout: str | None = None,
-    max_skipped: float | None = None,
-    words: Words | None = None,
+    reading: Reading = AS_USUAL,
     seed: int = 0,
     force: bool = False,
     verb: str = "evaluate",
@@ -144,10 +116,7 @@ def measured(
         label: column of classes or measurements.
         outlier_label: column that is 1 for known outliers.
         factors: columns of known factors.
-        drop: columns that are neither features nor labels.
-        layout: what the axes of an array are; by default as in the fit.
-        max_skipped: largest share of images that may be left out; by default as in the fit.
-        words: which columns are text, and what is missing; by default as in the fit.
+        reading: how they are read, where not as in the fit.
         seed: of all draws.
         force: whether an evaluation is replaced that has what this one lacks.
         verb: which asks, for the advice.
@@ -181,9 +150,9 @@ def measured(
     else:
         for flag, name in columns_of:
             column(data, name, flag)
-        leave = [*drop, *(name for _, name in columns_of)]
+        leave = [*reading.left, *(name for _, name in columns_of)]
         leave = list(dict.fromkeys(name for name in leave if is_column(data, name)))
-        found_rows, extra = of_run(model, recorded, data, leave, layout, max_skipped, words)
+        found_rows, extra = of_run(model, recorded, data, reading.leaving(leave))
         origin, table, told = data, as_table(found_rows), said(found_rows, extra, data)
         kind, reference = _of_others(model, recorded, table)
     found_in = {(flag, name): column(origin, name, flag) for flag, name in columns_of}
@@ -307,15 +276,7 @@ def _kind(model: Estimator, table: Table) -> str:
 
 def _opened(recorded: Mapping[str, Any]) -> Table | Source:
     """The rows of the fit, as they were opened for it."""
-    from isthmus.data.tables import Words
-
-    leave, na_values = list(recorded.get("drop") or []), recorded.get("na_values")
-    layout, max_skipped = recorded.get("layout"), recorded.get("max_skipped")
-    words = Words(
-        tuple(recorded.get("text") or ()), None if na_values is None else tuple(na_values)
-    )
-    origin = str(recorded["origin"])
-    return opened(origin, leave, layout=layout, max_skipped=max_skipped, words=words)
+    return opened(str(recorded["origin"]), Reading.of_record(recorded))
 
 
 def _rows_of_fit(model: Estimator, recorded: Mapping[str, Any]) -> Any:

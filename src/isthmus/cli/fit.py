@@ -15,24 +15,11 @@ import typer
 from isthmus._mark import is_run
 from isthmus.cli import _config, _idle, _interrupts, _parameters, _resume
 from isthmus.cli._answer import Answer, number
-from isthmus.cli._options import (
-    OUTPUT,
-    DataFile,
-    Drop,
-    Force,
-    Layout,
-    MaxSkipped,
-    NaValues,
-    Quiet,
-    Seed,
-    Text,
-    layout_of,
-    names_of,
-    seed_of,
-    words_of,
-)
+from isthmus.cli._blocks import size
+from isthmus.cli._options import OUTPUT, DataFile, Force, Quiet, Seed, seed_of
 from isthmus.cli._progress import training
-from isthmus.cli._rows import notes, opened, size
+from isthmus.cli._reading import AS_USUAL, Reading
+from isthmus.cli._rows import notes, opened
 from isthmus.cli._runs import check_place
 from isthmus.cli._tasks import empty_tasks, identifiers, warning
 from isthmus.cli._words import held_out, plural, verdict
@@ -99,11 +86,7 @@ def fit(
             help="TOML file with the options' long names as keys; flags override it.",
         ),
     ] = None,
-    drop: Drop = None,
-    text: Text = None,
-    na_values: NaValues = None,
-    layout: Layout = None,
-    max_skipped: MaxSkipped = None,
+    reading: Reading = AS_USUAL,
     seed: Seed = None,
     resume: Annotated[
         bool,
@@ -126,12 +109,7 @@ def fit(
     kind = model_name(model or settings.model or "undercomplete")
     values = {**settings.parameters, **_parameters.from_flags(flags)}
     random_state = settings.random_state if seed is None else seed_of(seed)
-    columns = names_of(drop) if drop is not None else settings.drop
-    axes = layout_of(layout)
-    words = words_of(
-        settings.text if text is None else text,
-        settings.na_values if na_values is None else na_values,
-    )
+    reading = reading.or_else(settings.reading)
     started = time.perf_counter()
     goes_on = resume and not force and is_run(out)
     check_place(out, force or goes_on)
@@ -139,7 +117,7 @@ def fit(
         from isthmus import estimators
     create = getattr(estimators, MODELS[kind])
     with training(quiet) as listener, warnings.catch_warnings():
-        table = opened(data, columns, layout=axes, max_skipped=max_skipped, words=words)
+        table = opened(data, reading)
         estimator: Estimator = create(random_state=random_state, **values)
         if goes_on and (done := _resume.finished(out, estimator, table)) is not None:
             _resume.clear(out)
@@ -159,13 +137,7 @@ def fit(
         print(f"Warning: {told[-1]}", file=sys.stderr)
     with _interrupts.saving():
         command = shlex.join(["isthmus", *sys.argv[1:]])
-        left = {
-            "drop": list(columns or []),
-            "layout": axes,
-            "max_skipped": max_skipped,
-            **words.recorded(),
-        }
-        provenance = {"origin": data, **left, "command": command}
+        provenance = {"origin": data, **reading.recorded(), "command": command}
         estimator.save(out, force=force or goes_on, provenance=provenance)
         if not estimator.interrupted_:
             _resume.clear(out)

@@ -14,7 +14,7 @@ from isthmus._mark import is_run
 from isthmus.cli import _detectors, _interrupts
 from isthmus.cli._answer import Answer, columns, number
 from isthmus.cli._contents import SHOWN, contents
-from isthmus.cli._options import Drop, Layout, NaValues, Text, layout_of, names_of, words_of
+from isthmus.cli._reading import AS_USUAL, Reading
 from isthmus.cli._words import held_out, in_bytes, plural, verdict
 from isthmus.errors import DataError, RunError
 
@@ -45,10 +45,7 @@ def info(
             show_default=False,
         ),
     ],
-    drop: Drop = None,
-    text: Text = None,
-    na_values: NaValues = None,
-    layout: Layout = None,
+    reading: Reading = AS_USUAL,
     every: Annotated[
         bool, typer.Option("--all", help=f"List every column, not the first {SHOWN} only.")
     ] = False,
@@ -71,7 +68,7 @@ def info(
             "is no run folder, no data file and no bundled table",
             f"The bundled tables are {', '.join(BUNDLED)}.",
         )
-    return contents(what, names_of(drop), every, layout_of(layout), words_of(text, na_values))
+    return contents(what, reading, every)
 
 
 def _run(run: str) -> Answer:

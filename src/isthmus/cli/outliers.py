@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from isthmus.cli import _beside, _detectors, _interrupts, _parameters
-from isthmus.cli._answer import Answer, columns, number
-from isthmus.cli._options import (
-    OUTPUT,
-    DataFile,
-    Drop,
-    Force,
-    Layout,
-    MaxSkipped,
-    NaValues,
-    Quiet,
-    Seed,
-    Text,
-    layout_of,
-    names_of,
-    seed_of,
-    words_of,
-)
+from isthmus.cli._answer import Answer, number
+from isthmus.cli._blocks import as_table
+from isthmus.cli._odd_rows import odd_rows, told_of
+from isthmus.cli._options import OUTPUT, DataFile, Force, Quiet, Seed, seed_of
 from isthmus.cli._progress import training
-from isthmus.cli._rows import as_table, column, notes, of_run, opened, said
+from isthmus.cli._reading import AS_USUAL, Reading
+from isthmus.cli._rows import column, facts_of, of_run, opened, said
 from isthmus.cli._runs import check_place
 from isthmus.cli._tasks import empty_tasks, identifiers, too_wide, warning
-from isthmus.cli._words import plural
 from isthmus.cli.fit import MODELS, model_name
 from isthmus.errors import InvalidParameterError
 
@@ -50,8 +36,6 @@ isthmus outliers table.csv --label fraud --contamination 0.02 --save runs/detect
 
 isthmus outliers today.csv --detector runs/detector
 """
-# Features named for each row, and the least share of the row's surprise that is named.
-_MOST_NAMED, _LEAST_SHARE = 3, 0.1
 _RULE = "How many"
 
 
@@ -144,11 +128,7 @@ def outliers(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
-    drop: Drop = None,
-    text: Text = None,
-    na_values: NaValues = None,
-    layout: Layout = None,
-    max_skipped: MaxSkipped = None,
+    reading: Reading = AS_USUAL,
     seed: Seed = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -176,39 +156,32 @@ def outliers(
         check_destination(out, force)
     if save is not None:
         check_place(save, force)
-    leave, origin = names_of(drop), data if new is None else new
-    axes, extra, words = layout_of(layout), list[str](), words_of(text, na_values)
+    origin, extra = data if new is None else new, list[str]()
+    as_fitted: dict[str, Any] = {}
     known = None if not label else _known(label, origin, data)
+    left = reading.leaving(_leave(data, reading.left, label))
     if detector is None:
         random_state = seed_of(seed) or 0
-        left = _leave(data, leave, label)
-        given = opened(data, left, layout=axes, max_skipped=max_skipped, words=words)
+        given = opened(data, left)
         table = as_table(given)
         judge = _fitted(table, kind, values, rule, random_state, quiet)
+        shape = getattr(given, "feature_shape", ())
+        as_fitted = {**left.recorded(), "read_shape": list(shape) if len(shape) > 1 else None}
         if new is not None:
-            as_fitted = {
-                "drop": leave,
-                "layout": axes,
-                "max_skipped": max_skipped,
-                "sample_shape": getattr(given, "feature_shape", ()),
-                **words.recorded(),
-            }
-            given, extra = of_run(judge, as_fitted, new, _leave(new, [], label))
+            given, extra = of_run(judge, as_fitted, new, AS_USUAL.leaving(_leave(new, [], label)))
     else:
         spelled = {"--" + name.replace("_", "-"): value for name, value in values.items()}
         also = {"--new": new, "--model": model, "--save": save, "--seed": seed}
         judge = _detectors.opened(detector, {**rules, **also, **spelled})
         rule = {"threshold": judge.threshold}
-        left = _leave(data, leave, label)
-        given, extra = of_run(judge, {}, data, left, axes, max_skipped, words)
+        given, extra = of_run(judge, _detectors.recorded(detector), data, left)
     judged = table if detector is None and new is None else as_table(given)
     scores = judge.score_samples(judged)
     p_values = judge.p_values(judged)
     flagged = scores < judge.offset_
     first = np.lexsort((np.arange(len(scores)), scores))[: max(1, top)]
     shown = first[flagged[first]]
-    shape = getattr(given, "feature_shape", ())
-    found = _found(judge, judged, shape, shown, scores, p_values) if len(shown) else []
+    found = odd_rows(judge, judged, given, shown, scores, p_values) if len(shown) else []
     facts: dict[str, Any] = {
         "data": data,
         "new": new,
@@ -223,9 +196,9 @@ def outliers(
         "out": out,
         "run": save,
         "left_out": extra,
-        "notes": notes(given),
+        **facts_of(given),
     }
-    lines = [*_lines(facts, origin), *said(given, extra, origin)]
+    lines = [*told_of(facts, origin), *said(given, extra, origin)]
     if known is not None:
         from isthmus.evaluation.detection import auroc
 
@@ -235,12 +208,13 @@ def outliers(
         lines.append(f"No AUROC: {origin} has no column {label!r}, by which it would be judged.")
     if out is not None:
         figures = {"score": scores, "p_value": p_values, "outlier": flagged.astype(np.float64)}
-        left = [*leave, *([label] if label else [])]
-        after = _beside.write(out, figures, given, origin, left)
+        aside = [*reading.left, *([label] if label else [])]
+        after = _beside.write(out, figures, given, origin, aside)
         lines.append(f"Score, p-value and verdict of each row written to {out}{after}.")
     if save is not None:
         with _interrupts.saving():
-            judge.save(save, force=force)
+            provenance = {"origin": data, **as_fitted}
+            judge.save(save, force=force, provenance=provenance)
         lines.append(f"The detector is in {save}.")
     return Answer("\n".join(lines), facts)
 
@@ -320,80 +294,3 @@ def _autoencoder(kind: str | None, values: dict[str, Any], table: Table) -> Any:
     if "n_components" not in values:
         values["n_components"] = default_autoencoder(table.values, 0).n_components
     return getattr(estimators, MODELS[kind or "variational"])(**values)
-
-
-def _found(
-    detector: OutlierDetector,
-    table: Table,
-    shape: tuple[int, ...],
-    rows: Any,
-    scores: Any,
-    p_values: Any,
-) -> list[dict[str, Any]]:
-    """The rows that are told of, and for each the features that count, largest first.
-
-    Args:
-        detector: that judged.
-        table: all rows.
-        shape: of one of them: images (C, H, W) and series (C, T) have entries without names.
-        rows: positions of those to tell of.
-        scores: (N,) of all.
-        p_values: (N,) of all.
-    """
-    from isthmus.data.tables import entry_name
-    from isthmus.estimators.outliers import VIEWS
-
-    x = table.values[rows]
-    told = replace(table, values=x)
-    parts = detector.explain(told)
-    views = detector.surprises(told).argmax(1)
-    places = shape if len(shape) > 1 else x.shape[1:]
-
-    def named(j: int) -> str:
-        return table.names[j] if table.names else entry_name(j, places)
-
-    found = []
-    for i, row in enumerate(rows):
-        share = parts[i] / parts[i].sum() if parts[i].sum() > 0 else parts[i]
-        order = (-share).argsort(kind="stable")[:_MOST_NAMED]
-        kept = [int(j) for n, j in enumerate(order) if n == 0 or share[j] >= _LEAST_SHARE]
-        features = [
-            {"feature": named(j), "value": float(x[i, j]), "share": float(share[j])} for j in kept
-        ]
-        found.append(
-            {
-                "row": int(row),
-                "score": float(scores[row]),
-                "p_value": float(p_values[row]),
-                "view": VIEWS[int(views[i])],
-                "features": features,
-            }
-        )
-    return found
-
-
-def _lines(facts: dict[str, Any], origin: str) -> list[str]:
-    low, high = (100 * rate for rate in facts["false_alarm_interval"])
-    lines = [
-        f"{facts['n_outliers']} of {plural(facts['n_rows'], 'row')} of {origin} stand out.",
-        f"Of normal rows {number(low)}% to {number(high)}% are flagged "
-        f"(95% interval, by {plural(facts['n_calibration'], 'held-out row')}).",
-    ]
-    if not facts["outliers"]:
-        return lines
-    head = ("row", "p-value", "unusual by", "because of")
-    body = [
-        (
-            str(one["row"]),
-            number(one["p_value"]),
-            one["view"],
-            ", ".join(
-                f"{f['feature']} = {number(f['value'])} ({100 * f['share']:.0f}%)"
-                for f in one["features"]
-            ),
-        )
-        for one in facts["outliers"]
-    ]
-    left = facts["n_outliers"] - len(body)
-    more = [f"and {plural(left, 'row')} more (--top)"] if left else []
-    return [*lines, "", columns([head, *body], right=(0, 1)), *more]

@@ -8,27 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli import _interrupts
+from isthmus.cli import _beside, _interrupts
 from isthmus.cli._answer import Answer, number
+from isthmus.cli._blocks import blocks, size, told_at_the_end
 from isthmus.cli._filling import Filler
-from isthmus.cli._options import (
-    DataFile,
-    Drop,
-    Force,
-    Layout,
-    MaxSkipped,
-    NaValues,
-    OutFile,
-    RunFolder,
-    Seed,
-    Text,
-    layout_of,
-    names_of,
-    seed_of,
-    words_of,
-)
+from isthmus.cli._options import DataFile, Force, OutFile, RunFolder, Seed, seed_of
 from isthmus.cli._parameters import NUMBER
-from isthmus.cli._rows import blocks, notes, of_run, said, size, told_at_the_end
+from isthmus.cli._reading import AS_USUAL, Reading
+from isthmus.cli._rows import facts_of, of_run, said
 from isthmus.cli._runs import SEEN, Seen, feature_names, numbers_of, open_run, recorded
 from isthmus.cli._words import plural, squared_errors, squared_units
 from isthmus.errors import InvalidParameterError
@@ -52,9 +39,7 @@ def reconstruct(
     run: RunFolder,
     data: DataFile,
     out: OutFile,
-    drop: Drop = None,
-    text: Text = None,
-    na_values: NaValues = None,
+    reading: Reading = AS_USUAL,
     fill: Annotated[
         bool,
         typer.Option(
@@ -80,8 +65,6 @@ def reconstruct(
             rich_help_panel=_CORRUPTION,
         ),
     ] = None,
-    layout: Layout = None,
-    max_skipped: MaxSkipped = None,
     seed: Seed = None,
     force: Force = False,
 ) -> Answer:
@@ -105,13 +88,12 @@ def reconstruct(
         from isthmus.data.encoding import untold
         from isthmus.data.frames import arrow
         from isthmus.data.tables import quoted
-        from isthmus.data.writers import check_destination, write_blocks, write_frames
+        from isthmus.data.writers import check_destination, write_frames
 
     check_destination(out, force)
     model = open_run(run, data)
-    words = words_of(text, na_values)
     about = recorded(run)
-    found, extra = of_run(model, about, data, names_of(drop), layout_of(layout), max_skipped, words)
+    found, extra = of_run(model, about, data, reading)
     n_rows, n_features = size(found)
     seen = Seen(model, n_rows, n_features)
     mixed = model.encoding_ is not None
@@ -143,15 +125,17 @@ def reconstruct(
             else:
                 yield np.where(missing, result, clean) if fill else result
 
-    left = [*names_of(drop), *(about.get("drop") or ())]
+    left = [*reading.left, *(about.get("drop") or ())]
     filler = Filler.of(found, data, out, left) if fill else None
-    every = told_at_the_end(made())
+    every, after = told_at_the_end(made()), ""
     if filler is not None:
         filler.write(out, every)
     elif mixed:
         write_frames(out, every)
     else:
-        write_blocks(out, every, feature_names(model) or found.names)
+        _, after = _beside.write_rows(
+            out, every, feature_names(model) or found.names, _beside.files_of(found)
+        )
     error = total / n_rows
     unit = squared_units(model.scaling_.kind)
     many = plural(n_rows, "row")
@@ -164,7 +148,7 @@ def reconstruct(
         "filled_only": fill,
         "seen": bool(seen),
         "left_out": extra,
-        "notes": notes(found),
+        **facts_of(found),
     }
     if fill:
         entries = "1 missing entry" if n_missing == 1 else f"{n_missing or 'no'} missing entries"
@@ -175,19 +159,19 @@ def reconstruct(
         ]
     elif noise is None:
         lines = [
-            f"Reconstruction of {many} written to {out}.",
+            f"Reconstruction of {many} written to {out}{after}.",
             f"Against the data: {number(error)} ({unit} per row, lower is better).",
         ]
     elif mixed:
         lines = [
-            f"Reconstruction of {many} written to {out}.",
+            f"Reconstruction of {many} written to {out}{after}.",
             f"Against the clean rows: {number(error)} ({unit} per row, lower is better).",
         ]
         facts |= {"noise": noise, "noise_level": level}
     else:
         before = noisy_total / n_rows
         lines = [
-            f"Reconstruction of {many} written to {out}.",
+            f"Reconstruction of {many} written to {out}{after}.",
             f"Against the clean rows: noisy {number(before)}, reconstructed {number(error)}",
             f"({unit} per row, lower is better).",
         ]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from isthmus.cli._answer import Answer
-from isthmus.cli._options import OUTPUT, Force, MaxSkipped, RunFolder
+from isthmus.cli._options import OUTPUT, Force, RunFolder
+from isthmus.cli._reading import AS_USUAL, Reading
 from isthmus.errors import IsthmusError, RunError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def report(
             "bundled table.",
         ),
     ] = None,
-    max_skipped: MaxSkipped = None,
+    reading: Reading = AS_USUAL,
     force: Force = False,
 ) -> Answer:
     """Write a page on a model: the verdict, pictures, charts, outliers, how it was made.
@@ -74,9 +75,7 @@ def report(
     if evaluation is None:
         from isthmus.cli.evaluate import measured as measure
 
-        _, _, told = measure(
-            run, data, label=label, max_skipped=max_skipped, force=force, verb="report"
-        )
+        _, _, told = measure(run, data, label=label, reading=reading, force=force, verb="report")
         evaluation = _attached(run)
         assert evaluation is not None  # noqa: S101  (evaluate wrote it)
 

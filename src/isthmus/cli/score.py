@@ -7,23 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli import _interrupts
+from isthmus.cli import _beside, _interrupts
 from isthmus.cli._answer import Answer, number
-from isthmus.cli._options import (
-    OUTPUT,
-    DataFile,
-    Drop,
-    Force,
-    Layout,
-    MaxSkipped,
-    NaValues,
-    RunFolder,
-    Text,
-    layout_of,
-    names_of,
-    words_of,
-)
-from isthmus.cli._rows import blocks, notes, of_run, said, size, told_at_the_end
+from isthmus.cli._blocks import blocks, size, told_at_the_end
+from isthmus.cli._options import OUTPUT, DataFile, Force, RunFolder
+from isthmus.cli._reading import AS_USUAL, Reading
+from isthmus.cli._rows import facts_of, of_run, said
 from isthmus.cli._runs import SEEN, Seen, open_run, recorded
 from isthmus.cli._words import plural, squared_errors, squared_units
 
@@ -48,11 +37,7 @@ def score(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
-    drop: Drop = None,
-    text: Text = None,
-    na_values: NaValues = None,
-    layout: Layout = None,
-    max_skipped: MaxSkipped = None,
+    reading: Reading = AS_USUAL,
     force: Force = False,
 ) -> Answer:
     """Tell how well a model explains the rows of a table."""
@@ -60,15 +45,12 @@ def score(
         import numpy as np
 
         from isthmus.data.encoding import untold
-        from isthmus.data.writers import check_destination, write_blocks
+        from isthmus.data.writers import check_destination
 
     if out is not None:
         check_destination(out, force)
     model = open_run(run, data)
-    words = words_of(text, na_values)
-    found, extra = of_run(
-        model, recorded(run), data, names_of(drop), layout_of(layout), max_skipped, words
-    )
+    found, extra = of_run(model, recorded(run), data, reading)
     n_rows, n_features = size(found)
     seen = Seen(model, n_rows, n_features)
     mixed = model.encoding_ is not None
@@ -84,9 +66,11 @@ def score(
             totals[:] += np.sum(nats, dtype=np.float64), np.sum(errors, dtype=np.float64)
             yield np.stack([nats, errors], axis=1)
 
-    every = told_at_the_end(scored())
+    every, after = told_at_the_end(scored()), ""
     if out is not None:
-        write_blocks(out, every, ["nats", "squared_error"])
+        _, after = _beside.write_rows(
+            out, every, ["nats", "squared_error"], _beside.files_of(found)
+        )
     else:
         for _ in every:
             pass
@@ -110,9 +94,9 @@ def score(
         "unit": unit,
         "out": out,
         "left_out": extra,
-        "notes": notes(found),
+        **facts_of(found),
     }
     lines += said(found, extra, data)
     if out is not None:
-        lines.append(f"Those of each row written to {out}.")
+        lines.append(f"Those of each row written to {out}{after}.")
     return Answer("\n".join(lines), facts)

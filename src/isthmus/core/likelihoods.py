@@ -112,9 +112,12 @@ class Likelihood(Head):
     def calibrate(self, mean_residual: Tensor) -> None:
         """Set a free scale from E|x − E[x|z]|^power per feature, (*F,); nothing without one."""
 
-    def rescaled(self, p: Distribution) -> Distribution:
-        """What a distribution of this head is with its free scale as it is now."""
-        return p
+    def rescaled(self, p: Distribution) -> Distribution | None:
+        """What a distribution of this head is with its free scale as it is now.
+
+        None where p alone does not tell, and the network's outputs are needed once more.
+        """
+        return None if self.free_scale else p
 
 
 class LocationScale(Likelihood):
@@ -181,12 +184,6 @@ class LocationScale(Likelihood):
         if self.kind != "sample":
             self.theta.zero_()
 
-    def rescaled(self, p: Distribution) -> Distribution:
-        if not self.free_scale:
-            return p
-        now: Distribution = self(self.expectation(p).unsqueeze(-1))
-        return now
-
 
 class Gaussian(LocationScale):
     """p(x|z) = N(m(z), σ²)."""
@@ -196,6 +193,9 @@ class Gaussian(LocationScale):
     def forward(self, raw: Tensor) -> Distribution:
         return densities.Normal(raw[..., 0], self.scale(raw))
 
+    def rescaled(self, p: Distribution) -> Distribution:
+        return self.forward(p.mean.unsqueeze(-1)) if self.free_scale else p
+
 
 class Laplace(LocationScale):
     """p(x|z) = exp(−|x − m(z)| / b) / 2b."""
@@ -204,6 +204,9 @@ class Laplace(LocationScale):
 
     def forward(self, raw: Tensor) -> Distribution:
         return densities.Laplace(raw[..., 0], self.scale(raw))
+
+    def rescaled(self, p: Distribution) -> Distribution:
+        return self.forward(p.mean.unsqueeze(-1)) if self.free_scale else p
 
 
 def _logit_target(x: Tensor) -> Tensor:

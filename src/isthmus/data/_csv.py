@@ -19,7 +19,9 @@ import pyarrow as pa
 from pyarrow import csv as pacsv
 
 from isthmus.data._entries import Stray, signs_of
-from isthmus.data._sniff import Layout, is_number, layout_of
+from isthmus.data._packed import ending_of, plain
+from isthmus.data._sniff import UTF8, Layout, is_number, layout_of
+from isthmus.data._spool import Spool
 from isthmus.data.spelled import Spelled
 from isthmus.data.tables import (
     AS_USUAL,
@@ -39,12 +41,13 @@ class TextFile:
     """A file of separated text, and how it is written.
 
     Args:
-        path: of the file.
+        path: of the file, or of its copy where it is packed.
         name: by which errors speak of it.
         layout: separator, header, decimal sign, ...
         missing: what stands for a missing entry.
         codes: whether an entry may be a code such as 00033.
         quotes: whether ends of lines may stand within quotes.
+        held: the folder of the copy.
     """
 
     path: Path
@@ -53,17 +56,25 @@ class TextFile:
     missing: tuple[str, ...]
     codes: bool
     quotes: bool
+    held: Spool | None = None
 
     @classmethod
     def of(cls, path: Path, name: str, words: Words = AS_USUAL) -> TextFile:
         """The file, after a glance at it.
 
         Raises:
-            DataError: it is empty or no text, or has two columns of one name.
+            DataError: it is empty or no text (.txt: no table), or has two columns of one name.
         """
-        layout = layout_of(path, name)
-        signs = signs_of(path, layout)
-        file = cls(path, name, layout, words.missing, signs.codes, signs.quotes)
+        text, held = plain(path, name)
+        layout = layout_of(text, name)
+        if ending_of(path) == ".txt" and layout.n_columns == 1:
+            raise DataError(
+                name,
+                "must be a table; its first line has no tab, semicolon or comma",
+                "Name it .csv if it is one column.",
+            )
+        signs = signs_of(text, layout)
+        file = cls(text, name, layout, words.missing, signs.codes, signs.quotes, held)
         refuse_duplicates(file.labels, name)
         return file
 
@@ -221,9 +232,7 @@ class TextFile:
     def _not_utf8(self, line: int, byte: int | None) -> DataError:
         given = self.name if byte is None else f"line {line} of {self.name}"
         what = " other bytes" if byte is None else f" the byte {byte:#x}"
-        return DataError(
-            given, f"must be text in UTF-8; it holds{what}", "Save it as CSV in UTF-8."
-        )
+        return DataError(given, f"must be text in UTF-8; it holds{what}", UTF8)
 
     def _odd_byte(self) -> tuple[int, int] | None:
         """Line and value of the first byte that is not UTF-8's."""

@@ -12,13 +12,14 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from isthmus.data._packed import ending_of
 from isthmus.data.tables import quoted
 from isthmus.errors import DataError
 
@@ -32,10 +33,12 @@ KINDS = {
     ".npy": "NumPy",
     ".npz": "NumPy",
     ".parquet": "Parquet",
+    ".tab": "text",
     ".tsv": "text",
+    ".txt": "text",
     **dict.fromkeys(IMAGES, "images"),
 }
-"""What a file holds, by its ending."""
+"""What a file holds, by its ending; text may be packed besides (:mod:`isthmus.data._packed`)."""
 STORES = (".zarr", ".zarr.zip")
 """Endings of Zarr: a folder that is one thing, and such a folder packed."""
 ENDINGS = tuple(sorted((*KINDS, *STORES)))
@@ -132,8 +135,12 @@ def data_files(name: str) -> list[Path]:
     else:
         inside = list(walk(Path(name), name))
     kinds = defaultdict(list)
+    # beside data, and in a folder of it, .txt is mostly a note
+    notes = is_pattern(name) and ending_of(Path(name)) == ".txt"
     for path in {os.path.realpath(path): path for path in reversed(inside)}.values():
-        kinds[KINDS.get(path.suffix.lower(), "")].append(path)
+        ending = ending_of(path)
+        note = ending == ".txt" and not notes
+        kinds["" if note else KINDS.get(ending, "")].append(path)
     others = kinds.pop("", [])
     if not kinds:
         hidden = _hidden(name)
@@ -146,6 +153,10 @@ def data_files(name: str) -> list[Path]:
             "Rename what is data." if hidden and not others else f"Known are {', '.join(ENDINGS)}.",
         )
     if len(kinds) > 1:
+        most = Counter(path.suffix for path in max(kinds.values(), key=len))
+        ending = most.most_common(1)[0][0]
+        # a letter in place of the first sign of a pattern, so that "a/*" is below a
+        base = Path(re.sub(r"[*?\[].*", "x", name)).parent if is_pattern(name) else name
         counts = " and ".join(
             f"{len(files)} of {kind} (such as {min(map(str, files))!r})"
             for kind, files in sorted(kinds.items())
@@ -153,7 +164,7 @@ def data_files(name: str) -> list[Path]:
         raise DataError(
             name,
             f"must hold files of one kind; it holds {counts}",
-            f"Name one kind, such as {str(Path(name.split('*')[0], '**', '*.csv'))!r}.",
+            f"Name one kind, such as {str(Path(base, '**', f'*{ending}'))!r}, or move the others.",
         )
     return sorted(next(iter(kinds.values())), key=_natural)
 
@@ -163,7 +174,7 @@ def _hidden(name: str) -> list[str]:
     found = []
     if not is_pattern(name):
         for at, folders, files in os.walk(name):
-            known = [file for file in files if Path(file).suffix.lower() in KINDS]
+            known = [file for file in files if ending_of(Path(file)) in KINDS]
             away = [each for each in [*known, *folders] if each[0] in "._"]
             found += [str(Path(at, each).relative_to(name)) for each in away]
             folders[:] = [each for each in folders if each[0] not in "._"]

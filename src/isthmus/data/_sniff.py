@@ -11,7 +11,7 @@
   columns. A first line of names and numbers, with text below every name, is a row of data unless
   the numbers are whole and different from one another.
 
-Not promised: line breaks inside quotes, comments, encodings other than UTF-8.
+Not promised: line breaks inside quotes, comments, encodings other than UTF-8 and UTF-16.
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from isthmus.data._packed import plain
 from isthmus.data.tables import MISSING_TOKENS
 from isthmus.errors import DataError
 
 SEPARATORS = ("\t", ";", ",")
+UTF8 = "Save it as CSV in UTF-8 (text of Windows: iconv -f cp1252 -t utf-8)."
+"""The remedy for other encodings."""
 HEAD = 1 << 20
 """Bytes read to see the first lines; doubled, up to LONGEST, while they are longer."""
 LONGEST = 1 << 28
@@ -75,7 +78,13 @@ class Layout:
 
 
 def layout_of(path: Path, origin: str) -> Layout:
-    lines, before, newline = _first_lines(path, origin)
+    """How the text in a file is written, packed or not.
+
+    Raises:
+        DataError: it is empty, or no text.
+    """
+    text, _held = plain(path, origin)
+    lines, before, newline = _first_lines(text, origin)
     said = _STATED.fullmatch(lines[0][1].rstrip(" ")) if lines else None
     skipped = 0
     if said:
@@ -156,7 +165,7 @@ def _first_lines(path: Path, origin: str) -> tuple[list[tuple[int, str]], str, s
         raise DataError(
             f"{origin}",
             f"must be text in UTF-8; near its start is the byte {error.object[error.start]:#x}",
-            "Save it as CSV in UTF-8.",
+            UTF8,
         ) from error
 
 

@@ -105,6 +105,7 @@ class Arrays:
         names: of the D columns of a table.
         skipped: names of what was left out.
         notes: sentences on what was done to the rows, where nobody might expect it.
+        files: the name of the file of every row, where each row is one.
     """
 
     def __init__(
@@ -118,9 +119,11 @@ class Arrays:
         names: tuple[str, ...] | None = None,
         skipped: Sequence[str] = (),
         notes: Sequence[str] = (),
+        files: Sequence[str] | None = None,
     ) -> None:
         self.origin = origin
         self.notes = tuple(notes)
+        self.files = None if files is None else tuple(files)
         self.names = names
         for part in parts:
             _check(part)

@@ -24,7 +24,13 @@ Whole = TypeVar("Whole", bound=Table | Source)
 
 
 def of_fit(
-    rows: Whole, fitted: Sequence[str] | None, model: str, n_features: int, *, more: bool = False
+    rows: Whole,
+    fitted: Sequence[str] | None,
+    model: str,
+    n_features: int,
+    *,
+    more: bool = False,
+    samples: tuple[int, ...] | None = None,
 ) -> Whole:
     """The columns of a fit: by name and in its order, by position where only one side has names.
 
@@ -34,9 +40,11 @@ def of_fit(
         model: name of the estimator's class.
         n_features: of the fit. Nameless rows of another size are given back as they are.
         more: whether there may be other columns, which are left out.
+        samples: shape of the images or series of the fit; None where it had a table.
 
     Raises:
-        DataError: a column of the fit is not there, or another is that the fit did not have.
+        DataError: a column of the fit is not there, or another is that the fit did not have; or
+            the fit had a table and these are images or series, or the other way round.
     """
     if rows.names is not None and fitted is not None:
         at = places(rows.names, fitted, rows.origin, more=more)
@@ -44,12 +52,59 @@ def of_fit(
         return cast(Whole, there)
     shape = rows.values.shape[1:] if isinstance(rows, Table) else rows.feature_shape
     if shape != (n_features,):
+        refuse_other_samples(rows.origin, shape, fitted, n_features, samples)
         if rows.names is not None and len(shape) == 1:
-            given = f"{rows.origin} with {shape[0]} column{'s' * (shape[0] != 1)}"
-            raise DataError(given, f"must have {n_features}, as the data of the fit")
+            raise DataError(
+                _spoken(rows.origin, shape), f"must have {n_features}, as the data of the fit"
+            )
         return rows
     warn_of_position(rows.names, fitted, model, rows.origin)
     return rows if rows.names is fitted else called(rows, fitted)
+
+
+def refuse_other_samples(
+    origin: str,
+    shape: tuple[int, ...],
+    fitted: Sequence[str] | None,
+    n_features: int,
+    samples: tuple[int, ...] | None,
+) -> None:
+    """Refuse images or series where the fit had a table, and a table where it had them.
+
+    Args:
+        origin: where the rows are from.
+        shape: of one of them.
+        fitted: names of the columns of the fit, None where they had none.
+        n_features: of the fit.
+        samples: shape of the samples of the fit; None where it had a table.
+
+    Raises:
+        DataError: they are of the other kind.
+    """
+    if len(shape) > 1 and samples is None:
+        named = f": {quoted(fitted)}" if fitted else ""
+        raise DataError(
+            _spoken(origin, shape),
+            f"must be a table; the model was fitted to one of {n_features} columns{named}",
+            "Give rows with these columns, or fit a model to what is given.",
+        )
+    if len(shape) == 1 and samples is not None and shape[0] != n_features:
+        raise DataError(
+            _spoken(origin, shape),
+            f"must be {_samples(samples)}, as the data of the fit, or flat rows of {n_features} "
+            "values",
+            f"Give {_samples(samples).split()[0]}, or fit a model to what is given.",
+        )
+
+
+def _spoken(origin: str, shape: tuple[int, ...]) -> str:
+    if len(shape) > 1:
+        return f"{origin} with {_samples(shape)}"
+    return f"{origin} with {shape[0]} column{'s' * (shape[0] != 1)}"
+
+
+def _samples(shape: tuple[int, ...]) -> str:
+    return f"{'images' if len(shape) == 3 else 'series'} of {' x '.join(map(str, shape))}"
 
 
 def warn_of_position(

@@ -4,12 +4,13 @@
   its long side if that is longer. Other sizes are stretched to it by Pillow's bicubic filter, which
   is widened where it shrinks, so that nothing aliases. Cameras' orientation is applied first.
 - Colour: ``image_mode``, else one channel where every image is grey by its kind (or has a palette
-  of greys), red, green and blue otherwise. Greys of colours are Pillow's (ITU-R 601-2 luma). What
-  is transparent becomes white; 16 bits are scaled to 8.
+  of greys), red, green and blue otherwise; a note counts those that were made so. Greys of colours
+  are Pillow's (ITU-R 601-2 luma). What is transparent becomes white; 16 bits are scaled to 8.
 - Files of several pictures (moving GIF, PNG and WebP, TIFF of several pages): the first is taken,
   and a warning counts such files. The second of a camera's MPO is passed over.
 - Labels: the name of the first sub-folder, where every image lies in one. Some in sub-folders and
   some beside them is warned of, and nothing is labelled.
+- The path of each below the folder, as ``files``.
 - What cannot be decoded is left out and listed, up to a share. The size in a header is looked at
   before anything is decoded: no image of more than 64 million pixels is, and no more than those of
   all threads together at a time. An image is shrunk before its pixels are made into others.
@@ -20,6 +21,7 @@ Up to 256 MB are held in memory; more go to a temporary file.
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -54,6 +56,7 @@ MODES = ("L", "RGB")
 """What images can be brought to, by Pillow's names: grey, or red, green and blue."""
 _SAMPLE = 1000
 _AT_ONCE = 256
+_NAMED = 10
 _THREADS = 4
 _ORIENTATION = 0x0112
 _GREY = {"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"}
@@ -90,9 +93,13 @@ class Decoded(NamedTuple):
     notes: list[str]
 
     def source(
-        self, origin: str, labels: np.ndarray | None, label_names: Sequence[str] = ()
+        self,
+        origin: str,
+        labels: np.ndarray | None,
+        label_names: Sequence[str] = (),
+        files: Sequence[str] | None = None,
     ) -> Arrays:
-        """The images as rows of what was opened, with the label of each."""
+        """The images as rows of what was opened, with the label and the file of each."""
         return Arrays(
             [self.rows],
             origin,
@@ -101,6 +108,7 @@ class Decoded(NamedTuple):
             label_names=tuple(label_names),
             skipped=self.skipped,
             notes=self.notes,
+            files=files,
         )
 
 
@@ -124,8 +132,13 @@ def folder_of_images(
         return Image.open(path, formats=FORMATS)
 
     found = decoded(paths, [str(path) for path in paths], opened, origin, wanted)
-    labels = None if root is None else _labels([paths[i] for i in found.kept], root, origin)
-    return found.source(origin, labels, () if labels is None else sorted(set(labels.tolist())))
+    kept = [paths[i] for i in found.kept]
+    labels = None if root is None else _labels(kept, root, origin)
+    names = () if labels is None else sorted(set(labels.tolist()))
+    below = [path if root is None else path.relative_to(root) for path in kept]
+    # a name that is no UTF-8 stands with marks in place of the bytes that are none
+    files = [os.fsencode(path.as_posix()).decode(errors="replace") for path in below]
+    return found.source(origin, labels, names, files)
 
 
 def _labels(paths: Sequence[Path], root: Path, origin: str) -> np.ndarray | None:
@@ -180,8 +193,7 @@ def decoded(
         some = list(looks)[:: max(1, len(looks) // _SAMPLE)]
         height, width = size or _commonest(looks[i].size for i in some)
         own = "L" if all(look.grey for look in looks.values()) else "RGB"
-        mode = wanted.image_mode or own
-        grey = mode == "L"
+        grey = (wanted.image_mode or own) == "L"
         shape = (1 if grey else 3, height, width)
         kept: list[int] = []
 
@@ -204,8 +216,8 @@ def decoded(
     skipped = [names[i] for i in sorted(faults)]
     if skipped:
         warnings.warn(
-            f"{len(skipped)} of {len(items)} images of {origin} cannot be used and are left out,"
-            f" such as {skipped[0]} ({faults[min(faults)]}).",
+            f"{len(skipped)} of {len(items)} images of {origin} cannot be used and are left out: "
+            f"{_listed(faults, names)}.",
             stacklevel=2,
         )
     several = [names[i] for i in kept if looks[i].several]
@@ -216,8 +228,7 @@ def decoded(
             stacklevel=2,
         )
     notes = []
-    if mode != own:
-        n = sum(looks[i].grey != grey for i in kept)
+    if n := sum(looks[i].grey != grey for i in kept):
         were, made = ("in colour", "grey") if grey else ("grey", "red, green and blue")
         notes.append(f"{n} of {len(kept)} images of {origin} are {were} and were made {made}.")
     return Decoded(rows, kept, skipped, notes)
@@ -314,24 +325,30 @@ def _in_turn(
         yield from zip(group, pool.map(function, group), strict=True)
 
 
+def _listed(faults: dict[int, str], names: Sequence[str]) -> str:
+    """The images that cannot be used, each with the reason; of many the first."""
+    first = sorted(faults)[:_NAMED]
+    shown = ", ".join(f"{names[i]} ({faults[i].removesuffix(f' {names[i]!r}')})" for i in first)
+    return shown + (f" and {len(faults) - _NAMED} more" if len(faults) > _NAMED else "")
+
+
 def _judge(faults: dict[int, str], names: Sequence[str], origin: str, max_skipped: float) -> None:
     """Refuse more faults than are allowed, or nothing else."""
     n, total = len(faults), len(names)
     if not faults or (n <= max_skipped * total and n < total):
         return
-    shown = ", ".join(f"{names[i]} ({faults[i]})" for i in sorted(faults)[:3])
-    more = f" and {n - 3} more" if n > 3 else ""
+    shown = _listed(faults, names)
     if n == total:
         raise DataError(
             origin,
-            f"must hold images that can be used; none of its {total} can: {shown}{more}",
+            f"must hold images that can be used; none of its {total} can: {shown}",
             "Check how they were made or copied.",
         )
     share = math.ceil(100 * n / total) / 100
     raise DataError(
         origin,
         f"must hold images that can be used, all but a share of {max_skipped:g}; {n} of {total} "
-        f"cannot: {shown}{more}",
+        f"cannot: {shown}",
         f"Mend or remove them, or allow more with max_skipped={share:g} (on the command line "
         f"--max-skipped {share:g}).",
     )

@@ -20,6 +20,7 @@ from pyarrow import parquet
 from isthmus.data import bundled
 from isthmus.data._csv import TextFile
 from isthmus.data._entries import typed
+from isthmus.data._packed import TEXT, ending_of
 from isthmus.data._text import table_of_text
 from isthmus.data.readers import read
 from isthmus.data.tables import quoted, stand_in
@@ -50,11 +51,11 @@ def column(data: str | os.PathLike[str], name: str) -> Array:
         if name == TARGET:
             return bundled.target(origin)
         return _of_table(origin, name)
-    ending = Path(origin).suffix.lower()
+    ending = ending_of(Path(origin))
     if not Path(origin).is_file() or ending == ".npy":
         return _of_table(origin, name)
     try:
-        if ending in (".csv", ".tsv"):
+        if ending in TEXT:
             return _of_csv(Path(origin), origin, name)
         if ending == ".parquet":
             return _of_parquet(origin, name)

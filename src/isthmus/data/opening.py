@@ -40,6 +40,7 @@ from isthmus.data._objects import (
     packages_of,
     torch_source,
 )
+from isthmus.data._packed import ending_of
 from isthmus.data._shards import ArrowFile, Memory, ParquetFile, Shard
 from isthmus.data._text import Sink
 from isthmus.data._text_source import source_of_text
@@ -69,8 +70,9 @@ def open_data(
     Args:
         data: one of
 
-            - a file: .csv, .tsv, .parquet, .arrow, .feather, .npy, .npz, .h5, .hdf5, .zarr,
-              .zarr.zip; ``file.h5::name`` is one array of several;
+            - a file: .csv, .tab, .tsv, .txt (packed: ``.csv.gz``, ``.bz2``, ``.zst``), .parquet,
+              .arrow, .feather, .npy, .npz, .h5, .hdf5, .zarr, .zarr.zip;
+              ``file.h5::name`` is one array of several;
             - a folder, a glob ("data/*.parquet") or a list of files, all of one kind; sub-folders
               are read too, ``key=value`` in their names is a column;
             - a folder of images, .bmp, .gif, .jpeg, .jpg, .png, .tif, .tiff or .webp
@@ -266,7 +268,7 @@ class _Paths:
         return self._files([path], origin)
 
     def _files(self, paths: list[Path], origin: str, *, within: bool = False) -> Source:
-        kinds = {KINDS.get(path.suffix.lower(), path.suffix.lower()) for path in paths}
+        kinds = {KINDS.get(ending := ending_of(path), ending) for path in paths}
         if len(kinds) > 1:
             raise DataError(origin, f"must be files of one kind, not of {quoted(sorted(kinds))}")
         (kind,) = kinds

@@ -25,6 +25,7 @@ from isthmus.data._arrays import read_npy, read_npz
 from isthmus.data._columns import is_numeric, matrix, refuse_others, without
 from isthmus.data._csv import TextFile
 from isthmus.data._files import damaged, named
+from isthmus.data._packed import TEXT, ending_of
 from isthmus.data._sniff import layout_of
 from isthmus.data._text import table_of_text
 from isthmus.data.tables import (
@@ -55,7 +56,7 @@ def read(
     """The table in a file, or a bundled one.
 
     Args:
-        data: path of a .csv, .tsv, .npy, .npz or .parquet file, or a name of
+        data: path of a .csv, .tab, .tsv, .txt, .npy, .npz or .parquet file, or a name of
             :data:`isthmus.data.bundled.BUNDLED`.
         allow_missing: whether entries may be missing (NaN).
         allow_empty: whether a column may have no value at all, as in new rows for a fitted model.
@@ -76,7 +77,7 @@ def read(
     (178, 12)
     """
     origin = os.fspath(data)
-    if Path(origin).suffix.lower() not in (".csv", ".tsv"):
+    if Path(origin).suffix.lower() not in TEXT:
         words.refuse_text(f"{origin}, which is no separated text")
     if origin in bundled.BUNDLED:
         table = bundled.load(origin)
@@ -222,7 +223,9 @@ _READERS: dict[str, _Reader] = {
     ".npy": _npy,
     ".npz": _npz,
     ".parquet": _PARQUET,
+    ".tab": _TEXT,
     ".tsv": _TEXT,
+    ".txt": _TEXT,
 }
 ENDINGS = tuple(_READERS)
 
@@ -235,9 +238,11 @@ def _reader(path: Path, origin: str) -> _Reader:
         raise _not_a_file(path, origin)
     if path.is_dir():
         raise _is_folder(path, origin)
+    if ending_of(path) in TEXT:
+        raise DataError(origin, "is packed, and read by isthmus.open_data", "Or unpack it first.")
     raise DataError(
         f"{origin}",
-        f"must end in {quoted(ENDINGS)}",
+        f"must end in {quoted(ENDINGS, len(ENDINGS))}",
         "Unpack it first."
         if ending in {".gz", ".zip", ".xz", ".bz2", ".zst"}
         else "Save it in one of these formats.",

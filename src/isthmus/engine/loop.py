@@ -11,6 +11,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
@@ -174,6 +175,7 @@ class Training:
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
+        compiled.undo()
         self._optimizer.counted(self.step_count)
         self._traced = None
         return None
@@ -241,7 +243,8 @@ class Training:
         size = min(plan.batch_size, source.n_rows)
         if not self._begun:
             yield from self._hand_over(self._round({}, 0, size / source.n_rows, began, validate))
-        self._to_train()
+        if not self.module.training:
+            self.module.train()
         at_once = steps_a_call(self.module, plan, size)
         while self.step_count < plan.steps:
             n_steps = min(plan.evaluate_every, plan.steps - self.step_count)
@@ -249,7 +252,6 @@ class Training:
             yield from self._hand_over(
                 self._round(total, n_steps, size / source.n_rows, began, validate)
             )
-            self._to_train()
 
     def _calls(
         self, batches: Iterator[Batch], n_steps: int, at_once: int
@@ -258,10 +260,6 @@ class Training:
             group = list(islice(batches, min(at_once, n_steps - first)))
             self._drawn += len(group)
             yield self.steps(group)
-
-    def _to_train(self) -> None:
-        if not self.module.training:  # walking through the modules takes as long as a step
-            self.module.train()
 
     def _hand_over(self, now: Round) -> Iterator[Round]:
         """To the consumer, whose draws are its own affair."""
@@ -329,9 +327,7 @@ class Training:
     ) -> Round:
         validation = None
         if validate is not None:
-            if self.kept is self.module:
-                self.module.eval()
-            with torch.no_grad():
+            with judged(self.kept), torch.no_grad():
                 validation = validate(self.kept)
         self._seconds = time.perf_counter() - began
         return Round(
@@ -342,6 +338,28 @@ class Training:
             validation=validation,
             learning_rate=self.plan.rate(max(0, self.step_count - 1)) * self.rate_scale,
         )
+
+
+@contextmanager
+def judged(module: nn.Module) -> Iterator[None]:
+    """In evaluation mode meanwhile; afterwards each part is in the mode that it was in.
+
+    A part may be kept in evaluation mode throughout a training, such as frozen batch norms.
+
+    >>> net = nn.Sequential(nn.Dropout(), nn.Dropout().eval())
+    >>> with judged(net):
+    ...     [part.training for part in net]
+    [False, False]
+    >>> [part.training for part in net]
+    [True, False]
+    """
+    trained = [part for part in module.modules() if part.training]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part in trained:
+            part.training = True
 
 
 def _summed(parts: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 import warnings
@@ -42,7 +41,7 @@ from isthmus.estimators._atomic import unchanged_on_error
 from isthmus.estimators._defaults import Recipe, conv_recipe, recipe
 from isthmus.estimators._fitted import CODES_KEPT, Fitted
 from isthmus.estimators._fitting import Fit, Listener, Progress, fit
-from isthmus.estimators._material import Material, Selection
+from isthmus.estimators._material import Material, Selection, shares_memory
 from isthmus.estimators._persistence import as_json, save
 from isthmus.estimators._resume import keeper
 from isthmus.random import Seeds
@@ -208,7 +207,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             force: whether a run that is there is replaced.
             provenance: what JSON can hold of where the rows are from: ``origin``, as ``evaluate``
                 and ``report`` read it again; ``drop``, ``text``, ``na_values``, ``layout``,
-                ``max_skipped``, ``command``.
+                ``max_skipped``, ``command``; ``read_shape``, of images that are flat rows.
 
         Raises:
             RunError: the folder exists, or cannot be written; nothing is changed then.
@@ -232,7 +231,7 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             )
 
         # with scaling "none" they may be the caller's
-        own = rows.x.data_ptr() != given.ctypes.data
+        own = not shares_memory(rows.x, given)
         return Material.of(rows, parts, nats, own), plan
 
     def _prepare(self, data: _input.Floats, train: Tensor) -> TensorBatches:
@@ -335,8 +334,8 @@ class Estimator(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _build(self) -> Core:
         core = presets.build(
             **self._architecture,
-            encoder=copy.deepcopy(self.encoder),
-            decoder=copy.deepcopy(self.decoder),
+            encoder=_parameters.to_train(self.encoder),
+            decoder=_parameters.to_train(self.decoder),
         ).float()  # whatever torch's default type is
         _parameters.check_networks(core, self.n_features_in_)
         return core.to(self._device)

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from isthmus.core.autoencoder import Autoencoder
@@ -23,6 +26,20 @@ from isthmus.engine.ensemble import EnsembleBatches
 
 # Indices of the rows one autoencoder is trained on, and of those it is judged by.
 Part = tuple[Tensor, Tensor | None]
+
+
+def shares_memory(x: Tensor, given: NDArray[Any]) -> bool:
+    """Whether a tensor may hold entries of an array, as one that is a view of the other does.
+
+    Told by where both begin and end, so that it is never denied where it is so.
+
+    >>> rows = np.zeros((4, 2), np.float32)
+    >>> [shares_memory(torch.from_numpy(rows[i:]), rows) for i in (0, 2)]
+    [True, True]
+    >>> shares_memory(torch.zeros(4, 2), rows)
+    False
+    """
+    return x.device.type == "cpu" and bool(np.may_share_memory(x.detach().numpy(), given))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,11 +38,18 @@ Floats = NDArray[np.float64]
 Detector = TypeVar("Detector")
 
 
-def save(detector: Any, path: str | os.PathLike[str], *, force: bool = False) -> Path:
+def save(
+    detector: Any,
+    path: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    provenance: Mapping[str, Any],
+) -> Path:
     """Write the run; see :meth:`isthmus.estimators.outliers.OutlierDetector.save`."""
     directory.check_destination(path, force=force)
     with tempfile.TemporaryDirectory() as folder:
-        model = directory.read(detector.autoencoder_.save(Path(folder) / "run"))
+        inner = detector.autoencoder_.save(Path(folder) / "run", provenance=provenance)
+        model = directory.read(inner)
     views = detector._views
     parameters = detector.get_params(deep=False)
     given = parameters.pop("autoencoder")
@@ -83,6 +90,19 @@ def save(detector: Any, path: str | os.PathLike[str], *, force: bool = False) ->
     for name, array in own.items():
         tensors[_OWN + name] = torch.from_numpy(np.array(array, dtype=np.float64))
     return directory.write(path, directory.Run(config, tensors, model.history), force=force)
+
+
+def recorded(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What the run says of the rows of the fit: how they were read; see :func:`save`.
+
+    Raises:
+        RunError: it is no run of a detector.
+    """
+    found = directory.read_config(path).get("autoencoder")
+    data = found.get("data") if isinstance(found, dict) else None
+    if not isinstance(data, dict):
+        raise RunError(f"{path}", "does not say how the rows of the fit were read", "Fit again.")
+    return data
 
 
 def is_detector(path: str | os.PathLike[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
@@ -309,6 +310,16 @@ _OUTPUTS = {
     "decoder": "A decoder gives what the likelihood asks for: {n_outputs} numbers for "
     "{n_features} features.",
 }
+
+
+def to_train(network: Any) -> Any:
+    """A copy of a network of the user's own, in training mode.
+
+    One that is in evaluation mode as a whole was used before; parts of one in training mode that
+    are in evaluation mode, such as frozen batch norms, stay so.
+    """
+    copied = copy.deepcopy(network)
+    return copied if copied is None or copied.training else copied.train()
 
 
 def check_networks(core: Core, n_features: int) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.data.arrays import SMALLEST_SIDE, sample_of, told
+from isthmus.data.choosing import refuse_other_samples
 from isthmus.errors import DataError, InvalidParameterError
 
 Array = NDArray[Any]
@@ -33,7 +34,8 @@ def flat(estimator: Any, X: Any, *, reset: bool) -> Any:
     sample of X, None for flat rows.
 
     Raises:
-        DataError: the shape could mean two things, or is not that of the fit.
+        DataError: the shape could mean two things, or is not that of the fit, which may have had
+            a table.
         InvalidParameterError: ``sample_shape`` is no shape, or not that of X.
     """
     n_axes = getattr(X, "ndim", 2)
@@ -46,7 +48,12 @@ def flat(estimator: Any, X: Any, *, reset: bool) -> Any:
             estimator.sample_shape_ = _of(shape, stated)
             estimator.input_shape_ = shape
     known = getattr(estimator, "sample_shape_", None)
-    if known is None or n_axes not in (3, 4):
+    if n_axes not in (3, 4):
+        return X
+    if known is None:
+        names = getattr(estimator, "feature_names_in_", None)
+        shape = tuple(int(n) for n in X.shape[1:])
+        refuse_other_samples("X", shape, names, estimator.n_features_in_, None)
         return X
     X = np.asarray(X)
     order = _order(X.shape[1:], known)

@@ -99,6 +99,8 @@ class Data(_Closed):
     na_values: list[str] | None = None
     layout: Annotated[str, Field(max_length=4)] | None = None
     max_skipped: Annotated[float, Field(ge=0, le=1)] | None = None
+    # of the images or series that flat rows were made of
+    read_shape: Annotated[list[Width], Field(min_length=2, max_length=3)] | None = None
     input_shape: Annotated[list[Width], Field(min_length=2, max_length=3)] | None = None
 
 

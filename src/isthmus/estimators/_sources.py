@@ -94,7 +94,11 @@ def by_name(estimator: BaseEstimator, source: Source) -> Source:
         DataError: a column is missing, or there is another one.
     """
     return choosing.of_fit(
-        source, _input.names_of_fit(estimator), type(estimator).__name__, estimator.n_features_in_
+        source,
+        _input.names_of_fit(estimator),
+        type(estimator).__name__,
+        estimator.n_features_in_,
+        samples=getattr(estimator, "sample_shape_", None),
     )
 
 

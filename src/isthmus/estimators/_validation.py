@@ -86,7 +86,10 @@ class Validation:
         head = module.likelihood
         losses, errors = [], []
         for trace, mask in seen:
-            now = replace(trace, p=head.rescaled(trace.p))
+            rescaled = head.rescaled(trace.p)
+            if rescaled is None:
+                rescaled = module.decoder(trace.z, n_lead=2)
+            now = replace(trace, p=rescaled)
             with fork(self.noise_seed):  # an estimated penalty draws
                 losses.append(torch.stack(list(module.terms(now).values())).sum(0))
             p = now.p if module.deterministic else module.decoder(now.q.mean[None], 2)

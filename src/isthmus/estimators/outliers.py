@@ -8,6 +8,7 @@ one scale, one that nothing depends on and that p-values and thresholds are take
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -209,7 +210,9 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         score."""
         return _samples.like(self, self._views.contributions(self._rows(X)), X)
 
-    def save(self, path: str | Path, *, force: bool = False) -> Path:
+    def save(
+        self, path: str | Path, *, force: bool = False, provenance: Mapping[str, Any] | None = None
+    ) -> Path:
         """Write the fitted detector to a run directory: JSON and safetensors, no pickle.
 
         It holds the rows that new ones are compared with (20,000 at most).
@@ -217,12 +220,13 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         Args:
             path: the folder; it must not exist unless ``force`` is given.
             force: whether a run that is there is replaced.
+            provenance: how the rows were read, as :meth:`isthmus.Autoencoder.save` takes it.
 
         Raises:
             RunError: the folder exists, or cannot be written; nothing is changed then.
         """
         check_is_fitted(self)
-        return _outlier_files.save(self, path, force=force)
+        return _outlier_files.save(self, path, force=force, provenance=provenance or {})
 
     @staticmethod
     def load(path: str | Path) -> OutlierDetector:

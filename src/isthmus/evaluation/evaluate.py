@@ -18,7 +18,7 @@ from isthmus.core.corruption import Identity
 from isthmus.data import handed
 from isthmus.data.choosing import places, warn_of_position
 from isthmus.data.encoding import Encoding
-from isthmus.data.frames import addressed, origin_of
+from isthmus.data.frames import addressed, arrow, names_of, origin_of
 from isthmus.data.source import Source, n_bytes, n_rows
 from isthmus.data.tables import Table
 from isthmus.data.taking import whole
@@ -106,7 +106,8 @@ def evaluate(
     encoding = model.encoding_
     known = getattr(model, "feature_names_in_", None)
     names = None if known is None else tuple(str(name) for name in known)
-    numbers = _by_name(names, type(model).__name__) if encoding is None else _encoder(encoding)
+    kind_of = type(model).__name__
+    numbers = _by_name(names, kind_of) if encoding is None else _encoder(encoding, kind_of)
     with addressed(X):
         x, given_names = numbers(X)
     # the model compares names and number of the columns, and says what does not fit
@@ -255,8 +256,23 @@ def _positions(model: Model, n: int, rows: Any, kind: Kind) -> NDArray[np.int64]
     return positions.astype(np.int64)
 
 
-def _encoder(encoding: Encoding) -> Read:
-    return lambda X: (encoding.encode(_held(X)), encoding.names)
+def _encoder(encoding: Encoding, model: str) -> Read:
+    """The matrix of a mixed table and names, columns by position where rows have none."""
+
+    def read(X: Any) -> tuple[Array, tuple[str, ...] | None]:
+        X = _held(X)
+        if names_of(X) is None and not isinstance(X, Table):
+            table = arrow(X)
+            if table.num_columns != len(encoding.columns):
+                raise DataError(
+                    f"X with {table.num_columns} column{'s' * (table.num_columns != 1)}",
+                    f"must have {len(encoding.columns)}, as the data of the fit",
+                )
+            warn_of_position(None, encoding.names, model)
+            X = table.rename_columns(list(encoding.names))
+        return encoding.encode(X), encoding.names
+
+    return read
 
 
 def _by_name(names: tuple[str, ...] | None, model: str) -> Read:

@@ -24,7 +24,8 @@ DRAWS = 2000
 LEVEL = 0.95
 _CHUNK = 2_000_000
 _TINY = float(np.finfo(np.float64).tiny)
-_LEAST = -1e9
+LEAST = -1e9
+"""The least share: less is told as without bound."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def interval(
         # nothing, as of constant columns, the share is below any number
         with np.errstate(over="ignore"):
             share = (line - errors[drawn].sum(1)) / np.maximum(line, _TINY)
-        shares.append(np.maximum(share, _LEAST))
+        shares.append(np.maximum(share, LEAST))
     tail = (1.0 - level) / 2
     low, high = np.quantile(np.concatenate(shares), [tail, 1.0 - tail])
     return float(low), float(high)
@@ -199,5 +200,12 @@ def sentence(
 
 
 def _percent(share: float) -> str:
+    """A share in words.
+
+    >>> _percent(-0.5), _percent(LEAST), _percent(-LEAST)
+    ('-50%', 'without bound below', 'without bound')
+    """
+    if abs(share) >= -LEAST:
+        return "without bound" if share > 0 else "without bound below"
     value = 100.0 * share
     return f"{value:.0f}%" if abs(value) >= 1.5 or value == 0 else f"{value:.1f}%"

@@ -6,6 +6,8 @@ import math
 import unicodedata
 from collections.abc import Sequence
 
+from isthmus.evaluation.versus_pca import LEAST
+
 
 def number(value: float, digits: int = 3) -> str:
     """Significant digits, with separators for thousands and a true minus; "–" for no number.
@@ -32,7 +34,11 @@ def percent(share: float) -> str:
 
     >>> percent(0.613), percent(0.0123), percent(1.0)
     ('61%', '1.2%', '100%')
+    >>> percent(2e9), percent(-1e9)
+    ('∞', '-∞')
     """
+    if abs(share) >= -LEAST:
+        return "∞" if share > 0 else "-∞"
     value = 100.0 * share
     return f"{value:.0f}%" if abs(value) >= 9.5 or value == 0 else f"{value:.1f}%"
 

@@ -1,0 +1,100 @@
+"""Rows that stand out, as ``isthmus outliers`` tells of them: a line each, and why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from isthmus.cli._answer import columns, number
+from isthmus.cli._beside import files_of
+from isthmus.cli._words import plural
+
+if TYPE_CHECKING:
+    from isthmus.data.source import Source
+    from isthmus.data.tables import Table
+    from isthmus.estimators.outliers import OutlierDetector
+
+# Features named for each row, and the least share of the row's surprise that is named.
+_MOST_NAMED, _LEAST_SHARE = 3, 0.1
+
+
+def odd_rows(
+    detector: OutlierDetector,
+    table: Table,
+    given: Table | Source,
+    rows: Any,
+    scores: Any,
+    p_values: Any,
+) -> list[dict[str, Any]]:
+    """The rows that are told of, and for each the features that count, largest first.
+
+    Args:
+        detector: that judged.
+        table: all rows.
+        given: what they were made of: images (C, H, W) and series (C, T) have entries without
+            names, and rows that are files have names of their own.
+        rows: positions of those to tell of.
+        scores: (N,) of all.
+        p_values: (N,) of all.
+    """
+    from isthmus.data.tables import entry_name
+    from isthmus.estimators.outliers import VIEWS
+
+    x = table.values[rows]
+    told = replace(table, values=x)
+    parts = detector.explain(told)
+    views = detector.surprises(told).argmax(1)
+    shape, files = getattr(given, "feature_shape", ()), files_of(given, len(scores))
+    places = shape if len(shape) > 1 else x.shape[1:]
+
+    def named(j: int) -> str:
+        return table.names[j] if table.names else entry_name(j, places)
+
+    found = []
+    for i, row in enumerate(rows):
+        share = parts[i] / parts[i].sum() if parts[i].sum() > 0 else parts[i]
+        order = (-share).argsort(kind="stable")[:_MOST_NAMED]
+        kept = [int(j) for n, j in enumerate(order) if n == 0 or share[j] >= _LEAST_SHARE]
+        features = [
+            {"feature": named(j), "value": float(x[i, j]), "share": float(share[j])} for j in kept
+        ]
+        found.append(
+            {
+                "row": int(row),
+                **({} if files is None else {"file": files[row]}),
+                "score": float(scores[row]),
+                "p_value": float(p_values[row]),
+                "view": VIEWS[int(views[i])],
+                "features": features,
+            }
+        )
+    return found
+
+
+def told_of(facts: dict[str, Any], origin: str) -> list[str]:
+    """How many stand out, and a line for each of those that are told of."""
+    low, high = (100 * rate for rate in facts["false_alarm_interval"])
+    lines = [
+        f"{facts['n_outliers']} of {plural(facts['n_rows'], 'row')} of {origin} stand out.",
+        f"Of normal rows {number(low)}% to {number(high)}% are flagged "
+        f"(95% interval, by {plural(facts['n_calibration'], 'held-out row')}).",
+    ]
+    if not facts["outliers"]:
+        return lines
+    by = "file" if "file" in facts["outliers"][0] else "row"
+    head = (by, "p-value", "unusual by", "because of")
+    body = [
+        (
+            str(one[by]),
+            number(one["p_value"]),
+            one["view"],
+            ", ".join(
+                f"{f['feature']} = {number(f['value'])} ({100 * f['share']:.0f}%)"
+                for f in one["features"]
+            ),
+        )
+        for one in facts["outliers"]
+    ]
+    left = facts["n_outliers"] - len(body)
+    more = [f"and {plural(left, 'row')} more (--top)"] if left else []
+    return [*lines, "", columns([head, *body], right=(0, 1) if by == "row" else (1,)), *more]

@@ -1,0 +1,111 @@
+"""Separated text that is packed, or in UTF-16: a copy, unpacked and in UTF-8, is read instead.
+
+A reader goes through a text more than once, so it is unpacked once, into a temporary file. What a
+packed file unpacks to is bounded before it is looked at: up to :data:`ALWAYS` bytes, and beyond
+that up to :data:`TIMES` the size of the file. CSV rarely packs to less than a twentieth; a file
+that was made to fill a disk packs to less than a thousandth.
+
+UTF-16 is told by the mark that it begins with. Not promised: other encodings than these two.
+"""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import io
+import zlib
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+
+from isthmus.data._spool import Spool
+from isthmus.errors import DataError
+
+PACKED = (".bz2", ".gz", ".zst")
+"""Endings of packed text, after its own: .csv.gz."""
+TEXT = (".csv", ".tab", ".tsv", ".txt")
+ALWAYS, TIMES = 1 << 30, 200
+_BLOCK = 1 << 20
+_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def ending_of(path: Path) -> str:
+    """The ending in small letters; of packed text that of the text.
+
+    >>> [ending_of(Path(name)) for name in ("A.CSV", "a.csv.gz", "a.gz", "a.parquet.gz")]
+    ['.csv', '.csv', '.gz', '.gz']
+    """
+    ending = path.suffix.lower()
+    inner = Path(path.stem).suffix.lower()
+    return inner if ending in PACKED and inner in TEXT else ending
+
+
+def plain(path: Path, name: str) -> tuple[Path, Spool | None]:
+    """The text itself in UTF-8, and what has to be held as long as it is read.
+
+    Args:
+        path: of a file of text, packed or not.
+        name: by which errors speak of it.
+
+    Raises:
+        DataError: it is damaged, unpacks to too much, or does not fit on the disk.
+    """
+    packed = path.suffix.lower() in PACKED
+    with _bytes(path) as file:
+        first = _next(file, name)
+        wide = first.startswith(_MARKS)
+        if not packed and not wide:
+            return path, None
+        spool, size = Spool(name), path.stat().st_size
+        most = max(ALWAYS, TIMES * size) if packed else None
+        turned = codecs.getincrementaldecoder("utf-16")() if wide else None
+        with spool.writing("text.csv") as copy, copy.open("wb") as out:
+            count, block = 0, first
+            while True:
+                count += len(block)
+                if most is not None and count > most:
+                    raise DataError(
+                        name,
+                        f"unpacks to more than {most / size:.0f} times its {size} bytes",
+                        "Unpack it first, if you trust where it is from.",
+                    )
+                out.write(block if turned is None else _turned(turned, block, name))
+                if not block:
+                    return copy, spool
+                block = _next(file, name)
+
+
+def _bytes(path: Path) -> gzip.GzipFile | IO[bytes]:
+    ending = path.suffix.lower()
+    if ending == ".gz":
+        return gzip.open(path)
+    if ending == ".bz2":
+        return bz2.open(path)
+    if ending == ".zst":
+        stream: Any = pa.input_stream(str(path), compression="zstd")
+        return io.BufferedReader(stream)
+    return path.open("rb")
+
+
+def _next(file: gzip.GzipFile | IO[bytes], name: str) -> bytes:
+    try:
+        return file.read(_BLOCK)
+    except (OSError, EOFError, zlib.error) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise DataError(
+            name,
+            f"cannot be unpacked ({[*str(error).splitlines(), 'it ends early'][0]})",
+            "The file is cut short, damaged or of another kind: copy or make it again.",
+        ) from error
+
+
+def _turned(decoder: codecs.IncrementalDecoder, block: bytes, name: str) -> bytes:
+    try:
+        return decoder.decode(block, final=not block).encode()
+    except UnicodeError as error:
+        raise DataError(
+            name, f"begins as UTF-16 does, and is none ({error})", "Save it as CSV in UTF-8."
+        ) from error

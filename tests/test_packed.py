@@ -1,0 +1,134 @@
+"""Laws of packed text and of text in UTF-16: it is the table that the text is, and no more."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from tests.command_line import call, done
+
+from isthmus import DataError, open_data
+from isthmus.cli import _rows
+from isthmus.data import _packed, labels
+from isthmus.data.source import in_memory
+
+RNG = np.random.default_rng(0)
+ROWS = [f"r{i},{x:.4f},{x * 2:.3f},0{i:03}" for i, x in enumerate(RNG.normal(size=40))]
+TEXT = "\n".join(["id,a,b,zip", *ROWS]).encode()
+KEEP = {"drop": ["id", "zip"]}
+
+
+def zst(data: bytes) -> bytes:
+    return bytes(pa.compress(data, "zstd", asbytes=True))
+
+
+def members(data: bytes) -> bytes:
+    return gzip.compress(data[:100]) + gzip.compress(data[100:])
+
+
+PACKERS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "gzip": (".csv.gz", gzip.compress),
+    "gzip of two members": (".csv.gz", members),
+    "bzip2": (".CSV.BZ2", bz2.compress),
+    "zstd": (".csv.zst", zst),
+    "tabs, packed": (".tsv.gz", lambda text: gzip.compress(text.replace(b",", b"\t"))),
+    "tabs": (".tab", lambda text: text.replace(b",", b"\t")),
+    "txt": (".txt", lambda text: text),
+    "txt, semicolons": (".txt", lambda text: text.replace(b",", b";")),
+    "UTF-16": (".csv", lambda text: text.decode().encode("utf-16")),
+    "UTF-16, big end first": (".csv", lambda t: b"\xfe\xff" + t.decode().encode("utf-16-be")),
+    "UTF-16, packed": (".txt.gz", lambda text: gzip.compress(text.decode().encode("utf-16"))),
+}
+
+
+@pytest.mark.parametrize("case", PACKERS)
+def test_it_is_the_table_that_the_text_is(case: str, tmp_path: Path) -> None:
+    ending, pack = PACKERS[case]
+    (tmp_path / "plain.csv").write_bytes(TEXT)
+    path = tmp_path / "x" / f"t{ending}"
+    path.parent.mkdir()
+    path.write_bytes(pack(TEXT))
+    expected = in_memory(open_data(tmp_path / "plain.csv", **KEEP))
+    places: list[Any] = [path, tmp_path / "x" / f"*{ending}", [path]]
+    for place in places if "txt" in ending else [*places, path.parent]:
+        np.testing.assert_array_equal(in_memory(open_data(place, **KEEP)), expected)
+    many = open_data([tmp_path / "plain.csv", path], label="zip", drop=["id"])
+    assert many.labels is not None
+    assert many.labels[:40].tolist() == many.labels[40:].tolist()
+    assert labels.column(path, "zip")[0] == "0000"
+    assert labels.holds(path, "a")
+
+
+@pytest.mark.parametrize("whole", [0, 1 << 28])
+@pytest.mark.parametrize("case", ["gzip", "zstd", "txt", "UTF-16"])
+def test_verbs_read_it_and_carry_what_is_beside(
+    case: str, whole: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_rows, "READ_WHOLE", whole)
+    ending, pack = PACKERS[case]
+    Path(f"t{ending}").write_bytes(pack(TEXT))
+    Path("plain.csv").write_bytes(TEXT)
+    fit = ("--drop", "id,zip", "--n-components", "1", "--max-epochs", "1", "--seed", "0")
+    written = {}
+    for name in ("plain.csv", f"t{ending}"):
+        done("fit", name, *fit, "--out", f"run-{name}", "-q")
+        done("transform", f"run-{name}", name, "--out", "codes.csv", "--force")
+        done("reconstruct", f"run-{name}", name, "--fill", "--out", "full.csv", "--force")
+        words = ("--drop", "id,zip", "--max-epochs", "1", "--seed", "0", "--out", "odd.csv")
+        done("outliers", name, *words, "--force", "-q")
+        assert "40 rows" in done("info", name)
+        written[name] = [Path(p).read_text() for p in ("codes.csv", "full.csv", "odd.csv")]
+    assert written["plain.csv"] == written[f"t{ending}"]
+    assert Path("full.csv").read_text().splitlines()[1].startswith("r0,")
+
+
+def test_what_unpacks_to_too_much_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_packed, "ALWAYS", 1 << 20)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    path = tmp_path / "t.csv.gz"
+    path.write_bytes(gzip.compress(b"a,b\n" + b"0,0\n" * (1 << 22)))
+    with pytest.raises(DataError, match=r"unpacks to more than 200 times its \d+ bytes"):
+        open_data(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["t.csv.gz"]
+    path.write_bytes(gzip.compress(b"a,b\n" + b"0,0\n" * 1000))
+    assert sum(open_data(path).lengths) == 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("t.csv.gz", gzip.compress(TEXT)[:-30], "cannot be unpacked"),
+        ("t.csv.gz", TEXT, "cannot be unpacked"),
+        ("t.csv.bz2", TEXT, "cannot be unpacked"),
+        ("t.csv.zst", TEXT, "cannot be unpacked"),
+        ("t.csv.gz", gzip.compress(b""), "is empty"),
+        ("t.csv", b"\xff\xfea", "begins as UTF-16 does, and is none"),
+        ("t.csv", "a,b\né,1\n".encode("cp1252"), "iconv -f cp1252 -t utf-8"),
+        ("t.txt", b"Dear all\nthis is a note\n", "must be a table"),
+        ("t.parquet.gz", b"x", "Unpack it first"),
+    ],
+)
+def test_what_is_none_is_refused_in_words(
+    name: str, data: bytes, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(DataError, match=said):
+        open_data(tmp_path / name)
+    code, _, err = call("info", tmp_path / name)
+    assert (code, said in err) == (2, True)
+
+
+def test_notes_beside_data_are_no_data(tmp_path: Path) -> None:
+    (tmp_path / "README.txt").write_text("Dear all, and others\n")
+    (tmp_path / "t.csv").write_bytes(TEXT)
+    for place in (tmp_path, tmp_path / "*"):
+        assert sum(open_data(place, **KEEP).lengths) == 40
