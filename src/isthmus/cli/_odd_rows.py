@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from isthmus.data.tables import Table
     from isthmus.estimators.outliers import OutlierDetector
 
-# Features named for each row, and the least share of the row's surprise that is named.
-_MOST_NAMED, _LEAST_SHARE = 3, 0.1
+# Columns named for each row.
+_MOST_NAMED = 3
 
 
 def odd_rows(
@@ -37,38 +37,29 @@ def odd_rows(
         scores: (N,) of all.
         p_values: (N,) of all.
     """
-    from isthmus.data.tables import entry_name
+    from isthmus.estimators._outlier_reasons import reasons
     from isthmus.estimators.outliers import VIEWS
 
-    x = table.values[rows]
-    told = replace(table, values=x)
-    parts = detector.explain(told)
+    frame = None if table.frame is None else table.frame.take(rows)
+    told = replace(table, values=table.values[rows], frame=frame)
     views = detector.surprises(told).argmax(1)
     shape, files = getattr(given, "feature_shape", ()), files_of(given, len(scores))
-    places = shape if len(shape) > 1 else x.shape[1:]
-
-    def named(j: int) -> str:
-        return table.names[j] if table.names else entry_name(j, places)
-
-    found = []
-    for i, row in enumerate(rows):
-        share = parts[i] / parts[i].sum() if parts[i].sum() > 0 else parts[i]
-        order = (-share).argsort(kind="stable")[:_MOST_NAMED]
-        kept = [int(j) for n, j in enumerate(order) if n == 0 or share[j] >= _LEAST_SHARE]
-        features = [
-            {"feature": named(j), "value": float(x[i, j]), "share": float(share[j])} for j in kept
-        ]
-        found.append(
-            {
-                "row": int(row),
-                **({} if files is None else {"file": files[row]}),
-                "score": float(scores[row]),
-                "p_value": float(p_values[row]),
-                "view": VIEWS[int(views[i])],
-                "features": features,
-            }
-        )
-    return found
+    places = shape if len(shape) > 1 else None
+    each = reasons(detector.explain(told), detector, told, _MOST_NAMED, places)
+    return [
+        {
+            "row": int(row),
+            **({} if files is None else {"file": files[row]}),
+            "score": float(scores[row]),
+            "p_value": float(p_values[row]),
+            "view": VIEWS[int(view)],
+            "features": [
+                {"feature": one.column, "value": _plain(one.value), "share": one.share}
+                for one in why
+            ],
+        }
+        for row, view, why in zip(rows, views, each, strict=True)
+    ]
 
 
 def told_of(facts: dict[str, Any], origin: str) -> list[str]:
@@ -89,7 +80,7 @@ def told_of(facts: dict[str, Any], origin: str) -> list[str]:
             number(one["p_value"]),
             one["view"],
             ", ".join(
-                f"{f['feature']} = {number(f['value'])} ({100 * f['share']:.0f}%)"
+                f"{f['feature']} = {_shown(f['value'])} ({100 * f['share']:.0f}%)"
                 for f in one["features"]
             ),
         )
@@ -98,3 +89,19 @@ def told_of(facts: dict[str, Any], origin: str) -> list[str]:
     left = facts["n_outliers"] - len(body)
     more = [f"and {plural(left, 'row')} more (--top)"] if left else []
     return [*lines, "", columns([head, *body], right=(0, 1) if by == "row" else (1,)), *more]
+
+
+def _shown(value: Any) -> str:
+    """A value for people.
+
+    >>> [_shown(v) for v in (2.0, 123456789, "Rome", True, None)]
+    ['2', '123456789', 'Rome', 'True', 'missing']
+    """
+    if value is None:
+        return "missing"
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold of a value: of dates and the like their text."""
+    return value if isinstance(value, str | bool | int | float | None) else str(value)

@@ -150,6 +150,7 @@ def outliers(
     with _interrupts.starting():
         import numpy as np
 
+        from isthmus.data.encoding import untold
         from isthmus.data.writers import check_destination
 
     if out is not None:
@@ -177,11 +178,12 @@ def outliers(
         given, extra = of_run(judge, _detectors.recorded(detector), data, left)
     judged = table if detector is None and new is None else as_table(given)
     scores = judge.score_samples(judged)
-    p_values = judge.p_values(judged)
     flagged = scores < judge.offset_
     first = np.lexsort((np.arange(len(scores)), scores))[: max(1, top)]
     shown = first[flagged[first]]
-    found = odd_rows(judge, judged, given, shown, scores, p_values) if len(shown) else []
+    with untold():  # the scores have told of unknown categories
+        p_values = judge.p_values(judged)
+        found = odd_rows(judge, judged, given, shown, scores, p_values) if len(shown) else []
     facts: dict[str, Any] = {
         "data": data,
         "new": new,
@@ -289,8 +291,9 @@ def _autoencoder(kind: str | None, values: dict[str, Any], table: Table) -> Any:
     if kind is None and not values:
         return None
     from isthmus import estimators
-    from isthmus.estimators.outliers import default_autoencoder
+    from isthmus.estimators.outliers import default_components
 
+    model = getattr(estimators, MODELS[kind or "variational"])(**values)
     if "n_components" not in values:
-        values["n_components"] = default_autoencoder(table.values, 0).n_components
-    return getattr(estimators, MODELS[kind or "variational"])(**values)
+        model.n_components = default_components(model, table)
+    return model

@@ -24,7 +24,7 @@ in any case: it is another column, or written otherwise, and the model would kno
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -49,9 +49,17 @@ HANDFUL = 5
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """Rows that are encoded already, (N, D) float64: an estimator takes them as they are."""
+    """Rows that are encoded already: an estimator takes them as they are.
+
+    Args:
+        values: (N, D) float64.
+        encoding: what encoded them, for a fit.
+        names: of the columns, for a fit; None where they had none.
+    """
 
     values: np.ndarray
+    encoding: Encoding | None = None
+    names: Sequence[str] | None = None
 
 
 class Encoding(BaseModel):

@@ -63,6 +63,9 @@ def _checked(estimator: BaseEstimator, X: Any, reset: bool, min_rows: int) -> Fl
             "Give the rows: isthmus.data.source.in_memory(source), or source.tables(piece).",
         )
     if isinstance(X, Encoded):
+        if reset:
+            estimator.encoding_ = X.encoding
+            remember(estimator, X.values.shape[1], X.names)
         return cast(Floats, X.values)
     X = _samples.flat(estimator, X, reset=reset)
     if not reset:

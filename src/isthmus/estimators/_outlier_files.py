@@ -146,6 +146,7 @@ def _restore(run: directory.Run, autoencoder: Any, create: Callable[..., Detecto
     detector: Any = made
     detector.n_features_in_ = int(about["n_features"])
     detector.sample_shape_ = autoencoder.sample_shape_
+    detector.encoding_ = autoencoder.encoding_
     if autoencoder.n_features_in_ != detector.n_features_in_:
         raise ValueError(f"n_features is {detector.n_features_in_}, and the autoencoder's is not")
     if about["feature_names"] is not None:

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from sklearn.base import clone
 
+from isthmus.data.encoding import Encoding
+from isthmus.estimators import _input
 from isthmus.estimators._base import Estimator
+from isthmus.estimators._outlier_rows import MOST_SPECTRUM, Seen, rows_of, spectrum
 from isthmus.estimators.models import VariationalAutoencoder
 from isthmus.evaluation.outlyingness import (
     POWER,
@@ -19,7 +22,6 @@ from isthmus.evaluation.outlyingness import (
     combined,
     leading_directions,
     shares,
-    tail_surprise,
     weights,
     whitening,
 )
@@ -30,13 +32,15 @@ Floats = NDArray[np.float64]
 # Detectors that were saved before there was a view "whitened" have the first five, those from
 # before there was a view "distance" the first four.
 VIEWS = ("value", "combination", "code", "outline", "distance", "whitened")
-# Rows that values and distances are compared with, and rows that set the number of components.
-MOST_REFERENCE, _MOST_SPECTRUM = 20_000, 5_000
+# Rows that values and distances are compared with.
+MOST_REFERENCE = 20_000
 _VARIANCE_KEPT, _MOST_COMPONENTS = 0.9, 64
 _CHUNK = 512
 
 
-def default_autoencoder(x: Floats, seed: int) -> VariationalAutoencoder:
+def default_autoencoder(
+    x: Floats, seed: int, encoding: Encoding | None = None
+) -> VariationalAutoencoder:
     """The autoencoder of a detector that was given none.
 
     Variational, because its code has a distribution and latents that say nothing switch themselves
@@ -46,16 +50,24 @@ def default_autoencoder(x: Floats, seed: int) -> VariationalAutoencoder:
     Args:
         x: (N, D) rows, NaN where an entry is missing.
         seed: of the fit.
+        encoding: of a mixed table, whose rows are encoded; None for numbers.
     """
-    most = x.shape[1] - 1
-    x = x[:_MOST_SPECTRUM]
-    x = x[:, ~np.isnan(x).all(0)]
-    deviation = np.nanstd(x, axis=0)
-    scaled = (x - np.nanmean(x, axis=0)) / np.where(deviation > 0, deviation, 1.0)
-    energy = np.square(np.linalg.svd(np.nan_to_num(scaled), compute_uv=False))
-    kept = 1 + int(np.searchsorted(np.cumsum(energy), _VARIANCE_KEPT * energy.sum()))
-    k = max(1, min(kept, most, _MOST_COMPONENTS))
+    k = _components(x, encoding)
     return VariationalAutoencoder(k, scaling="standard", random_state=seed)
+
+
+def default_components(model: Estimator, X: Any) -> int:
+    """How many components that has for rows that ``model`` would be fitted to."""
+    asked: Estimator = clone(model)
+    x = _input.rows(asked, X, reset=True)
+    return _components(x, asked.encoding_)
+
+
+def _components(x: Array, encoding: Encoding | None) -> int:
+    energy = spectrum(x, encoding)
+    kept = 1 + int(np.searchsorted(np.cumsum(energy), _VARIANCE_KEPT * energy.sum()))
+    most = min(int(x.shape[1]) - 1, _MOST_COMPONENTS)
+    return max(1, min(kept, most))
 
 
 @dataclass
@@ -96,9 +108,10 @@ class Views:
     power: float = POWER
 
     def __post_init__(self) -> None:
-        self._sorted = np.sort(self.reference, axis=0)
+        self.rows = rows_of(self.model)
+        self._alone = self.rows.alone(self.reference)
         self._mean = self.reference.mean(0)
-        rows = _Seen(self.reference, self.reference, self.codes)
+        rows = Seen(self.reference, self.reference, self.reference, self.codes)
         k = {"code": self.n_neighbors, "outline": self.n_neighbors}
         self._near = {
             name: Neighbours(self._placed(name, rows), k.get(name, self.n_whole))
@@ -113,10 +126,12 @@ class Views:
         rows count for the tails of those views; the residual of a row that was learned says
         nothing of a new one's.
         """
-        seen, new = _Seen.by(model, x), _Seen.by(model, held_out)
+        rows = rows_of(model)
+        seen, new = rows.seen(x[: rows.block]), rows.seen(held_out)
         few = seen.first(MOST_REFERENCE)
         centre = seen.codes.mean(0)
-        directions, deviation = leading_directions(seen.filled[:_MOST_SPECTRUM])
+        some = seen.filled[:MOST_SPECTRUM]
+        directions, deviation = leading_directions(some)
         views = cls(
             model=model,
             reference=few.filled,
@@ -126,7 +141,7 @@ class Views:
             centre=centre,
             directions=directions,
             deviation=deviation,
-            whitening=whitening(seen.filled[:_MOST_SPECTRUM]),
+            whitening=whitening(some, rows.columns),
             n_neighbors=n_neighbors,
         )
         before, after = (float(views.residual(s.residual).mean()) for s in (seen, new))
@@ -144,7 +159,9 @@ class Views:
 
     def surprises(self, x: Floats) -> Floats:
         """(N, V) nats of each of ``names`` for rows (N, D) in the units of the data."""
-        return self._surprises(_Seen.by(self.model, x))
+        block = self.rows.block or len(x)
+        parts = [self._surprises(self.rows.seen(x[i : i + block])) for i in range(0, len(x), block)]
+        return np.concatenate(parts)
 
     def contributions(self, x: Floats) -> Floats:
         """(N, D) nats, at least 0: each row's score, shared among its features.
@@ -160,37 +177,38 @@ class Views:
         return np.concatenate(each)
 
     def _contributions(self, x: Floats) -> Floats:
-        seen = _Seen.by(self.model, x)
+        seen = self.rows.seen(x)
         surprises = self._surprises(seen)
         of_residual = (self.residual(seen.residual) / self.inflation)[:, None]
         of_code = self.code(seen.codes - self.centre)[:, None]
         parts = [
-            tail_surprise(self._sorted, seen.scaled),
-            of_residual * shares(self.residual.contributions(seen.residual))
-            + of_code * shares(np.square(seen.fitted - self._mean)),
-            *(self._apart(name, seen) for name in self.names[2:]),
+            self._alone(seen),
+            of_residual * shares(self.rows.misfit(seen, self.residual))
+            + of_code * shares(self.rows.by_column(np.square(seen.fitted - self._mean))),
+            *(self.rows.by_column(self._apart(name, seen)) for name in self.names[2:]),
         ]
         view = weights(surprises, power=self.power)
         mixed = sum(view[:, [j]] * shares(part) for j, part in enumerate(parts))
         total: Floats = combined(surprises, power=self.power)[:, None] * mixed
         return total
 
-    def _apart(self, name: str, seen: _Seen) -> Floats:
-        """(N, D): mean over the neighbours of the squared difference in each feature."""
+    def _apart(self, name: str, seen: Seen) -> Floats:
+        """(N, F): mean over the neighbours of what each feature adds to the squared distance."""
         near, placed = self._near[name], self._placed(name, seen)
         which, _ = near.nearest(placed)
         if name == "code":
-            decoded = self.model.inverse_transform(self.codes[which.ravel()])
-            others = _scaled(self.model, decoded.reshape(which.size, -1))
+            others = self.rows.decoded(self.codes[which.ravel()])
             difference = seen.fitted[:, None] - others.reshape(*which.shape, -1)
+        elif name == "outline":  # |Uᵀd|² = Σ_j d_j (U Uᵀ d)_j, and not all of U's features differ
+            difference = (seen.filled[:, None] - self.reference[which]) / self.deviation
+            along = difference @ self.directions @ self.directions.T
+            return np.asarray((difference * along).mean(1))
         else:
             difference = placed[:, None] - near.reference[which]
-            if name == "outline":
-                difference = difference @ self.directions.T
         mean: Floats = np.square(difference).mean(1)
         return mean
 
-    def _placed(self, name: str, seen: _Seen) -> Floats:
+    def _placed(self, name: str, seen: Seen) -> Floats:
         """Rows as the view of that name measures distances between them."""
         if name == "code":
             return seen.codes
@@ -202,48 +220,16 @@ class Views:
         row: Floats = seen.filled / self.deviation
         return row @ self.directions if name == "outline" else row
 
-    def _surprises(self, seen: _Seen) -> Floats:
+    def _surprises(self, seen: Seen) -> Floats:
         scores = self._scores(seen)
         return np.stack([tail(scores[:, j]) for j, tail in enumerate(self.tails)], axis=1)
 
-    def _scores(self, seen: _Seen) -> Floats:
+    def _scores(self, seen: Seen) -> Floats:
         """(N, V), each in its own unit."""
         together = self.residual(seen.residual) / self.inflation
         alone = [
-            tail_surprise(self._sorted, seen.scaled).sum(1),
+            self._alone(seen).sum(1),
             together + self.code(seen.codes - self.centre),
         ]
         apart = [near.distance(self._placed(name, seen)) for name, near in self._near.items()]
         return np.stack(alone + apart, axis=1)
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """Rows (N, D) and what the model makes of them, (N, D) in scaled units, and codes (N, K)."""
-
-    scaled: Floats
-    fitted: Floats
-    codes: Floats
-
-    @classmethod
-    def by(cls, model: Estimator, x: Floats) -> _Seen:
-        codes = np.asarray(model.transform(x))  # a DataFrame where set_output asks for one
-        return cls(_scaled(model, x), _scaled(model, model.reconstruct(x)), codes)
-
-    def first(self, n: int) -> _Seen:
-        return _Seen(self.scaled[:n], self.fitted[:n], self.codes[:n])
-
-    @property
-    def residual(self) -> Floats:
-        """x − x̂, 0 where an entry is missing."""
-        return np.nan_to_num(self.scaled - self.fitted)
-
-    @property
-    def filled(self) -> Floats:
-        """Rows whose missing entries are those of the reconstruction."""
-        return np.where(np.isnan(self.scaled), self.fitted, self.scaled)
-
-
-def _scaled(model: Estimator, x: Floats) -> Floats:
-    values: Floats = model.scaling_.apply(torch.from_numpy(x), torch.float64).numpy()
-    return values

@@ -18,12 +18,27 @@ from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.errors import DataError, InvalidParameterError
-from isthmus.estimators import _input, _outlier_files, _parameters, _samples, _sources
+from isthmus.data.encoding import Encoded
+from isthmus.errors import InvalidParameterError
+from isthmus.estimators import (
+    _input,
+    _outlier_files,
+    _outlier_reasons,
+    _parameters,
+    _samples,
+    _sources,
+)
 from isthmus.estimators._atomic import unchanged_on_error
 from isthmus.estimators._base import Estimator
 from isthmus.estimators._fitting import Listener
-from isthmus.estimators._outlier_views import VIEWS, Views, default_autoencoder
+from isthmus.estimators._outlier_reasons import Reason
+from isthmus.estimators._outlier_rows import with_values
+from isthmus.estimators._outlier_views import (
+    VIEWS,
+    Views,
+    default_autoencoder,
+    default_components,
+)
 from isthmus.evaluation.detection_thresholds import (
     clopper_pearson,
     conformal_p_values,
@@ -135,16 +150,18 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         seed = int(random.randint(2**31 - 1))
         half = min(round(self.calibration_fraction * len(x) / 2), _MOST_HELD_OUT)
         cuts = [max(1, half), max(1, half) + max(2, half)]
-        calibration, scale, rest = np.split(_with_values(order, x, cuts[1]), cuts)
+        calibration, scale, rest = np.split(
+            with_values(order, x, cuts[1], _input.names_of_fit(self)), cuts
+        )
         if self.autoencoder is None:
-            model: Estimator = default_autoencoder(x[rest], seed)
+            model: Estimator = default_autoencoder(x[rest], seed, self.encoding_)
         else:
             model = clone(self.autoencoder)
             if model.random_state is None:
                 model.set_params(random_state=seed)
         if self.sample_shape_ is not None and model.sample_shape is None:
             model.set_params(sample_shape=_samples.stated(self.sample_shape_))
-        self.autoencoder_ = model.fit(x[rest], callback=callback)
+        self.autoencoder_ = model.fit(self._for_model(x[rest]), callback=callback)
         self._views = Views.fit(model, x[rest], x[scale], self.n_neighbors)
         self.calibration_scores_ = np.sort(self._score(x[calibration]))[::-1]
         self.decision_scores_ = -self._score(x)
@@ -210,6 +227,21 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         score."""
         return _samples.like(self, self._views.contributions(self._rows(X)), X)
 
+    def reasons(self, X: Any, n: int = 3) -> list[list[Reason]]:
+        """The columns that count most for each row's score, largest first: name, value, share.
+
+        Args:
+            X: (N, D) rows.
+            n: most that are named of a row, at least 1; those with less than a tenth of the score
+                are not named, unless none has more.
+
+        Returns:
+            For each row its reasons; values are as X has them, None where missing.
+        """
+        _parameters.whole("n", n, 1)
+        X = _sources.held(X, self)
+        return _outlier_reasons.reasons(self._views.contributions(self._rows(X)), self, X, n)
+
     def save(
         self, path: str | Path, *, force: bool = False, provenance: Mapping[str, Any] | None = None
     ) -> Path:
@@ -241,6 +273,16 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         check_is_fitted(self)
         return _input.rows(self, _sources.held(X, self), reset=False).astype(np.float64)
 
+    def _for_model(self, x: Floats) -> Any:
+        """Rows as the autoencoder is fitted to them: of a mixed table by the same encoding.
+
+        It has the categories of all rows, in whatever order they are dealt: one that only held-out
+        rows have is rare, and none that the fit did not see.
+        """
+        if self.encoding_ is None:
+            return x
+        return Encoded(x, self.encoding_, _input.names_of_fit(self))
+
     def _score(self, x: Floats) -> Floats:
         score: Floats = -self._views.score(x)
         return score
@@ -263,6 +305,21 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
                 )
         _parameters.whole("n_neighbors", self.n_neighbors, 1)
 
+    @property
+    def likelihood(self) -> str:
+        """That of the autoencoder, which says whether columns of any kind are taken."""
+        return "auto" if self.autoencoder is None else str(self.autoencoder.likelihood)
+
+    @property
+    def kinds(self) -> Mapping[str, str] | None:
+        """Kinds of columns that the autoencoder states."""
+        return None if self.autoencoder is None else self.autoencoder.kinds
+
+    @property
+    def handle_unknown(self) -> str:
+        """What the autoencoder does with a category that the fit did not see."""
+        return "missing" if self.autoencoder is None else self.autoencoder.handle_unknown
+
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
@@ -271,30 +328,6 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "offset_")
-
-
-def _with_values(order: NDArray[np.intp], x: Floats, start: int) -> NDArray[np.intp]:
-    """The order of the rows, changed only where a column would have no value from ``start`` on.
-
-    Then the last row with a value of each column goes to the end. The rows before ``start`` are no
-    longer quite a random sample: one of them is another for each such column at most.
-
-    Raises:
-        DataError: too many columns have too few values for it.
-    """
-    if not np.isnan(x[order[start:]]).all(0).any():
-        return order
-    last = len(x) - 1 - np.argmax(~np.isnan(x[order[::-1]]), axis=0)
-    at_end = np.isin(np.arange(len(x)), last)
-    order = np.r_[order[~at_end], order[at_end]]
-    empty = np.isnan(x[order[start:]]).all(0)
-    if empty.any():
-        raise DataError(
-            f"column {int(empty.argmax())} of X",
-            f"has no value in the {len(x) - start} rows that are drawn for the fit",
-            "Drop it, fill it, or lower calibration_fraction.",
-        )
-    return order
 
 
 class PyODFace:
@@ -362,4 +395,12 @@ class PyODFace:
         return np.stack([p, 1 - p], axis=1)
 
 
-__all__ = ["RULES", "VIEWS", "OutlierDetector", "PyODFace", "default_autoencoder"]
+__all__ = [
+    "RULES",
+    "VIEWS",
+    "OutlierDetector",
+    "PyODFace",
+    "Reason",
+    "default_autoencoder",
+    "default_components",
+]

@@ -74,6 +74,33 @@ def tail_surprise(reference: Array, x: Array) -> Floats:
     return np.where(np.isnan(x), 0.0, surprise)
 
 
+def category_surprise(frequencies: Array, columns: Array, n: float) -> Floats:
+    """−log p of each category, p the share of rows whose category is at most as frequent.
+
+    What :func:`tail_surprise` is for numbers: categories have no tails, but rare and frequent ones.
+    The shares are (1 + count) / (n + 1), so that no category is impossible.
+
+    Args:
+        frequencies: (F,) number of reference rows of each category, fractions of rows included.
+        columns: (F,) the column that each is a category of.
+        n: number of reference rows.
+
+    Returns:
+        (F,), nats, 0 to log(n + 1), higher is more unusual.
+
+    >>> category_surprise(np.array([60.0, 39.0, 0.0]), np.zeros(3, dtype=int), 99.0).round(2)
+    array([0.  , 0.92, 4.61])
+    """
+    surprise = np.zeros(len(frequencies))
+    for column in np.unique(columns):
+        of = columns == column
+        counts = frequencies[of]
+        order = np.sort(counts)
+        below = np.r_[0.0, np.cumsum(order)][np.searchsorted(order, counts, "right")]
+        surprise[of] = np.log((n + 1) / (1 + below))
+    return np.maximum(surprise, 0.0)
+
+
 class Neighbours:
     """The nearest reference rows, and the mean distance to them.
 
@@ -150,7 +177,7 @@ def leading_directions(x: Array) -> tuple[Floats, Floats]:
     return directions[:k].T, deviation
 
 
-def whitening(x: Array) -> Floats:
+def whitening(x: Array, columns: Array | None = None) -> Floats:
     """What makes all directions of the rows vary alike: x W has the covariance 1.
 
         W = diag(1/σ) R^(−1/2) ,   R the correlation matrix
@@ -161,6 +188,10 @@ def whitening(x: Array) -> Floats:
 
     Args:
         x: (N, D) rows without missing entries.
+        columns: (D,) which column of a table each feature is a part of, such as one of its
+            categories: σ is then that of the column, the root of their variances together, and R
+            the covariance of x/σ. Else a category that is rare would be as far from the others as
+            it is rare. None where each feature is a column.
 
     Returns:
         (D, D); above :data:`MOST_FULL` features 1/σ (D,), and what they have in common is left out.
@@ -172,7 +203,7 @@ def whitening(x: Array) -> Floats:
     """
     from sklearn.covariance import ledoit_wolf
 
-    deviation = _deviation(x)
+    deviation = _deviation(x, columns)
     if x.shape[1] > MOST_FULL:
         return 1.0 / deviation
     scaled = (x - x.mean(0)) / deviation
@@ -182,9 +213,11 @@ def whitening(x: Array) -> Floats:
     return whitened
 
 
-def _deviation(x: Array) -> Floats:
-    """(D,) of each feature, 1 where it is 0."""
+def _deviation(x: Array, columns: Array | None = None) -> Floats:
+    """(D,) of each feature, or of each column together where columns are told; 1 where it is 0."""
     deviation = x.std(0)
+    if columns is not None:
+        deviation = np.sqrt(np.bincount(columns, np.square(deviation)))[columns]
     return np.where(deviation > 1e-12 * np.abs(x).max(0), deviation, 1.0)
 
 
