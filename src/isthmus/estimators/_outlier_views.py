@@ -188,7 +188,8 @@ class Views:
             *(self.rows.by_column(self._apart(name, seen)) for name in self.names[2:]),
         ]
         view = weights(surprises, power=self.power)
-        mixed = sum(view[:, [j]] * shares(part) for j, part in enumerate(parts))
+        there = ~np.isnan(seen.scaled)  # what was filled in is no reason
+        mixed = sum(view[:, [j]] * shares(part * there) for j, part in enumerate(parts))
         total: Floats = combined(surprises, power=self.power)[:, None] * mixed
         return total
 

@@ -236,7 +236,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
                 are not named, unless none has more.
 
         Returns:
-            For each row its reasons; values are as X has them, None where missing.
+            For each row its reasons, with values as X has them; what is missing is no reason.
         """
         _parameters.whole("n", n, 1)
         X = _sources.held(X, self)
