@@ -343,3 +343,19 @@ def test_a_part_in_evaluation_mode_stays_so_and_the_others_are_trained(averaging
     rounds = training.rounds(TensorBatches(data()), order_seed=0, validate=validate)
     modes = [[part.training for part in module.children()] for _ in rounds]
     assert {tuple(each) for each in modes} == {(True, False, True)}
+
+
+@pytest.mark.parametrize("averaging", [0.0, 0.9])
+def test_members_of_an_ensemble_are_trained_after_they_were_judged(averaging: float) -> None:
+    members = [new(seed) for seed in range(2)]
+    members[1].frozen = nn.Dropout().eval()
+    source = EnsembleBatches(TensorBatches(data()), [torch.arange(64)] * 2)
+
+    def validate(judged: nn.Module) -> dict[str, Tensor]:
+        assert not any(member.training for member in judged.members)
+        return {"loss": torch.zeros(1)}
+
+    training = Training(Ensemble(members), replace(PLAIN, averaging=averaging))
+    for _ in training.rounds(source, 0, validate):
+        assert all(member.training for member in members)
+        assert not members[1].frozen.training

@@ -165,7 +165,11 @@ class Training:
         self._tape, self._warm = None, False
 
     def _fast(self, compiled: Traced, group: Sequence[Batch]) -> dict[str, Tensor] | None:
-        """The compiled call; where the memory is too short for it, None from then on."""
+        """The compiled call; where the memory is too short for it, None from then on.
+
+        Of several steps some may have been taken then, so that going on would repeat them: the
+        error ends the training, whose last round is what counts.
+        """
         moments = [
             (self._optimizer.now(self._rate(t), t), self._decay(t))
             for t in range(self.step_count, self.step_count + len(group))
@@ -173,9 +177,8 @@ class Training:
         try:
             return compiled(group, moments)
         except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error):
+            if not out_of_memory(error) or len(group) > 1:
                 raise
-        compiled.undo()
         self._optimizer.counted(self.step_count)
         self._traced = None
         return None
@@ -353,7 +356,8 @@ def judged(module: nn.Module) -> Iterator[None]:
     >>> [part.training for part in net]
     [True, False]
     """
-    trained = [part for part in module.modules() if part.training]
+    members = module.members if isinstance(module, Ensemble) else []
+    trained = [part for each in (module, *members) for part in each.modules() if part.training]
     module.eval()
     try:
         yield

@@ -101,8 +101,6 @@ class Traced:
         numbers = self._numbers.to(group[0][0].device)
         self._call = _compiled(self._steps, [*self._fixed, *(t for b in group for t in b), numbers])
         self._kept = Kept()
-        # of several steps some may have been taken where memory ends
-        self._before = [t.clone() for t in self._fixed] if len(group) > 1 else []
 
     def takes(self, group: Sequence[Batch]) -> bool:
         """Whether the call was compiled for batches of those shapes."""
@@ -110,8 +108,6 @@ class Traced:
 
     def __call__(self, group: Sequence[Batch], moments: Sequence[Moment]) -> dict[str, Tensor]:
         """A step for each batch; the sum over the steps of each term's mean over its batch."""
-        if self._before:
-            torch._foreach_copy_(self._before, self._fixed)
         for row, (now, decay) in zip(self._written, moments, strict=True):
             row[:] = (*now, 1 - decay)
         numbers = self._numbers
@@ -119,11 +115,6 @@ class Traced:
             numbers = numbers.to(group[0][0].device)
         batches = (t for batch in group for t in batch)
         return dict(zip(self._names, self._call(*self._fixed, *batches, numbers), strict=True))
-
-    def undo(self) -> None:
-        """Take back what a call of several steps did that did not end."""
-        if self._before:
-            torch._foreach_copy_(self._fixed, self._before)
 
     def _steps(self, *tensors: Tensor) -> list[Tensor]:
         n, size = len(self._fixed), len(self._like[0])
