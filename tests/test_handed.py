@@ -87,3 +87,23 @@ def test_samples_of_a_list_are_those_of_the_array() -> None:
     codes = known.transform(images)
     np.testing.assert_array_equal(model.transform(list(images)), codes)
     np.testing.assert_array_equal(model.transform([torch.from_numpy(x) for x in images]), codes)
+
+
+def test_images_for_a_model_of_a_named_table_are_told_apart() -> None:
+    import pandas as pd
+
+    model = Autoencoder(1, **QUICK).fit(pd.DataFrame(X, columns=list("abcd")))
+    with pytest.raises(DataError, match="must be a table; the model was fitted to one of 4"):
+        model.transform(X.reshape(40, 2, 2))
+
+
+def test_what_turns_into_an_array_is_rows_though_it_has_no_length() -> None:
+    class Wrapped:
+        def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+            return np.asarray(X, dtype)
+
+        def __iter__(self) -> Iterator[np.ndarray]:
+            return iter(X)
+
+    model = Autoencoder(2, **QUICK).fit(Wrapped())
+    np.testing.assert_array_equal(model.transform(Wrapped()), model.transform(X))

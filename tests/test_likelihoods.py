@@ -12,6 +12,7 @@ import torch
 from scipy import stats
 from scipy.special import softmax
 from torch import Tensor
+from torch.distributions import Distribution, Normal
 
 from core_examples import N_CATEGORIES, mnist, small, supported
 from isthmus.core.likelihoods import (
@@ -371,3 +372,15 @@ def test_bernoulli_on_grey_pixels_has_their_entropy_as_its_floor() -> None:
 def test_a_wrong_parameter_is_refused(make: Callable[[], Likelihood]) -> None:
     with pytest.raises(InvalidParameterError, match="must be"):
         make()
+
+
+def test_a_scale_is_not_put_through_an_output_of_ones_own() -> None:
+    class Doubled(Gaussian):
+        def forward(self, raw: Tensor) -> Distribution:
+            return Normal(2 * raw[..., 0], self.scale(raw))
+
+    head = Doubled()
+    assert head.rescaled(head(torch.ones(2, 3, 1))) is None  # asked for again
+    ours = Gaussian()
+    p = ours(torch.ones(2, 3, 1))
+    assert torch.equal(ours.rescaled(p).mean, p.mean)

@@ -30,7 +30,8 @@ from isthmus.cli import main as door
 from isthmus.cli._dispatch import run
 from isthmus.errors import IsthmusError
 from isthmus.estimators._outlier_views import VIEWS, default_autoencoder
-from isthmus.estimators.outliers import RULES, PyODFace
+from isthmus.estimators.outliers import RULES
+from isthmus.estimators.pyod_face import PyODFace
 from isthmus.evaluation.detection_thresholds import (
     clopper_pearson,
     conformal_p_values,

@@ -15,7 +15,7 @@ from tests.command_line import call, done
 
 from isthmus import DataError, open_data
 from isthmus.cli import _rows
-from isthmus.data import _packed, labels
+from isthmus.data import _packed, choosing, labels
 from isthmus.data.source import in_memory
 
 RNG = np.random.default_rng(0)
@@ -132,3 +132,19 @@ def test_notes_beside_data_are_no_data(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(TEXT)
     for place in (tmp_path, tmp_path / "*"):
         assert sum(open_data(place, **KEEP).lengths) == 40
+
+
+def test_a_packed_file_of_nothing_among_others_is_passed_over_as_a_plain_one_is(tmp_path):
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(TEXT, mtime=0))
+    (tmp_path / "b.csv.gz").write_bytes(gzip.compress(b"\n", mtime=0))
+    assert len(open_data(tmp_path).lengths) == 1
+
+
+def test_notes_go_with_chosen_columns(tmp_path):
+    path = tmp_path / "a.csv.gz"
+    lines = "".join(f"{i % 3},{i % 5},{i},$1.50\n" for i in range(40))
+    path.write_bytes(gzip.compress(b"a,b,c,d\n" + lines.encode(), mtime=0))
+    source = open_data(path)
+    assert "Read as numbers" in source.notes[0]
+    chosen = choosing.of_fit(source, ["a", "d"], "A", 2, more=True)
+    assert chosen.notes == source.notes

@@ -30,12 +30,14 @@ READ: dict[str, tuple[list[str], str, str, list[float] | None]] = {
     "narrow blanks": (["1\u202f234,50", "12", "3,25"], ";", "0,5", [1234.5, 12, 3.25]),
     "dollars": (["$1,234.50", "-$12", "$-3"], ",", "0.5", [1234.5, -12, -3]),
     "euros": (["1.234,50 €", "12 €", "3,5€"], ",", "0.5", [1234.5, 12, 3.5]),
-    "whole dollars": (["$350,000", "$99,500", "$1,000"], ",", "0.5", [350000, 99500, 1000]),
-    "price of fuel": (["€1.459", "€1.789", "€2.001"], ",", "0.5", [1.459, 1.789, 2.001]),
-    "among commas, thousands": (["€1.459", "€1.789", "€2.001"], ";", "0,5", [1459, 1789, 2001]),
+    "millions": (["$1,350,000", "$99,500", "$1,000"], ",", "7", [1350000, 99500, 1000]),
+    "below one": (["€0.459", "€1.789", "€2.001"], ",", "7", [0.459, 1.789, 2.001]),
     "percent": (["12%", "5 %", "-0.5%"], ",", "0.5", [12, 5, -0.5]),
     "a minus of its own": (["\u22123 €", "4 €", "5 €"], ",", "0.5", [-3, 4, 5]),
-    "not told which": (["$350,000", "$99,500", "$1,000"], ",", "7", None),
+    "thousands or fractions": (["$350,000", "$99,500", "$1,000"], ",", "7", None),
+    "whatever others have": (["$350,000", "$99,500", "$1,000"], ",", "0.5", None),
+    "price of fuel": (["€1.459", "€1.789", "€2.001"], ",", "0.5", None),
+    "price of fuel among commas": (["€1.459", "€1.789", "€2.001"], ";", "0,5", None),
     "two signs": (["$1.50", "€2.50", "$3.50"], ",", "0.5", None),
     "some without": (["12%", "5", "7%"], ",", "0.5", None),
     "groups alone": (["1,234,567", "12,000", "999"], ",", "0.5", None),
@@ -99,9 +101,9 @@ def test_numbers_that_are_written_are_those_that_are_read(name):
 
 # Entries, what they look like, and what mends it.
 LOOKS = {
-    "groups": (["1,234,567", "1,234"], "like numbers, written '1,234,567'", "--kinds a=real"),
+    "groups": (["1,234,567", "1,234"], "like numbers, written '1,234,567'", "without a unit"),
     "either": (["1,234", "12,345", "999"], "thousands or with a fraction", "without a unit"),
-    "bare commas": (["1,5", "2,4", "3,1"], "like numbers, written '1,5'", "--kinds a=real"),
+    "bare commas": (["1,5", "2,4", "3,1"], "like numbers, written '1,5'", "without a unit"),
     "points": (["05.06.2024", "1.2.2023"], "like dates, written '05.06.2024'", "as 2024-12-31"),
     "slashes": (["5/6/2024 10:00", "1/2/2023 9:00"], "like dates", "as 2024-12-31"),
     "months": (["5 Jan 2024", "6 May 2023"], "like dates", "as 2024-12-31"),
@@ -140,14 +142,26 @@ def test_what_text_looks_like_is_told_by_info_and_fit(name, distinct, tmp_path):
         Encoding.fit(X, {"a": "categorical" if len(set(many)) > 2 else "binary"})  # no warning
 
 
-def test_kinds_that_are_stated_take_numbers_however_they_are_spelled():
-    X = pd.DataFrame({"a": ["1,234,567", "999", None], "b": [1.0, 2.0, 3.0]})
-    encoding = Encoding.fit(X, {"a": "real"})
-    np.testing.assert_array_equal(encoding.encode(X)[:, 0], [1234567, 999, np.nan])
-    with pytest.raises(
-        DataError, match=r"takes numbers; its entries look like numbers.*of thousands"
-    ):
-        Encoding.fit(X.assign(a=["1,234", "2,345", None]), {"a": "real"})
+def test_no_row_is_read_by_its_neighbours():
+    """What may be 1234 or 1.234 is refused as a number, also beside entries that would tell."""
+    X = pd.DataFrame({"a": ["1,234", "2,500.50", None], "b": [1.0, 2.0, 3.0]})
+    with pytest.raises(DataError, match=r"takes numbers; its entries look like numbers"):
+        Encoding.fit(X, {"a": "real"})
+    plain = Encoding.fit(X.assign(a=["007.5", "1234", None]), {"a": "real"})
+    with pytest.raises(DataError, match=r"'1,234'.* must be a number"):
+        plain.encode(X[:1])
+
+
+def test_files_of_one_table_are_read_alike_or_refused(tmp_path):
+    for name, entries in (("a", ["1.234,50 €", "2.000,00 €"]), ("b", ["1.234 €", "2.000 €"])):
+        lines = [f"{entries[i % 2]};1.5;{i % 7}" for i in range(40)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["v;w;x", *lines]) + "\n")
+    with pytest.raises(DataError, match=r"'v'.*double.*string|'v'.*string.*double"):
+        isthmus.open_data(tmp_path)
+    done("fit", tmp_path / "a.csv", "--out", tmp_path / "run", *FIT)
+    code, _, err = call("transform", tmp_path / "run", tmp_path / "b.csv", "-o", tmp_path / "z.npy")
+    assert code == 2
+    assert "1.234 €" in err
 
 
 def test_a_first_line_states_the_separator(tmp_path):

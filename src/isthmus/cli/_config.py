@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.cli._parameters import NUMBER, PARAMETERS, TEXT, WHOLE, Kind
-from isthmus.cli._reading import AS_USUAL, Reading
+from isthmus.cli._reading import AS_USUAL, Reading, layout_of
 from isthmus.errors import InvalidParameterError
 
 _READ = {
@@ -69,6 +69,8 @@ def read(path: str) -> Config:
             raise InvalidParameterError(
                 f"{key} = {value!r} in {path}", f"must be {_KINDS[name].rule}"
             ) from error
+    if "layout" in values:
+        values["layout"] = layout_of(values["layout"])
     seed = values.get("random_state")
     if seed is not None and not 0 <= seed < 2**32:
         raise InvalidParameterError(

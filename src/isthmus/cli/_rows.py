@@ -268,7 +268,7 @@ def in_flags() -> Iterator[None]:
             raise
         spelled = value
         if isinstance(error, InvalidParameterError):  # the argument itself, as Python spells it
-            spelled = ",".join(re.findall(r"'([^']*)'", value))
+            spelled = ",".join(re.findall(r"'([^']*)'", value)) or value
         raise type(error)(
             f"--{name.replace('_', '-')} {spelled}", error.rule, error.remedy
         ) from error

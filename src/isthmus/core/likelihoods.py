@@ -193,8 +193,9 @@ class Gaussian(LocationScale):
     def forward(self, raw: Tensor) -> Distribution:
         return densities.Normal(raw[..., 0], self.scale(raw))
 
-    def rescaled(self, p: Distribution) -> Distribution:
-        return self.forward(p.mean.unsqueeze(-1)) if self.free_scale else p
+    def rescaled(self, p: Distribution) -> Distribution | None:
+        known = self.free_scale and type(self) is Gaussian
+        return self.forward(p.mean.unsqueeze(-1)) if known else super().rescaled(p)
 
 
 class Laplace(LocationScale):
@@ -205,8 +206,9 @@ class Laplace(LocationScale):
     def forward(self, raw: Tensor) -> Distribution:
         return densities.Laplace(raw[..., 0], self.scale(raw))
 
-    def rescaled(self, p: Distribution) -> Distribution:
-        return self.forward(p.mean.unsqueeze(-1)) if self.free_scale else p
+    def rescaled(self, p: Distribution) -> Distribution | None:
+        known = self.free_scale and type(self) is Laplace
+        return self.forward(p.mean.unsqueeze(-1)) if known else super().rescaled(p)
 
 
 def _logit_target(x: Tensor) -> Tensor:

@@ -162,16 +162,12 @@ class Entries:
         """Arrow's type."""
         return pa.string() if self.text else self._narrow
 
-    def reading(self, decimal: str) -> Reading | None:
-        """How numbers are spelled that could not be told otherwise; None where they are not.
-
-        Args:
-            decimal: the decimal sign of other numbers in the file; empty where there are none.
-        """
+    def reading(self) -> Reading | None:
+        """How numbers are spelled that could not be told otherwise; None where they are not."""
         if self.text or not pa.types.is_string(self._narrow):
             return None
         found = self.stray.spelled
-        return found.reading(decimal) if found.sure(decimal) else None
+        return found.reading() if found.sure() else None
 
     @property
     def astray(self) -> bool:

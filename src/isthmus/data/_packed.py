@@ -77,6 +77,19 @@ def plain(path: Path, name: str) -> tuple[Path, Spool | None]:
                 block = _next(file, name)
 
 
+def begins(path: Path, n: int) -> bytes:
+    """The first n bytes as they are unpacked, fewer where there are no more; of a damaged file any
+    that are not blank.
+    """
+    try:
+        with _bytes(path) as file:
+            return file.read(n)
+    except (EOFError, zlib.error, gzip.BadGzipFile, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        return b"damaged"
+
+
 def _bytes(path: Path) -> gzip.GzipFile | IO[bytes]:
     ending = path.suffix.lower()
     if ending == ".gz":

@@ -24,6 +24,7 @@ from pyarrow import parquet
 from isthmus.data._columns import is_numeric, is_text
 from isthmus.data._csv import RowNumbers, TextFile, refuse_blanks
 from isthmus.data._entries import Entries, Stray
+from isthmus.data._packed import begins
 from isthmus.data._shards import Memory, ParquetFile, Shard
 from isthmus.data._sniff import Layout
 from isthmus.data._spool import Spool
@@ -250,8 +251,7 @@ def _checked(
     index = RowNumbers(schema.names[0])
     if file.layout.names and reader.schema.names[0] == "0" and not file.layout.names[0]:
         checks.append(partial(index.refuse, file.name))
-    decimal = "," if file.layout.decimal == "," else "." * _has_fractions(schema)
-    checks.append(partial(_settle, list(strays.values()), decimal))
+    checks.append(partial(_settle, list(strays.values())))
     checks.extend(partial(file.refuse_stray, schema.names[j], s) for j, s in strays.items())
     fractions = [j for j, f in enumerate(schema) if pa.types.is_floating(f.type)]
     first = True
@@ -267,18 +267,14 @@ def _checked(
         yield pa.Table.from_batches([batch]).rename_columns(schema.names)
 
 
-def _settle(strays: Sequence[Stray], decimal: str) -> None:
+def _settle(strays: Sequence[Stray]) -> None:
     """Have the file read otherwise where a column of text is of spelled numbers.
 
     Raises:
         _UnsettledError: one is.
     """
-    if any(stray.spelled.sure(decimal) for stray in strays):
+    if any(stray.spelled.sure() for stray in strays):
         raise _UnsettledError
-
-
-def _has_fractions(schema: pa.Schema) -> bool:
-    return any(pa.types.is_floating(f.type) for f in schema)
 
 
 def _has_nan(column: Any) -> bool:
@@ -316,8 +312,7 @@ def _kinds(file: TextFile, keep: list[int], text: Sequence[str]) -> _Kinds:
         for at, entries in found.items():
             entries.add(batch.column(batch.schema.get_field_index(at)))
     types = {at: entries.kind for at, entries in found.items()}
-    decimal = "," if file.layout.decimal == "," else "." * _has_fractions(pa.schema(types))
-    readings = {at: how for at, each in found.items() if (how := each.reading(decimal))}
+    readings = {at: how for at, each in found.items() if (how := each.reading())}
     for at, entries in found.items():
         if entries.astray and at not in readings:
             file.refuse_stray(file.labels[int(at)], entries.stray)
@@ -327,4 +322,5 @@ def _kinds(file: TextFile, keep: list[int], text: Sequence[str]) -> _Kinds:
 
 def is_blank(path: Path) -> bool:
     """Whether the file holds nothing, or only ends of lines."""
-    return path.stat().st_size < 4096 and not path.read_bytes().strip()
+    first = begins(path, 4096)
+    return len(first) < 4096 and not first.strip()

@@ -209,6 +209,7 @@ class Chosen:
         self.lengths, self.labels = source.lengths, source.labels
         self.label_names = getattr(source, "label_names", ())
         self.skipped = getattr(source, "skipped", ())
+        self.notes = getattr(source, "notes", ())
         if isinstance(source, TableSource):
             fields = [source.schema.field(j) for j in at]
             renamed = zip(fields, self._labels, strict=True)

@@ -273,7 +273,7 @@ class _Column:
             return {"fault": self.fault or "has no value in any row"}
         judged: dict[str, Any] = {}
         if look := found.looks.told():
-            judged["looks"] = f"like {look}. {found.looks.remedy(self.name)}"
+            judged["looks"] = f"like {look}. {found.looks.remedy()}"
         if is_number(found.type):
             moments = {
                 name: getattr(found.plain, name) for name in ("mean", "variance", "skewness")

@@ -257,7 +257,7 @@ def _tell_looks(survey: Survey) -> None:
     if look := survey.looks.told():
         warnings.warn(
             f"column {survey.name!r} of {survey.origin} is taken for categories; its entries look "
-            f"like {look}. {survey.looks.remedy(survey.name)}",
+            f"like {look}. {survey.looks.remedy()}",
             stacklevel=3,
         )
 

@@ -64,7 +64,8 @@ def _gives_in_turn(X: Any) -> bool:
     """Whether it is an iterator, or has no length and no shape but can be gone through."""
     if hasattr(X, "__next__") or type(X).__name__ == "DataLoader":
         return True
-    return hasattr(X, "__iter__") and not hasattr(X, "__len__") and not hasattr(X, "shape")
+    rows = any(hasattr(X, name) for name in ("__len__", "shape", "__array__", "__dataframe__"))
+    return hasattr(X, "__iter__") and not rows
 
 
 def as_array(X: Any) -> Any:

@@ -39,7 +39,7 @@ import pyarrow.compute as pc
 
 from isthmus.data._moments import Moments
 from isthmus.data.frames import origin_of
-from isthmus.data.spelled import Looks, numbers_of
+from isthmus.data.spelled import Looks
 from isthmus.data.tables import drop_advice, quoted
 from isthmus.errors import DataError, InvalidParameterError
 
@@ -229,7 +229,7 @@ class Survey:
         return f"; its entries look like {look}" if look else ""
 
     def _other(self) -> str:
-        return f"{self.looks.remedy(self.name)} " if self.looks.told() else ""
+        return f"{self.looks.remedy()} " if self.looks.told() else ""
 
     def _or_categories(self, n_distinct: int) -> str:
         if n_distinct > MOST_CATEGORIES:
@@ -356,15 +356,17 @@ def without_missing(column: Any) -> Any:
 
 
 def as_numbers(column: Any) -> Any:
-    """A column of text as numbers where every entry spells one, such as 007.5 or 1,234.5; else as
-    it is.
+    """A column of text as numbers where every entry spells one, such as 007.5; else as it is.
 
     >>> as_numbers(pa.array(["007.5", None])).to_pylist()
     [7.5, None]
     """
     if not is_text(column.type):
         return column
-    return numbers_of(without_missing(column))
+    try:
+        return pc.cast(pc.utf8_trim_whitespace(without_missing(column)), pa.float64())
+    except pa.ArrowInvalid:
+        return column
 
 
 def is_text(kind: pa.DataType) -> bool:

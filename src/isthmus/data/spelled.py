@@ -7,8 +7,8 @@ every entry, no zero before other digits (a code).
 
 Columns of separated text are read so where that cannot turn a code into a number:
 
-- only one reading fits. ``1,234`` throughout may be 1234 or 1.234; then the decimal sign of other
-  numbers in the file tells, and where there are none, nothing does;
+- only one reading fits its entries. ``1,234`` throughout may be 1234 or 1.234, and stays text,
+  whatever other columns have: another file of the same columns might tell otherwise;
 - and it shows that they are amounts: a currency or percent sign, or both groups and a fraction.
   Groups alone do not (``12.345.678`` may be the number of a person, ``101,205`` a list of two
   codes), nor does the other decimal sign alone (``1,5`` among points may be a list, ``24.12`` among
@@ -171,24 +171,18 @@ class Spelled:
         """Whether they are digits alone, such as those of a postal code."""
         return Reading() in (self._left or ()) and not self._seen
 
-    def reading(self, decimal: str = "") -> Reading | None:
-        """The only reading that fits, None where there are none or several.
-
-        Args:
-            decimal: the decimal sign of other numbers beside it; empty where there are none.
-        """
+    def reading(self) -> Reading | None:
+        """The only reading that fits, None where there are none or several."""
         found: dict[tuple[str, str], Reading] = {}
         for r in self._left or ():
             signs = (r.group if r.group in self._seen else "", self._decimal(r))
             found.setdefault(signs, r)
-        if len(found) > 1 and decimal:
-            found = {s: r for s, r in found.items() if s[0] != decimal and s[1] in ("", decimal)}
         only = next(iter(found.values())) if len(found) == 1 else None
         return only and replace(only, example=self.example)
 
-    def sure(self, decimal: str = "") -> bool:
+    def sure(self) -> bool:
         """Whether the column can be nothing but numbers: no code, and no list of codes."""
-        reading = self.reading(decimal)
+        reading = self.reading()
         if reading is None:
             return False
         amounts = reading.group in self._seen and bool(self._decimal(reading))
@@ -223,33 +217,14 @@ class Looks:
             return f"numbers, written {shown(self._numbers.example)}{either}"
         return ""
 
-    def remedy(self, name: str) -> str:
+    def remedy(self) -> str:
         """What to do to have it read so."""
         if self._dates and self._date is not None:
             return "To have them taken for dates, write them as 2024-12-31."
-        state = ""
-        if self._numbers.reading() is not None:
-            kinds = f"kinds={{{name!r}: 'real'}} (on the command line --kinds {name}=real)"
-            state = f" Or state that they are numbers: {kinds}."
         return (
             "To have them taken for numbers, write them without a unit and without signs between "
-            f"thousands, with the decimal sign of the others.{state}"
+            "thousands, with the decimal sign of the others."
         )
-
-
-def numbers_of(column: Any) -> Any:
-    """A column of text as numbers where every entry spells one, in one reading; else as it is.
-
-    >>> numbers_of(pa.array(["1,234,567", "8"])).to_pylist()
-    [1234567.0, 8.0]
-    """
-    try:
-        return pc.cast(pc.utf8_trim_whitespace(column), pa.float64())
-    except pa.ArrowInvalid:
-        found = Spelled()
-        found.add(column)
-        reading = found.reading()
-        return column if reading is None else reading.numbers(column)
 
 
 def _all(column: Any, pattern: str) -> bool:

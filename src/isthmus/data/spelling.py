@@ -62,8 +62,8 @@ def filled(given: Any, made: Any, gone: np.ndarray, decimal: str) -> Any:
 def _numbers(made: Any, there: Any, decimal: str) -> Any:
     found = Spelled()
     found.add(there)
-    reading = found.reading(decimal)
-    if reading is not None and found.sure(decimal):
+    reading = found.reading()
+    if reading is not None and found.sure():
         values = np.asarray(made, np.float64)
         return pa.array(reading.spell(values, there.slice(0, _EXAMPLES).to_pylist()))
     return pc.replace_substring(made.cast(pa.string()), ".", decimal)

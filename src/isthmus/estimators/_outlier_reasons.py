@@ -26,7 +26,7 @@ class Reason(NamedTuple):
 def reasons(
     parts: np.ndarray, detector: Any, X: Any, n: int, shape: tuple[int, ...] | None = None
 ) -> list[list[Reason]]:
-    """The columns that count most for each row, largest first.
+    """The columns that count most for each row, largest first; none of a row with no surprise.
 
     Args:
         parts: (N, D) of the detector's ``explain``, flat.
@@ -44,7 +44,7 @@ def reasons(
     found = []
     for i, share in enumerate(shares):
         largest = [int(j) for j in (-share).argsort(kind="stable")[:n]]
-        kept = [j for j in largest if j == largest[0] or share[j] >= LEAST_SHARE]
+        kept = [j for j in largest if total[i] > 0 and (j == largest[0] or share[j] >= LEAST_SHARE)]
         found.append([Reason(names[j], value(i, j), float(share[j])) for j in kept])
     return found
 

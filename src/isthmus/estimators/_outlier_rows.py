@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from isthmus.core.joint import Joint
 from isthmus.data.encoding import Encoded, Encoding
 from isthmus.errors import DataError
+from isthmus.estimators import _input
 from isthmus.estimators._base import Estimator
 from isthmus.evaluation.outlyingness import Gaussian, category_surprise, tail_surprise
 
@@ -135,7 +136,7 @@ class Columns:
     def decoded(self, z: Floats) -> Floats:
         """(N, F) E[T(x)|z] of codes (N, K)."""
         core = self.core
-        parts = torch.split(torch.from_numpy(z), _CHUNK)
+        parts = torch.split(torch.from_numpy(_input.writable(z)), _CHUNK)
         found = [core.likelihood.expected_features(core.decode(part)) for part in parts]
         values: Floats = torch.cat(found).numpy()
         return values

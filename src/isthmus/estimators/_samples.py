@@ -53,7 +53,8 @@ def flat(estimator: Any, X: Any, *, reset: bool) -> Any:
     if known is None:
         names = getattr(estimator, "feature_names_in_", None)
         shape = tuple(int(n) for n in X.shape[1:])
-        refuse_other_samples("X", shape, names, estimator.n_features_in_, None)
+        fitted = None if names is None else list(names)
+        refuse_other_samples("X", shape, fitted, estimator.n_features_in_, None)
         return X
     X = np.asarray(X)
     order = _order(X.shape[1:], known)
