@@ -220,6 +220,8 @@ def test_thousands_do_not_make_a_decimal_comma(tmp_path):
     path.write_text("a;b\n" + "".join(f"{i + 1},250;{i}.5\n" for i in range(40)))
     assert isthmus.open_data(path).schema.types == [pa.string(), pa.float64()]
     path.write_text("a;b\n" + "".join(f"{i + 1},250;{i}\n" for i in range(40)))
+    assert isthmus.open_data(path).schema.types == [pa.string(), pa.int64()]
+    path.write_text("a;b\n" + "".join(f"{i},250;{i}\n" for i in range(40)))
     assert isthmus.open_data(path).schema.types == [pa.float64(), pa.int64()]
 
 
@@ -332,3 +334,49 @@ def test_a_model_of_amounts_takes_files_that_spell_them(tmp_path):
             out.append(np.load(path))
     for codes in out[1:]:
         np.testing.assert_array_equal(out[0], codes)
+
+
+QUOTE = '"'
+SWALLOWED = {
+    "never closed": 'a,b\n1,"x\n2,y\n3,z\n',
+    "closed by the next": "i,a,b\n"
+    + "".join(f"{i},{i % 5},{QUOTE * (i in (60, 150))}ok\n" for i in range(200)),
+}
+
+
+@pytest.mark.parametrize("name", SWALLOWED)
+def test_a_quote_that_is_not_closed_swallows_no_rows(name, tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text(SWALLOWED[name])
+    with pytest.raises(DataError, match=r"like rows of their own\. A quote is opened there"):
+        isthmus.open_data(path)
+
+
+def test_lines_in_quotes_are_text(tmp_path):
+    for entry in ('"dear, sir,\nI am, well, now\nok"', '"x\ny"', '5" pipe'):
+        path = tmp_path / "x.csv"
+        path.write_text("a,b,c\n" + "".join(f"{i % 3},{i % 5},{entry}\n" for i in range(40)))
+        assert isthmus.open_data(path).lengths == (40,)
+
+
+def test_thousands_in_a_file_of_tabs_are_no_fractions(tmp_path):
+    path = tmp_path / "x.tsv"
+    path.write_text("city\tpeople\n" + "A\t1,234\nB\t987\nC\t12,345\n" * 20)
+    assert "'people' looks like numbers" in " ".join(done("info", path).split())
+
+
+def test_files_with_two_decimal_signs_are_no_table(tmp_path):
+    (tmp_path / "a.csv").write_text("x;y\n1;0,5\n2;3,0\n")
+    (tmp_path / "b.csv").write_text("x;y\n1;1.234\n2;5.678\n")
+    with pytest.raises(DataError, match=r"'y' of .*b\.csv with decimal points.*'0,5' in line 2"):
+        isthmus.open_data(tmp_path)
+
+
+def test_whole_numbers_beyond_all_types_are_codes(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("i,x\n" + "".join(f"{12345678901234560000 + i},{i % 3}.5\n" for i in range(60)))
+    (table,) = isthmus.open_data(path).tables(0)
+    assert table["i"].to_pylist()[59] == "12345678901234560059"
+    path.write_text("i,x\n" + "".join(f"{i}e20,{i % 3}\n" for i in range(60)))
+    (table,) = isthmus.open_data(path).tables(0)
+    assert table["i"].to_pylist()[3] == 3e20

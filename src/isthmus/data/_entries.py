@@ -32,6 +32,7 @@ from isthmus.data.spelled import Reading, Spelled
 
 NUMBER = r"^\s*([+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(?i:inf|infinity))\s*$"
 """As :func:`isthmus.data._sniff.is_number`, for Arrow; the point stands for the decimal sign."""
+_LONG = r"^\s*[+-]?[1-9][0-9]{18,}\s*$"
 CODE = r"^\s*0([0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?|[xX][0-9a-fA-F]+)\s*$"
 BEGINNING = 1000
 """Entries within which a column of numbers and words must show its first word."""
@@ -145,7 +146,8 @@ class Entries:
 
     def __init__(self, decimal: str, text: bool = False) -> None:
         self.stray = Stray(decimal)
-        self.decimal, self.text, self.coded = decimal, text, False
+        self.decimal, self.text, self._coded = decimal, text, False
+        self._long: bool | None = None
         self._narrow: Any = pa.null()
 
     def add(self, column: Any) -> None:
@@ -153,14 +155,22 @@ class Entries:
         if self.text:
             return
         self.stray.add(column)
-        self.text = self.coded = has_codes(column, self.decimal)
+        self.text = self._coded = has_codes(column, self.decimal)
+        there = column.drop_null()
+        if self._long is not False and len(there):
+            self._long = bool(pc.all(pc.match_substring_regex(there, _LONG)).as_py())
         if not pa.types.is_string(self._narrow):
             self._narrow = _wider(column, self._narrow, self.decimal)
 
     @property
     def kind(self) -> Any:
         """Arrow's type."""
-        return pa.string() if self.text else self._narrow
+        return pa.string() if self.text or self.coded else self._narrow
+
+    @property
+    def coded(self) -> bool:
+        """Whether there is a code, or all are whole numbers so long that they would lose digits."""
+        return self._coded or (bool(self._long) and pa.types.is_floating(self._narrow))
 
     def reading(self) -> Reading | None:
         """How numbers are spelled that could not be told otherwise; None where they are not."""

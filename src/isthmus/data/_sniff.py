@@ -118,21 +118,15 @@ def layout_of(path: Path, origin: str) -> Layout:
 
 
 def _decimal_comma(lines: list[tuple[int, str]], rows: list[list[str]]) -> tuple[int, str] | None:
-    """The line, from 1, and the field that tell of a decimal comma; None where none does."""
-    commas, points = (
-        [
-            (at + 1, field)
-            for (at, _), row in zip(lines, rows, strict=True)
-            for field in row
-            if re.fullmatch(_FRACTION.format(re.escape(sign)), field)
-        ]
-        for sign in ",."
-    )
-    certain = [place for place in commas if not _GROUP.fullmatch(place[1])]
-    if certain:
-        return certain[0]
-    contrary = any(not _GROUP.fullmatch(field) for _, field in points)
-    return None if contrary or not commas else commas[0]
+    """The line, from 1, and the field that tell of a decimal comma; None where none does.
+
+    ``1,234`` does not: it may be thousands.
+    """
+    for (at, _), row in zip(lines, rows, strict=True):
+        for field in row:
+            if re.fullmatch(_FRACTION.format(","), field) and not _GROUP.fullmatch(field):
+                return at + 1, field
+    return None
 
 
 def _first_lines(path: Path, origin: str) -> tuple[list[tuple[int, str]], str, str]:

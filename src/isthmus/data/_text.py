@@ -28,9 +28,11 @@ from isthmus.data._packed import begins
 from isthmus.data._shards import Memory, ParquetFile, Shard
 from isthmus.data._sniff import Layout
 from isthmus.data._spool import Spool
+from isthmus.data._swallowed import Swallowed
 from isthmus.data.source import BLOCK_BYTES
 from isthmus.data.spelled import Reading
 from isthmus.data.tables import kept
+from isthmus.errors import DataError
 
 HELD = 1 << 26
 """Bytes of parsed tables that one opening holds in memory; the rest goes to temporary files."""
@@ -82,6 +84,10 @@ class Sink:
         shard = ParquetFile(path, name, keep=self.spool)
         shard.schema = schema  # Parquet has no seconds: they come back as milliseconds
         return shard
+
+
+# Whole numbers from here on have no type of their own.
+_LARGE = float(1 << 63)
 
 
 @dataclass(frozen=True)
@@ -187,12 +193,32 @@ def text_shards(
     """
     sink = Sink(origin)
     found = [text_shard(file, sink, drop, text) for file in files]
+    _refuse_two_signs(files, found)
     coded = {name for each in found for name in each.coded}
     parsed = []
     for file, each in zip(files, found, strict=True):
         plain = [f.name for f in each.shard.schema if _is_plain(f, coded)]
         parsed.append(text_shard(file, sink, drop, [*text, *plain]) if plain else each)
     return parsed
+
+
+def _refuse_two_signs(files: Sequence[TextFile], found: Sequence[Parsed]) -> None:
+    """Refuse files of one table with decimal points beside such with decimal commas.
+
+    ``1.234`` may be thousands in a file of the second sort, and is a fraction in one of the first.
+    """
+    comma = next((file for file in files if file.layout.decimal == ","), None)
+    for file, each in zip(files, found, strict=True):
+        for column in each.shard.schema:
+            plain = pa.types.is_floating(column.type) and column.name not in each.spelled
+            if comma is not None and file.layout.decimal == "." and plain:
+                line, value = comma.layout.fraction
+                raise DataError(
+                    f"column {column.name!r} of {file.name} with decimal points, and {comma.name} "
+                    f"with decimal commas, such as {value!r} in line {line}",
+                    "do not go together in one table",
+                    "Write all files with one decimal sign.",
+                )
 
 
 def _is_plain(field: pa.Field, coded: Collection[str]) -> bool:
@@ -248,6 +274,8 @@ def _checked(
         for j in words
         if text is not None and schema.names[j] not in text
     }
+    swallowed = Swallowed(file.path, file.name, file.layout.separator, file.layout.n_columns)
+    checks.append(swallowed.refuse_end)
     index = RowNumbers(schema.names[0])
     if file.layout.names and reader.schema.names[0] == "0" and not file.layout.names[0]:
         checks.append(partial(index.refuse, file.name))
@@ -260,8 +288,10 @@ def _checked(
             refuse_blanks(batch.column(0), file.name)
             first = False
         index.add(batch.column(0))
-        if text is not None and any(_has_nan(batch.column(j)) for j in fractions):
+        if text is not None and any(_is_unsettled(batch.column(j)) for j in fractions):
             raise _UnsettledError
+        for j in words:
+            swallowed.look(batch.column(j), last=schema.names[j] == file.labels[-1])
         for j, stray in strays.items():
             stray.add(batch.column(j))
         yield pa.Table.from_batches([batch]).rename_columns(schema.names)
@@ -277,9 +307,12 @@ def _settle(strays: Sequence[Stray]) -> None:
         raise _UnsettledError
 
 
-def _has_nan(column: Any) -> bool:
-    """Whether an entry is a ``nan`` that is not among what stands for a missing one."""
-    return bool(pc.any(pc.is_nan(column)).as_py())
+def _is_unsettled(column: Any) -> bool:
+    """Whether an entry is a ``nan`` that is not among what stands for a missing one, or so large
+    that as a whole number it would lose digits.
+    """
+    odd = pc.or_(pc.is_nan(column), pc.greater_equal(pc.abs(column), _LARGE))
+    return bool(pc.any(odd).as_py())
 
 
 def _respelled(
