@@ -107,3 +107,17 @@ def test_what_turns_into_an_array_is_rows_though_it_has_no_length() -> None:
 
     model = Autoencoder(2, **QUICK).fit(Wrapped())
     np.testing.assert_array_equal(model.transform(Wrapped()), model.transform(X))
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2], [("a", 0), ("a", 1), ("b", 0)]])
+def test_the_remedy_for_another_order_works_for_labels_that_are_no_words(labels: list[Any]) -> None:
+    import pandas as pd
+
+    columns = pd.MultiIndex.from_tuples(labels) if isinstance(labels[0], tuple) else labels
+    values = {0: ["a", "b", "c"] * 20, 1: X[:20, 0].repeat(3), 2: X[:20, 1].repeat(3)}
+    frame = pd.DataFrame(values).set_axis(columns, axis=1)
+    model = Autoencoder(1, likelihood="auto", **QUICK).fit(frame)
+    other = frame.iloc[:, [2, 0, 1]]
+    with pytest.raises(DataError, match=r"Give X\.iloc\[:, \[1, 2, 0\]\]"):
+        model.transform(other)
+    np.testing.assert_array_equal(model.transform(other.iloc[:, [1, 2, 0]]), model.transform(frame))

@@ -380,3 +380,11 @@ def test_whole_numbers_beyond_all_types_are_codes(tmp_path):
     path.write_text("i,x\n" + "".join(f"{i}e20,{i % 3}\n" for i in range(60)))
     (table,) = isthmus.open_data(path).tables(0)
     assert table["i"].to_pylist()[3] == 3e20
+
+
+def test_inflation_is_the_name_of_a_column(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("country,inf,year\n" + "A,2.5,2020\nB,4.1,2021\n" * 20)
+    assert isthmus.open_data(path).names == ("country", "inf", "year")
+    path.write_text("1,inf\n" + "2,3\n" * 20)
+    assert isthmus.open_data(path).names is None

@@ -191,6 +191,8 @@ def is_number(field: str, decimal: str) -> bool:
 def _is_header(first: list[str], second: list[str], decimal: str) -> bool:
     numbers = [field for field in first if is_number(field, decimal)]
     texts = [j for j, f in enumerate(first) if f not in _MISSING and not is_number(f, decimal)]
+    if texts:  # beside words, inf is one: inflation, say
+        numbers = [field for field in numbers if any(sign.isdigit() for sign in field)]
     if not numbers:
         return bool(texts)
     tail = first[1:] if first[0] == "" else first
