@@ -309,7 +309,8 @@ def _refuse_other_names(estimator: BaseEstimator, X: Any) -> None:
         ]
     fit = "list(model.feature_names_in_)"
     remedy = f"Give X[{fit}]" if frames.flavour(X) != "arrow" else f"Give X.select({fit})"
-    if not missing and not all(isinstance(name, str) for name in getattr(X, "columns", ())):
+    labels = X.columns if frames.flavour(X) == "pandas" else ()
+    if not missing and not all(isinstance(label, str) for label in labels):
         remedy = f"Give X.iloc[:, {[names.index(name) for name in fitted]}]"  # labels are no words
     if missing:
         remedy = "Give the columns that the fit had, under the same names"
