@@ -44,7 +44,7 @@ class Swallowed:
         """
         if last and len(column):
             self._end = column[-1].as_py() or ""
-        if self._n < 2 or not pc.any(pc.match_substring(column, "\n")).as_py():
+        if self._n < 2:
             return
         for text in column.filter(pc.match_substring(column, "\n")).to_pylist():
             inside = text.splitlines()[1:-1]

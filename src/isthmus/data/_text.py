@@ -208,11 +208,13 @@ def _refuse_two_signs(files: Sequence[TextFile], found: Sequence[Parsed]) -> Non
     ``1.234`` may be thousands in a file of the second sort, and is a fraction in one of the first.
     """
     comma = next((file for file in files if file.layout.decimal == ","), None)
-    for file, each in zip(files, found, strict=True):
+    if comma is None:
+        return
+    line, value = comma.layout.fraction
+    points = [(f, each) for f, each in zip(files, found, strict=True) if f.layout.decimal == "."]
+    for file, each in points:
         for column in each.shard.schema:
-            plain = pa.types.is_floating(column.type) and column.name not in each.spelled
-            if comma is not None and file.layout.decimal == "." and plain:
-                line, value = comma.layout.fraction
+            if pa.types.is_floating(column.type) and column.name not in each.spelled:
                 raise DataError(
                     f"column {column.name!r} of {file.name} with decimal points, and {comma.name} "
                     f"with decimal commas, such as {value!r} in line {line}",
