@@ -10,7 +10,7 @@ import torch
 
 from isthmus import Autoencoder
 from isthmus.data.batches import TensorBatches
-from isthmus.data.split import folds, hold_out
+from isthmus.data.rows.split import folds, hold_out
 
 SIZES = [(1, 1), (2, 1), (10, 3), (10, 10), (10, 99), (64, 32), (101, 7)]
 

@@ -13,7 +13,7 @@ import pytest
 from isthmus import open_data
 from isthmus.cli._options import DataFile
 from isthmus.cli.main import main
-from isthmus.data._files import ENDINGS, KINDS
+from isthmus.data.files.paths import ENDINGS, KINDS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])

@@ -27,7 +27,7 @@ from isthmus import (
 )
 from isthmus.core.likelihoods import Gaussian, Likelihood
 from isthmus.data.batches import TensorBatches
-from isthmus.data.split import folds, hold_out
+from isthmus.data.rows.split import folds, hold_out
 from isthmus.engine.loop import Training
 from isthmus.estimators import Progress
 from isthmus.estimators._material import shares_memory

@@ -13,8 +13,8 @@ from PIL import Image
 from tests.command_line import call, done
 
 from isthmus import Autoencoder, DataError, open_data
-from isthmus.data import images
-from isthmus.data.images import to_pixels
+from isthmus.data.arrays import images
+from isthmus.data.arrays.images import to_pixels
 
 pytestmark = pytest.mark.filterwarnings("always:.*are left out")
 GREY = (2, 5, 7)

@@ -23,7 +23,7 @@ from PIL import EpsImagePlugin, Image
 
 import isthmus
 from isthmus import DataError, open_data
-from isthmus.data import images
+from isthmus.data.arrays import images
 from isthmus.data.source import Source, in_memory
 from isthmus.errors import InvalidParameterError
 

@@ -15,7 +15,9 @@ from tests.command_line import call, done
 
 from isthmus import DataError, open_data
 from isthmus.cli import _rows
-from isthmus.data import _packed, choosing, labels
+from isthmus.data import labels
+from isthmus.data.columns import choosing
+from isthmus.data.files import packed
 from isthmus.data.source import in_memory
 
 RNG = np.random.default_rng(0)
@@ -92,7 +94,7 @@ def test_verbs_read_it_and_carry_what_is_beside(
 def test_what_unpacks_to_too_much_is_refused_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_packed, "ALWAYS", 1 << 20)
+    monkeypatch.setattr(packed, "ALWAYS", 1 << 20)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     path = tmp_path / "t.csv.gz"
     path.write_bytes(gzip.compress(b"a,b\n" + b"0,0\n" * (1 << 22)))

@@ -22,11 +22,12 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 from sklearn import datasets
 
-from isthmus.data import _csv, readers
+from isthmus.data import readers
 from isthmus.data.bundled import BUNDLED
 from isthmus.data.opening import open_data
 from isthmus.data.readers import read
 from isthmus.data.tables import fingerprint
+from isthmus.data.text import parsing
 from isthmus.errors import DataError
 
 NAN = np.nan
@@ -218,7 +219,7 @@ def test_threads_get_nothing_of_pythons(
     calls: list[tuple[bool, bool]] = []
 
     def spied(name: str) -> Any:
-        original = getattr(_csv.pacsv, name)
+        original = getattr(parsing.pacsv, name)
 
         def spy(path: Any, **options: Any) -> Any:
             handler = options["parse_options"].invalid_row_handler is not None
@@ -229,7 +230,7 @@ def test_threads_get_nothing_of_pythons(
         return spy
 
     for name in ("read_csv", "open_csv"):
-        monkeypatch.setattr(_csv.pacsv, name, spied(name))
+        monkeypatch.setattr(parsing.pacsv, name, spied(name))
     (tmp_path / "x.csv").write_text(text)
     for reader in (read, open_data):
         with suppress(DataError):

@@ -17,9 +17,9 @@ from tests.command_line import call, done
 
 from isthmus import Autoencoder, OutlierDetector, VariationalAutoencoder, open_data
 from isthmus.cli import _rows
-from isthmus.data import choosing
 from isthmus.data.advice import advise
 from isthmus.data.carrying import carried
+from isthmus.data.columns import choosing
 from isthmus.data.describe import describe
 from isthmus.data.tables import Table, entry_name
 from isthmus.errors import DataError

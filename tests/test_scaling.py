@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 from sklearn.preprocessing import StandardScaler
 
-from isthmus.data.scaling import DROWNING, KINDS, Scaling
+from isthmus.data.rows.scaling import DROWNING, KINDS, Scaling
 from isthmus.errors import InvalidParameterError
 
 

@@ -23,8 +23,10 @@ from scipy import sparse
 
 import isthmus
 from isthmus import DataError, open_data
-from isthmus.data import _shards, _spool, _text, arrays
+from isthmus.data.arrays import source as arrays
+from isthmus.data.files import shards, spool
 from isthmus.data.source import Source, TableSource, in_memory, n_rows
+from isthmus.data.text import blocks
 from isthmus.errors import InvalidParameterError
 
 RNG = np.random.default_rng(0)
@@ -208,10 +210,10 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
 def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Whether blocks hold 31 rows, and text goes to a file."""
     if request.param:
-        monkeypatch.setattr(_shards, "BLOCK_BYTES", request.param)
+        monkeypatch.setattr(shards, "BLOCK_BYTES", request.param)
         monkeypatch.setattr(arrays, "BLOCK_BYTES", request.param)
-        monkeypatch.setattr(_text, "HELD", 0)
-        monkeypatch.setattr(_text, "BLOCK_BYTES", request.param)
+        monkeypatch.setattr(blocks, "HELD", 0)
+        monkeypatch.setattr(blocks, "BLOCK_BYTES", request.param)
     return request.param is not None
 
 
@@ -369,7 +371,7 @@ def test_axes_have_their_meaning(case: str, tmp_path: Path) -> None:
 def test_a_member_that_is_not_compressed_stays_on_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("isthmus.data._array_files.LAZY", 1)
+    monkeypatch.setattr("isthmus.data.arrays.files.LAZY", 1)
     np.savez(tmp_path / "x.npz", y=np.arange(3), X=X)
     source = open_data(tmp_path / "x.npz")
     np.testing.assert_array_equal(in_memory(source), X)
@@ -419,7 +421,7 @@ def test_a_column_that_turns_to_words_is_refused_by_line(tmp_path: Path) -> None
 
 def test_a_spool_is_gone_with_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(_text, "HELD", 0)
+    monkeypatch.setattr(blocks, "HELD", 0)
     source = open_data(reader())
     assert len(list(tmp_path.glob("isthmus-*/*.parquet"))) == 1
     np.testing.assert_array_equal(in_memory(source), X)
@@ -439,7 +441,7 @@ def test_a_full_disk_is_told_and_nothing_is_left(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(_text, "HELD", 0)
+    monkeypatch.setattr(blocks, "HELD", 0)
     monkeypatch.setattr(parquet.ParquetWriter, "write_table", full)
     with pytest.raises(DataError, match=r"is full.*TMPDIR"):
         open_data(reader())
@@ -447,7 +449,7 @@ def test_a_full_disk_is_told_and_nothing_is_left(
     assert not list(tmp_path.glob("isthmus-*/*"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
     with pytest.raises(DataError, match="cannot be written"):
-        _spool.Spool("x.csv")
+        spool.Spool("x.csv")
 
 
 # what is refused -------------------------------------------------------------------------------

@@ -12,9 +12,9 @@ import pytest
 import isthmus
 from command_line import call, done
 from isthmus import Autoencoder
-from isthmus.data import _sniff, spelling
-from isthmus.data.encoding import Encoding
-from isthmus.data.spelled import Spelled
+from isthmus.data.columns.encoding import Encoding
+from isthmus.data.text import sniff, spelling
+from isthmus.data.text.spelled import Spelled
 from isthmus.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -64,7 +64,7 @@ def rows(entries: list[str], separator: str, beside: str) -> str:
 def test_amounts_are_numbers_and_codes_are_none(name, way, tmp_path, monkeypatch):
     entries, separator, beside, numbers = READ[name]
     if way == "small blocks":
-        monkeypatch.setattr(_sniff, "HEAD", 256)
+        monkeypatch.setattr(sniff, "HEAD", 256)
     path = tmp_path / "x.csv"
     text = rows(entries, separator, beside)
     path.write_text(

@@ -17,9 +17,9 @@ from sklearn.decomposition import PCA
 from tests.sources import Pieces, random_lengths
 
 from isthmus import Autoencoder, VariationalAutoencoder, open_data
-from isthmus.data import survey as survey_module
 from isthmus.data.batches import Batch, RawBatches, TensorBatches
-from isthmus.data.stream import StreamBatches
+from isthmus.data.rows import survey as survey_module
+from isthmus.data.rows.stream import StreamBatches
 from isthmus.data.tables import Table
 from isthmus.errors import DataError
 from isthmus.estimators import _sources

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from tests.sources import Pieces, random_lengths
 
-from isthmus.data import survey as module
-from isthmus.data.survey import positions, survey
+from isthmus.data.rows import survey as module
+from isthmus.data.rows.survey import positions, survey
 from isthmus.data.tables import fingerprint
 from isthmus.errors import DataError
 

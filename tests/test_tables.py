@@ -22,8 +22,8 @@ from isthmus import (
     compare,
     load,
 )
-from isthmus.data.encoding import Encoding
-from isthmus.data.kinds import infer
+from isthmus.data.columns.encoding import Encoding
+from isthmus.data.columns.kinds import infer
 from isthmus.data.readers import read
 from isthmus.data.writers import write_frames
 from isthmus.errors import CombinationError, DataError, InvalidParameterError, RunError
@@ -126,7 +126,7 @@ def test_what_no_kind_takes_is_refused_with_the_rule(name):
 
 def test_core_and_data_know_the_same_kinds():
     from isthmus.core import joint
-    from isthmus.data import kinds
+    from isthmus.data.columns import kinds
 
     assert joint.KINDS == kinds.KINDS
     coded = [kind for kind in kinds.KINDS if kind not in (*joint._REAL, "count")]

@@ -20,10 +20,11 @@ import isthmus
 from command_line import call, done
 from isthmus import Autoencoder
 from isthmus.cli import _rows
-from isthmus.data import _sniff, _text, labels, tables
-from isthmus.data.encoding import HANDFUL, Encoding
+from isthmus.data import labels, tables
+from isthmus.data.columns.encoding import HANDFUL, Encoding
 from isthmus.data.readers import read
 from isthmus.data.source import TableSource
+from isthmus.data.text import blocks, sniff
 from isthmus.errors import DataError
 
 ROOT = Path(__file__).parent.parent
@@ -68,9 +69,9 @@ def schema(folder: Path, entries: list[str], way: str, patch: pytest.MonkeyPatch
     many = [*(e for _ in range(60) for e in entries[:-1]), entries[-1]]
     lines = [f"{entry},{i + 0.5}" for i, entry in enumerate(many)]
     if way == "small blocks":
-        patch.setattr(_sniff, "HEAD", 256)
+        patch.setattr(sniff, "HEAD", 256)
     if way == "spooled":
-        patch.setattr(_text, "HELD", 0)
+        patch.setattr(blocks, "HELD", 0)
     path = folder / "x.csv"
     if way == "two files":
         path = folder / "f"
@@ -134,7 +135,7 @@ def test_words_from_the_beginning_are_categories_where_they_are_half(
     entries = itertools.islice(itertools.cycle(cycle), 6000)
     path.write_text("\n".join(["a,b", *(f"{entry},1" for entry in entries)]))
     for head in (1 << 20, 256):
-        monkeypatch.setattr(_sniff, "HEAD", head)
+        monkeypatch.setattr(sniff, "HEAD", head)
         if text:
             assert str(isthmus.open_data(path).schema.field("a").type) == "string"  # type: ignore[attr-defined]
         else:
@@ -148,7 +149,7 @@ def test_line_breaks_in_quotes_are_read_and_counted(
     path = tmp_path / "x.csv"
     rows = [f'"one\ntwo {i}",{i}' for i in range(500)]
     for head in (1 << 20, 256):
-        monkeypatch.setattr(_sniff, "HEAD", head)
+        monkeypatch.setattr(sniff, "HEAD", head)
         path.write_text("\n".join(["a,b", *rows]) + "\n")
         table = next(isthmus.open_data(path).tables(0))  # type: ignore[attr-defined]
         assert table.column("a")[7].as_py() == "one\ntwo 7"
@@ -293,7 +294,7 @@ def test_what_is_filled_in_is_all_that_changes(
     monkeypatch.chdir(tmp_path)
     if how == "stream":
         monkeypatch.setattr(_rows, "READ_WHOLE", 0)
-        monkeypatch.setattr(_text, "HELD", 0)
+        monkeypatch.setattr(blocks, "HELD", 0)
     given, names, separator = rows(), list(NAMES), ","
     if case != "mixed":
         keep = [0, 2, 3, 7]
@@ -480,7 +481,7 @@ def test_a_column_of_unknown_categories_alone_is_refused(n: int) -> None:
     blocks = [pa.table({"c": ["z"] * part, "x": np.ones(part)}) for part in (n // 2, n - n // 2)]
 
     def encoded(*more: pa.Table) -> None:
-        from isthmus.data.encoding import told_once
+        from isthmus.data.columns.encoding import told_once
 
         with told_once():
             for block in (*blocks, *more):

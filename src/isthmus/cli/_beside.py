@@ -93,7 +93,7 @@ def files_of(found: Table | Source, n: int | None = None) -> list[str] | None:
 
 def _sampled(n: int, n_rows: int) -> Any:
     """Positions of the n rows that :func:`isthmus.cli._blocks.as_table` takes; None of all."""
-    from isthmus.data.survey import positions
+    from isthmus.data.rows.survey import positions
 
     return positions(n_rows, MOST_SAMPLED, 0, 0)[0] if n < n_rows else None
 

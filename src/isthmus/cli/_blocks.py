@@ -19,8 +19,8 @@ MOST_SAMPLED = 20_000
 
 def as_table(found: Table | Source) -> Table:
     """A table as it is; of a source all rows, or a random sample of them."""
+    from isthmus.data.rows.taking import sample
     from isthmus.data.tables import Table as Whole
-    from isthmus.data.taking import sample
 
     if isinstance(found, Whole):
         return found
@@ -29,8 +29,8 @@ def as_table(found: Table | Source) -> Table:
 
 def together(found: Table | Source) -> Table | None:
     """All rows as one table; None where they are too many for memory."""
+    from isthmus.data.rows.taking import whole
     from isthmus.data.tables import Table as Whole
-    from isthmus.data.taking import whole
     from isthmus.estimators._sources import fits
 
     if isinstance(found, Whole):
@@ -42,7 +42,7 @@ def together(found: Table | Source) -> Table | None:
 
 def picked(source: Source, positions: Any) -> Table:
     """The rows at these positions, rising."""
-    from isthmus.data.taking import take
+    from isthmus.data.rows.taking import take
 
     return _as_table(take(source, positions), source.origin)
 
@@ -72,8 +72,8 @@ def blocks(found: Table | Source, *, mixed: bool) -> Iterator[Any]:
         found: of :func:`opened`.
         mixed: whether the model is of a table with columns of any kind.
     """
+    from isthmus.data.rows.taking import tables
     from isthmus.data.tables import Table as Whole
-    from isthmus.data.taking import tables
 
     if isinstance(found, Whole):
         yield found
@@ -85,7 +85,7 @@ def told_at_the_end(made: Iterator[Any]) -> Iterator[Any]:
     """The same blocks; what is to be said of unknown categories in all of them is said after the
     last one, before a file that is made of them is put in its place.
     """
-    from isthmus.data.encoding import told_once
+    from isthmus.data.columns.encoding import told_once
 
     with told_once():
         yield from made

@@ -44,8 +44,8 @@ def contents(data: str, reading: Reading, every: bool) -> Answer:
         DataError: it cannot be opened or read.
     """
     from isthmus.data.advice import advise
+    from isthmus.data.arrays.images import MAX_SKIPPED
     from isthmus.data.describe import describe
-    from isthmus.data.images import MAX_SKIPPED
 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
@@ -106,8 +106,8 @@ def contents(data: str, reading: Reading, every: bool) -> Answer:
 
 def _opened(data: str, reading: Reading) -> Source:
     from isthmus.cli._rows import in_flags
-    from isthmus.data import choosing
-    from isthmus.data.images import Wanted
+    from isthmus.data.arrays.images import Wanted
+    from isthmus.data.columns import choosing
     from isthmus.data.opening import open_words
     from isthmus.data.tables import kept, stand_in
     from isthmus.errors import InvalidParameterError
@@ -134,9 +134,9 @@ def _opened(data: str, reading: Reading) -> Source:
 
 def _n_files(data: str) -> int | None:
     """Files that were read; None of a bundled table."""
-    from isthmus.data._array_files import is_zarr
-    from isthmus.data._files import data_files, is_pattern
+    from isthmus.data.arrays.files import is_zarr
     from isthmus.data.bundled import BUNDLED
+    from isthmus.data.files.paths import data_files, is_pattern
 
     if data in BUNDLED:
         return None

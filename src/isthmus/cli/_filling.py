@@ -66,8 +66,8 @@ class Filler:
         """
         import pyarrow as pa
 
-        from isthmus.data import spelling
-        from isthmus.data.encoded_column import filled_numbers
+        from isthmus.data.columns.encoded_column import filled_numbers
+        from isthmus.data.text import spelling
 
         rows = self._carried.take(len(gone))
         for j, name in enumerate(self._features):

@@ -21,7 +21,7 @@ from isthmus.errors import InvalidParameterError
 if TYPE_CHECKING:
     from isthmus.data.tables import Words
 
-# As in isthmus.data.arrays, which is not imported only to parse; and what others call them.
+# As in isthmus.data.arrays.source, which is not imported only to parse; and what others call them.
 _LAYOUTS = {
     **{name.lower(): name for name in ("ND", "NHW", "NCT", "NTC", "NCHW", "NHWC")},
     "channels-first": "NCHW",

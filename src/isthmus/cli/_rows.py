@@ -51,7 +51,7 @@ def opened(
         DataError: it cannot be read, or a name of ``--drop`` is not there.
     """
     with _interrupts.starting():
-        from isthmus.data.images import MAX_SKIPPED, Wanted
+        from isthmus.data.arrays.images import MAX_SKIPPED, Wanted
         from isthmus.data.opening import open_words
         from isthmus.data.readers import read
 
@@ -99,7 +99,7 @@ def of_run(
         DataError: they cannot be read, a column of the fit is missing, or one to drop.
     """
     with _interrupts.starting():
-        from isthmus.data import choosing
+        from isthmus.data.columns import choosing
         from isthmus.data.readers import names_in
 
     names_of_fit = getattr(model, "feature_names_in_", None)
@@ -141,7 +141,7 @@ def of_run(
 
 def _text_of_fit(model: Any, of_fit: Reading) -> tuple[str, ...]:
     """The columns that were text in the fit, by what was said or by what they held."""
-    from isthmus.data.frames import is_words
+    from isthmus.data.columns.frames import is_words
 
     encoding = getattr(model, "encoding_", None)
     columns = () if encoding is None else encoding.columns
@@ -174,7 +174,7 @@ def _extra(
     names: Sequence[str], drop: Sequence[str], fitted: Sequence[str], data: str | os.PathLike[str]
 ) -> list[str]:
     """The columns that the fit did not have, unless they are dropped by name already."""
-    from isthmus.data.choosing import places
+    from isthmus.data.columns.choosing import places
 
     here = [name for name in names if name not in drop]
     places(here, fitted, os.fspath(data), more=True)
@@ -218,7 +218,7 @@ def _laid_out(
 def is_one_table(data: str | os.PathLike[str]) -> bool:
     """Whether ``read`` is for it: a small table in one file, a bundled one, or nothing at all."""
     from isthmus.data import bundled
-    from isthmus.data._arrays import n_axes
+    from isthmus.data.arrays.npz import n_axes
     from isthmus.data.readers import ENDINGS
 
     name = os.fspath(data)

@@ -41,7 +41,7 @@ def empty_tasks(table: Table | Source, n_components: int) -> list[str]:
         return []
     from numpy import nanmax, nanmin
 
-    from isthmus.data.frames import is_mixed
+    from isthmus.data.columns.frames import is_mixed
 
     n_rows = len(table.values)
     if (
@@ -73,9 +73,9 @@ def identifiers(found: Table | Source) -> list[str]:
 
     from isthmus.cli._blocks import blocks
     from isthmus.data.advice import is_identifier
+    from isthmus.data.rows.taking import is_mixed
     from isthmus.data.tables import Table as Whole
     from isthmus.data.tables import as_list, quoted, stand_in
-    from isthmus.data.taking import is_mixed
 
     table = found
     if not isinstance(found, Whole):

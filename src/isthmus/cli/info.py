@@ -58,8 +58,8 @@ def info(
     if is_run(what):
         return _run(what)
     with _interrupts.starting():
-        from isthmus.data._files import is_pattern
         from isthmus.data.bundled import BUNDLED
+        from isthmus.data.files.paths import is_pattern
 
     stored = Path(what.partition("::")[0])
     if what not in BUNDLED and not path.suffix and not stored.exists() and not is_pattern(what):

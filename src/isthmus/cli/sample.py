@@ -39,7 +39,7 @@ def sample(
     random_state = seed_of(seed)
 
     with _interrupts.starting():
-        from isthmus.data.frames import arrow
+        from isthmus.data.columns.frames import arrow
         from isthmus.data.writers import check_destination, write, write_frame
 
     check_destination(out, force)

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from isthmus.data._files import changed
-from isthmus.data._sniff import Layout, layout_of
-from isthmus.data.choosing import places
+from isthmus.data.columns.choosing import places
+from isthmus.data.files.paths import changed
 from isthmus.data.opening import entire
 from isthmus.data.tabular import Tabular
+from isthmus.data.text.sniff import Layout, layout_of
 from isthmus.errors import DataError
 
 

@@ -2,7 +2,7 @@
 
 Per column: its type, the share that is missing, the smallest and the largest entry, the mean, how
 many different values it has, counted up to a cap, and the kind that a mixed table would take it for
-(:mod:`isthmus.data.kinds`). Over all: rows, bytes, pieces, range, and how many of
+(:mod:`isthmus.data.columns.kinds`). Over all: rows, bytes, pieces, range, and how many of
 the first million rows are an exact repetition of an earlier one (told by 64-bit hashes: for a
 million different rows, the chance of a false repetition is 3 in 100 million).
 """
@@ -20,9 +20,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from isthmus.data._columns import is_numeric
-from isthmus.data._shards import row_bytes
-from isthmus.data.kinds import Kind, Survey, is_number
+from isthmus.data.columns.kinds import Kind, Survey, is_number
+from isthmus.data.files.shards import row_bytes
+from isthmus.data.matrix import is_numeric
 from isthmus.data.source import Source, TableSource, n_bytes, n_rows
 from isthmus.data.tables import stand_in
 from isthmus.errors import DataError
@@ -53,7 +53,7 @@ class ColumnSummary:
         skewness: likewise, the third standardised moment.
         whole: whether all are whole numbers.
         rising: 1 where every number is the one before plus 1, 0 where only above it; else None.
-        kind: what :mod:`isthmus.data.kinds` takes it for; None where it takes it for nothing.
+        kind: what :mod:`isthmus.data.columns.kinds` takes it for; None where for nothing.
         fault: why it does not, in words; empty where it does.
         looks: what text looks like that it is not taken for, and the remedy; mostly empty.
     """

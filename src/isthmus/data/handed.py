@@ -1,7 +1,7 @@
 """What is handed over as rows: made an array where it holds numbers, refused where it is no rows.
 
-Frames and tables stay what they are (:mod:`isthmus.data.frames`), and so does what NumPy's own
-protocol turns into an array.
+Frames and tables stay what they are (:mod:`isthmus.data.columns.frames`), and so does what NumPy's
+own protocol turns into an array.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus.data._objects import is_hub_dataset, is_iterable_only, is_torch_dataset
-from isthmus.data.frames import refuse_faulty, without_na
+from isthmus.data.columns.frames import refuse_faulty, without_na
+from isthmus.data.objects import is_hub_dataset, is_iterable_only, is_torch_dataset
 from isthmus.data.source import Source
 from isthmus.errors import DataError
 
@@ -25,7 +25,7 @@ def refuse(X: Any) -> None:
     Raises:
         DataError: names of files; a data set of torch or Hugging Face, or what gives rows in turn
             only; a dictionary or a structured array; a faulty frame
-            (:func:`isthmus.data.frames.refuse_faulty`).
+            (:func:`isthmus.data.columns.frames.refuse_faulty`).
     """
     if isinstance(X, Source):
         return

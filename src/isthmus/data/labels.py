@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from isthmus.data import bundled
-from isthmus.data._csv import TextFile
-from isthmus.data._entries import typed
-from isthmus.data._packed import TEXT, ending_of
-from isthmus.data._text import table_of_text
+from isthmus.data.files.packed import TEXT, ending_of
 from isthmus.data.readers import read
 from isthmus.data.tables import quoted, stand_in
+from isthmus.data.text.blocks import table_of_text
+from isthmus.data.text.entries import typed
+from isthmus.data.text.parsing import TextFile
 from isthmus.errors import DataError
 
 Array = NDArray[Any]

@@ -18,8 +18,11 @@ import pyarrow as pa
 
 from isthmus._mark import is_run
 from isthmus.data import bundled
-from isthmus.data._array_files import is_zarr, npy_rows, npz_rows, stored_rows
-from isthmus.data._files import (
+from isthmus.data.arrays.files import is_zarr, npy_rows, npz_rows, stored_rows
+from isthmus.data.arrays.images import MAX_SKIPPED, Wanted, folder_of_images
+from isthmus.data.arrays.source import Arrays, InMemory, Rows, Sparse
+from isthmus.data.files.packed import ending_of
+from isthmus.data.files.paths import (
     ENDINGS,
     KINDS,
     data_files,
@@ -28,7 +31,8 @@ from isthmus.data._files import (
     not_a_file,
     partitions,
 )
-from isthmus.data._objects import (
+from isthmus.data.files.shards import ArrowFile, Memory, ParquetFile, Shard
+from isthmus.data.objects import (
     array_of,
     arrow_of_frame,
     hub_images,
@@ -40,16 +44,12 @@ from isthmus.data._objects import (
     packages_of,
     torch_source,
 )
-from isthmus.data._packed import ending_of
-from isthmus.data._shards import ArrowFile, Memory, ParquetFile, Shard
-from isthmus.data._text import Sink
-from isthmus.data._text_source import source_of_text
-from isthmus.data.arrays import Arrays, InMemory, Rows, Sparse
-from isthmus.data.images import MAX_SKIPPED, Wanted, folder_of_images
 from isthmus.data.readers import absent
 from isthmus.data.source import Source
 from isthmus.data.tables import AS_USUAL, Words, quoted
 from isthmus.data.tabular import Tabular
+from isthmus.data.text.blocks import Sink
+from isthmus.data.text_source import source_of_text
 from isthmus.errors import DataError, InvalidParameterError
 
 
@@ -76,7 +76,7 @@ def open_data(
             - a folder, a glob ("data/*.parquet") or a list of files, all of one kind; sub-folders
               are read too, ``key=value`` in their names is a column;
             - a folder of images, .bmp, .gif, .jpeg, .jpg, .png, .tif, .tiff or .webp
-              (:mod:`isthmus.data.images`);
+              (:mod:`isthmus.data.arrays.images`);
             - a name of :data:`isthmus.data.bundled.BUNDLED`;
             - an array, a torch tensor, a sparse matrix, a DataFrame of pandas or polars, an Arrow
               table or RecordBatchReader, a map-style torch Dataset, a Hugging Face Dataset;
@@ -87,7 +87,7 @@ def open_data(
         na_values: words that stand for a missing entry, in place of the default list
             (:data:`isthmus.data.tables.MISSING_TOKENS` in CSV, none in other tables); the empty
             entry of CSV is missing in any case. ``na_values=[]`` keeps "NA" as a category.
-        layout: meaning of the axes of an array, of :data:`isthmus.data.arrays.LAYOUTS`.
+        layout: meaning of the axes of an array, of :data:`isthmus.data.arrays.source.LAYOUTS`.
         image_size: (height, width) of images, or one number.
         image_mode: "L" to make images grey, "RGB" to give them colours; None to go by them.
         max_skipped: largest share of images that may be left out because they cannot be decoded.

@@ -20,14 +20,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from isthmus.data import _files, _footer, bundled
-from isthmus.data._arrays import read_npy, read_npz
-from isthmus.data._columns import is_numeric, matrix, refuse_others, without
-from isthmus.data._csv import TextFile
-from isthmus.data._files import damaged, named
-from isthmus.data._packed import TEXT, ending_of
-from isthmus.data._sniff import layout_of
-from isthmus.data._text import table_of_text
+from isthmus.data import bundled
+from isthmus.data.arrays.npz import read_npy, read_npz
+from isthmus.data.files import footer, paths
+from isthmus.data.files.packed import TEXT, ending_of
+from isthmus.data.files.paths import damaged, named
+from isthmus.data.matrix import is_numeric, matrix, refuse_others, without
 from isthmus.data.tables import (
     AS_USUAL,
     Table,
@@ -38,6 +36,9 @@ from isthmus.data.tables import (
     refuse_duplicates,
     stand_in,
 )
+from isthmus.data.text.blocks import table_of_text
+from isthmus.data.text.parsing import TextFile
+from isthmus.data.text.sniff import layout_of
 from isthmus.errors import DataError
 
 Read = tuple[np.ndarray, tuple[str, ...] | None]
@@ -193,7 +194,7 @@ def _parquet_columns(path: Path, origin: str, drop: tuple[str, ...], words: Word
     """Names and columns of any kind; what pandas marked as its index is not a column."""
     try:
         with parquet.ParquetFile(path) as file:
-            _footer.check(file.metadata, origin)
+            footer.check(file.metadata, origin)
             every = _names_of(file)
             refuse_duplicates(every, origin)
             names = [every[j] for j in kept(every, drop, origin)]
@@ -262,7 +263,7 @@ def absent(path: Path, origin: str) -> DataError:
     folder = path.parent
     if not folder.is_dir():
         return DataError(f"{origin}", f"does not exist, nor does its folder {str(folder)!r}")
-    here = {name: str(folder / name) for name in _data_files(folder, _files.ENDINGS)}
+    here = {name: str(folder / name) for name in _data_files(folder, paths.ENDINGS)}
     if folder == Path():
         here |= {name: name for name in bundled.BUNDLED}
     stems = {Path(name).stem: name for name in here}
@@ -273,7 +274,7 @@ def absent(path: Path, origin: str) -> DataError:
     return DataError(
         f"{origin}",
         "does not exist",
-        f"{remedy}Give a file or a folder ({', '.join(_files.ENDINGS)}), or a bundled table"
+        f"{remedy}Give a file or a folder ({', '.join(paths.ENDINGS)}), or a bundled table"
         f" ({', '.join(bundled.BUNDLED)}).",
     )
 

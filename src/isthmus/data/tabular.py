@@ -17,11 +17,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from isthmus.data._columns import is_numeric, is_text, matrix, numpy_type, refuse_others, without
-from isthmus.data._files import changed
-from isthmus.data._shards import Shard, row_bytes
-from isthmus.data.frames import plain_type
+from isthmus.data.columns.frames import plain_type
+from isthmus.data.files.paths import changed
+from isthmus.data.files.shards import Shard, row_bytes
 from isthmus.data.labels import values_of
+from isthmus.data.matrix import is_numeric, is_text, matrix, numpy_type, refuse_others, without
 from isthmus.data.tables import drop_advice, flagged, kept, quoted, refuse_duplicates
 from isthmus.errors import DataError
 

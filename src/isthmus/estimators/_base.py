@@ -23,7 +23,7 @@ from isthmus.core.autoencoder import Autoencoder as Core
 from isthmus.core.joint import Joint
 from isthmus.core.likelihoods import Likelihood, likelihood
 from isthmus.data.batches import TensorBatches
-from isthmus.data.scaling import Scaling, mean_of
+from isthmus.data.rows.scaling import Scaling, mean_of
 from isthmus.data.source import Source
 from isthmus.data.tables import fingerprint
 from isthmus.engine.plan import Plan

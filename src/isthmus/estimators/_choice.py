@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from isthmus.core import pca
-from isthmus.data import taking
+from isthmus.data.rows import taking
 from isthmus.data.source import Source
 from isthmus.errors import CombinationError, InvalidParameterError
 from isthmus.estimators import _input, _sheet, _sources

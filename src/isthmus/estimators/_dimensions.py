@@ -29,7 +29,7 @@ from isthmus.core.likelihoods import LocationScale
 from isthmus.core.linear_start import linear_start
 from isthmus.core.trace import sum_features
 from isthmus.data.batches import TensorBatches
-from isthmus.data.split import folds, hold_out
+from isthmus.data.rows.split import folds, hold_out
 from isthmus.engine.plan import Plan
 from isthmus.errors import CombinationError, DataError
 from isthmus.estimators import _input, _parameters, _sources

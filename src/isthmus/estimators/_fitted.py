@@ -22,9 +22,10 @@ from isthmus.core.corruption import corruption
 from isthmus.core.jacobian import squared_jacobian
 from isthmus.core.joint import Joint
 from isthmus.core.trace import sum_features
-from isthmus.data import frames, handed
-from isthmus.data.encoding import Encoded, Encoding
-from isthmus.data.scaling import Scaling
+from isthmus.data import handed
+from isthmus.data.columns import frames
+from isthmus.data.columns.encoding import Encoded, Encoding
+from isthmus.data.rows.scaling import Scaling
 from isthmus.engine.loop import Training
 from isthmus.engine.products import half_products
 from isthmus.errors import CombinationError, InvalidParameterError

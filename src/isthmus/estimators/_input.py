@@ -13,10 +13,11 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, validate_data
 
-from isthmus.data import choosing, frames, handed
-from isthmus.data._columns import refuse_others
-from isthmus.data.axes import Axis
-from isthmus.data.encoding import Encoded, Encoding
+from isthmus.data import handed
+from isthmus.data.columns import choosing, frames
+from isthmus.data.columns.axes import Axis
+from isthmus.data.columns.encoding import Encoded, Encoding
+from isthmus.data.matrix import refuse_others
 from isthmus.data.source import Source
 from isthmus.data.tables import Table, quoted, shown
 from isthmus.errors import CombinationError, DataError
@@ -47,8 +48,8 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
         DataError: a feature is missing in every row of the fit, a table has other columns than
             that of the fit, or a DataFrame has a column of text and the likelihood is of numbers.
 
-    A mixed table comes out as the matrix of its :class:`isthmus.data.encoding.Encoding`, which the
-    fit leaves in ``encoding_``.
+    A mixed table comes out as the matrix of its :class:`isthmus.data.columns.encoding.Encoding`,
+    which the fit leaves in ``encoding_``.
     """
     with frames.addressed(X):
         handed.refuse(X)

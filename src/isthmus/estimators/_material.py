@@ -1,9 +1,9 @@
 """What a fit is made of: rows to start from, batches to train on, rows to be judged by.
 
 Rows in memory are scaled once. Rows that are many, or that stay where they are, are surveyed in one
-pass (:mod:`isthmus.data.survey`) and scaled batch by batch: there, what the start needs beside the
-exact means and principal axes (the scale of a likelihood, links other than the identity) is taken
-from a sample of training rows.
+pass (:mod:`isthmus.data.rows.survey`) and scaled batch by batch: there, what the start needs beside
+the exact means and principal axes (the scale of a likelihood, links other than the identity) is
+taken from a sample of training rows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from isthmus.core.autoencoder import Autoencoder
 from isthmus.core.linear_start import has_view
 from isthmus.core.pca import EXACT_SIZE, Spectrum, spectrum
 from isthmus.data.batches import Batches, TensorBatches
-from isthmus.data.split import folds, hold_out
+from isthmus.data.rows.split import folds, hold_out
 from isthmus.engine.ensemble import EnsembleBatches
 
 # Indices of the rows one autoencoder is trained on, and of those it is judged by.

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from isthmus.data import frames
+from isthmus.data.columns import frames
 from isthmus.data.tables import entry_name
 from isthmus.estimators import _input
 

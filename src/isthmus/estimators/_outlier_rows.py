@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from isthmus.core.joint import Joint
-from isthmus.data.encoding import Encoded, Encoding
+from isthmus.data.columns.encoding import Encoded, Encoding
 from isthmus.errors import DataError
 from isthmus.estimators import _input
 from isthmus.estimators._base import Estimator

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from isthmus.data.encoding import Encoding
+from isthmus.data.columns.encoding import Encoding
 from isthmus.estimators import _input
 from isthmus.estimators._base import Estimator
 from isthmus.estimators._outlier_rows import MOST_SPECTRUM, Seen, rows_of, spectrum

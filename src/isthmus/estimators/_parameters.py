@@ -13,7 +13,7 @@ import torch
 from isthmus.core.autoencoder import Autoencoder as Core
 from isthmus.core.jacobian import METHODS
 from isthmus.core.likelihoods import Likelihood
-from isthmus.data.scaling import KINDS, Kind
+from isthmus.data.rows.scaling import KINDS, Kind
 from isthmus.engine.plan import RULES, Plan, Rule
 from isthmus.engine.products import PRECISIONS, Precision
 from isthmus.errors import CombinationError, InvalidParameterError

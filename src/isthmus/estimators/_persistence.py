@@ -17,8 +17,8 @@ from torch import nn
 
 from isthmus import presets
 from isthmus._mark import TENSORS
-from isthmus.data.encoding import Encoding
-from isthmus.data.scaling import Scaling
+from isthmus.data.columns.encoding import Encoding
+from isthmus.data.rows.scaling import Scaling
 from isthmus.errors import RunError
 from isthmus.estimators import _samples
 from isthmus.estimators._schema import check_size, most_bytes, validated

@@ -1,10 +1,10 @@
 """Samples with a shape, images and series, and the flat rows that everything inside works on.
 
 A sample is an image (C, H, W) or a series (C, T); its row has the entries in that order, the last
-axis fastest. What an array X is taken for, :func:`isthmus.data.arrays.told` tells, as it does for
-sources. What it cannot tell is refused, unless ``sample_shape`` says it, which also gives flat rows
-their shape: (H, W), (C, T) or (T,) by the same rule, (C, H, W) with any C; and (C, 1, T) for a
-series of 8 channels and more.
+axis fastest. What an array X is taken for, as a source or in `fit`, is told by
+:func:`isthmus.data.arrays.source.told`. What it cannot tell is refused, unless ``sample_shape``
+says it, which also gives flat rows their shape: (H, W), (C, T) or (T,) by the same rule, (C, H, W)
+with any C; and (C, 1, T) for a series of 8 channels and more.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.data.arrays import SMALLEST_SIDE, sample_of, told
-from isthmus.data.choosing import refuse_other_samples
+from isthmus.data.arrays.source import SMALLEST_SIDE, sample_of, told
+from isthmus.data.columns.choosing import refuse_other_samples
 from isthmus.errors import DataError, InvalidParameterError
 
 Array = NDArray[Any]

@@ -17,8 +17,8 @@ from torch import nn
 
 from isthmus import presets
 from isthmus._machine import memory
-from isthmus.data.encoding import Encoding
-from isthmus.data.kinds import MOST_CATEGORIES, Kind
+from isthmus.data.columns.encoding import Encoding
+from isthmus.data.columns.kinds import MOST_CATEGORIES, Kind
 from isthmus.errors import RunError
 
 _DEEPEST, _WIDEST = 64, 10_000_000

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from isthmus.core.joint import Joint
 from isthmus.core.likelihoods import Likelihood
-from isthmus.data.scaling import Kind, Scaling
+from isthmus.data.rows.scaling import Kind, Scaling
 from isthmus.data.tables import stand_in
 from isthmus.errors import DataError
 from isthmus.estimators import _input, _parameters

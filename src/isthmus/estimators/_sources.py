@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.data import choosing, frames
-from isthmus.data.arrays import Arrays, InMemory
-from isthmus.data.encoding import Encoding, told_once
+from isthmus.data.arrays.source import Arrays, InMemory
+from isthmus.data.columns import choosing, frames
+from isthmus.data.columns.encoding import Encoding, told_once
+from isthmus.data.rows.taking import tables, whole
 from isthmus.data.source import Source, TableSource, in_memory, n_rows
-from isthmus.data.taking import tables, whole
 from isthmus.errors import DataError
 from isthmus.estimators import _input, _samples
 
@@ -80,7 +80,7 @@ def held(X: Any, fitted: BaseEstimator | None = None) -> Any:
         raise DataError(
             f"{X.origin} of {n_rows(X)} rows",
             "is too large here, where all rows are needed in memory at once",
-            "Give some of its rows: isthmus.data.taking.sample(source, 20_000).",
+            "Give some of its rows: isthmus.data.rows.taking.sample(source, 20_000).",
         )
     if len(X.feature_shape) > 1:
         return in_memory(X)
@@ -88,7 +88,7 @@ def held(X: Any, fitted: BaseEstimator | None = None) -> Any:
 
 
 def by_name(estimator: BaseEstimator, source: Source) -> Source:
-    """A source with the columns of the fit, in its order; see :func:`isthmus.data.choosing.of_fit`.
+    """A source with the columns of the fit, in its order (:mod:`isthmus.data.columns.choosing`).
 
     Raises:
         DataError: a column is missing, or there is another one.

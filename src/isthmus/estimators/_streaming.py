@@ -15,12 +15,12 @@ from torch import Tensor
 
 from isthmus.core.likelihoods import Likelihood
 from isthmus.core.pca import Spectrum, spectrum_of
-from isthmus.data.arrays import Arrays
+from isthmus.data.arrays.source import Arrays
 from isthmus.data.batches import Batch, Batches, RawBatches, TensorBatches
-from isthmus.data.scaling import Scaling, rounding_of
+from isthmus.data.rows.scaling import Scaling, rounding_of
+from isthmus.data.rows.stream import StreamBatches
+from isthmus.data.rows.survey import Survey, principal_axes, survey
 from isthmus.data.source import Source, n_rows
-from isthmus.data.stream import StreamBatches
-from isthmus.data.survey import Survey, principal_axes, survey
 from isthmus.engine.plan import Plan
 from isthmus.estimators import _input
 from isthmus.estimators._material import Material, Start

@@ -38,8 +38,9 @@ class Autoencoder(Estimator):
             "gaussian_feature" (σ per feature), "gaussian_sample" (σ from the network), "laplace",
             "bernoulli", "continuous_bernoulli", "categorical", "poisson", "negative_binomial", or
             "joint" (each column by its kind, see :mod:`isthmus.core.joint`).
-        kinds: kinds of columns by name, in place of those that :func:`isthmus.data.kinds.infer`
-            finds: "real", "positive", "count", "binary", "categorical", "ordinal" or "date".
+        kinds: kinds of columns by name, in place of those that
+            :func:`isthmus.data.columns.kinds.infer` finds: "real", "positive", "count",
+            "binary", "categorical", "ordinal" or "date".
         handle_unknown: what a category that the fit did not see is: "missing" or an "error". A
             column of more than 5 entries that are all such is an error in any case.
         scaling: "auto", "standard" (each feature by its own deviation), "common" (all by one),
@@ -92,8 +93,8 @@ class Autoencoder(Estimator):
 
     Attributes:
         autoencoder_: the trained :class:`isthmus.core.autoencoder.Autoencoder`.
-        scaling_: the fitted :class:`isthmus.data.scaling.Scaling`.
-        encoding_: of a mixed table, an :class:`isthmus.data.encoding.Encoding`; None for numbers.
+        scaling_: the fitted :class:`isthmus.data.rows.scaling.Scaling`.
+        encoding_: of a mixed table, an :class:`isthmus.data.columns.encoding.Encoding`; else None.
         likelihood_: what ``likelihood`` came to.
         n_components_, n_features_in_, n_samples_, feature_names_in_: sizes and names.
         sample_shape_: (C, H, W) of an image, (C, T) of a series, None for plain rows.

@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.data.encoding import Encoded
+from isthmus.data.columns.encoding import Encoded
 from isthmus.errors import InvalidParameterError
 from isthmus.estimators import (
     _input,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isthmus.core.autoencoder import Autoencoder
-from isthmus.data.frames import names_of
+from isthmus.data.columns.frames import names_of
 from isthmus.data.tables import Table
 from isthmus.errors import DataError
 from isthmus.evaluation.catalogue import metric

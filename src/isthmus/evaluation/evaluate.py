@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from isthmus.core.corruption import Identity
 from isthmus.data import handed
-from isthmus.data.choosing import places, warn_of_position
-from isthmus.data.encoding import Encoding
-from isthmus.data.frames import addressed, arrow, names_of, origin_of
+from isthmus.data.columns.choosing import places, warn_of_position
+from isthmus.data.columns.encoding import Encoding
+from isthmus.data.columns.frames import addressed, arrow, names_of, origin_of
+from isthmus.data.rows.taking import whole
 from isthmus.data.source import Source, n_bytes, n_rows
 from isthmus.data.tables import Table
-from isthmus.data.taking import whole
 from isthmus.errors import DataError, InvalidParameterError
 from isthmus.evaluation import _sections, _supervised, detection, mixed
 from isthmus.evaluation._ground import Ground, Sheet, values_of
@@ -299,7 +299,7 @@ def _held(X: Any) -> Any:
         raise DataError(
             f"{X.origin} of {n_rows(X)} rows",
             "is too large to be measured whole",
-            "Give some of its rows: isthmus.data.taking.sample(source, 20_000).",
+            "Give some of its rows: isthmus.data.rows.taking.sample(source, 20_000).",
         )
     return whole(X)
 

@@ -1,9 +1,9 @@
 """What is measured of a model of a mixed table, and why the rest is not.
 
-Rows are the encoded ones (:mod:`isthmus.data.encoding`), errors those of the features T(x) of the
-joint likelihood (:mod:`isthmus.core.joint`): columns in standard deviations, categories as one-hot
-columns against their probabilities. PCA is that of T(x) on the rows of the fit, which is least
-squares in the same space, as the model's E[T(x)|z] is. Figures of a column are sums over the
+Rows are the encoded ones (:mod:`isthmus.data.columns.encoding`), errors those of the features T(x)
+of the joint likelihood (:mod:`isthmus.core.joint`): columns in standard deviations, categories as
+one-hot columns against their probabilities. PCA is that of T(x) on the rows of the fit, which is
+least squares in the same space, as the model's E[T(x)|z] is. Figures of a column are sums over the
 features that stand for it.
 """
 
@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from isthmus.core.joint import Joint
-from isthmus.data.encoding import Encoded
+from isthmus.data.columns.encoding import Encoded
 from isthmus.evaluation import _sections, _supervised, exhibits, latents
 from isthmus.evaluation._ground import CHUNK, Errors, Ground, Sheet
 from isthmus.evaluation.reconstruction import feature_sums, squared_error

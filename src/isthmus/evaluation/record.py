@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isthmus.core.autoencoder import Autoencoder
-from isthmus.data.encoding import Encoding
-from isthmus.data.scaling import Scaling
+from isthmus.data.columns.encoding import Encoding
+from isthmus.data.rows.scaling import Scaling
 
 Array = NDArray[Any]
 

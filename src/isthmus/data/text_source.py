@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from isthmus.data._csv import TextFile
-from isthmus.data._files import named
-from isthmus.data._text import is_blank, shards_as_written, text_shards, told
+from isthmus.data.files.paths import named
 from isthmus.data.tables import Words
 from isthmus.data.tabular import Tabular
+from isthmus.data.text.blocks import is_blank, shards_as_written, text_shards, told
+from isthmus.data.text.parsing import TextFile
 from isthmus.errors import DataError
 
 

@@ -105,7 +105,7 @@ def survey(
         DataError: an infinite entry, a feature without any value in the training rows, or a
             source that gives other rows than it promised.
 
-    >>> from isthmus.data.arrays import Arrays, InMemory
+    >>> from isthmus.data.arrays.source import Arrays, InMemory
     >>> s = survey(Arrays([InMemory(np.array([[1.0, 2.0], [3.0, np.nan]]), "x")], "x"))
     >>> s.mean, s.there
     (array([2., 2.]), array([2, 1]))
@@ -190,7 +190,7 @@ def principal_axes(
     Returns:
         Axes (K + 10, D) with orthonormal rows, as many as there can be, and their eigenvalues.
 
-    >>> from isthmus.data.arrays import Arrays, InMemory
+    >>> from isthmus.data.arrays.source import Arrays, InMemory
     >>> x = np.random.default_rng(0).normal(size=(200, 6)) * [9, 5, 1, 1, 1, 1]
     >>> rows = Arrays([InMemory(x, "x")], "x")
     >>> axes, values = principal_axes(rows, survey(rows), np.ones(6), 1)

@@ -21,7 +21,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.lib import format as npy
 
-from isthmus.data._files import damaged
+from isthmus.data.files.paths import damaged
 from isthmus.data.tables import quoted
 from isthmus.errors import DataError
 

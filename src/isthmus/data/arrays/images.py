@@ -34,9 +34,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from isthmus.data._array_files import RawFile
-from isthmus.data._spool import Spool
-from isthmus.data.arrays import Arrays, InMemory, Rows
+from isthmus.data.arrays.files import RawFile
+from isthmus.data.arrays.source import Arrays, InMemory, Rows
+from isthmus.data.files.spool import Spool
 from isthmus.errors import DataError, InvalidParameterError
 
 if TYPE_CHECKING:

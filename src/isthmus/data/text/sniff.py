@@ -20,7 +20,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from isthmus.data._packed import plain
+from isthmus.data.files.packed import plain
 from isthmus.data.tables import MISSING_TOKENS
 from isthmus.errors import DataError
 
@@ -185,6 +185,7 @@ def _separator(first: str, second: str) -> str:
 
 
 def is_number(field: str, decimal: str) -> bool:
+    """Whether a field is a number with this decimal sign."""
     return bool(_NUMBER.fullmatch(field.replace(decimal, ".") if decimal != "." else field))
 
 

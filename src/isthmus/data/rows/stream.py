@@ -44,7 +44,7 @@ class StreamBatches:
         pool_bytes: size of the pool; at least one batch is held.
 
     >>> import torch
-    >>> from isthmus.data.arrays import Arrays, InMemory
+    >>> from isthmus.data.arrays.source import Arrays, InMemory
     >>> rows = Arrays([InMemory(np.arange(10.0)[:, None], "x")], "x")
     >>> stream = StreamBatches(rows, lambda x: (torch.from_numpy(x),), np.array([3]))
     >>> seen = stream.shuffled(3, seed=0)

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from isthmus.data._shards import Memory, Shard, block_rows, stretches
-from isthmus.data.arrays import Arrays
-from isthmus.data.frames import of_pandas
-from isthmus.data.images import Wanted, decoded
+from isthmus.data.arrays.images import Wanted, decoded
+from isthmus.data.arrays.source import Arrays
+from isthmus.data.columns.frames import of_pandas
+from isthmus.data.files.shards import Memory, Shard, block_rows, stretches
 from isthmus.data.tables import refuse_duplicates
 from isthmus.errors import DataError
 

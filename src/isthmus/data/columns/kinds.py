@@ -37,10 +37,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from isthmus.data._moments import Moments
-from isthmus.data.frames import origin_of
-from isthmus.data.spelled import Looks
+from isthmus.data.columns.frames import origin_of
+from isthmus.data.columns.moments import Moments
 from isthmus.data.tables import drop_advice, quoted
+from isthmus.data.text.spelled import Looks
 from isthmus.errors import DataError, InvalidParameterError
 
 Kind = Literal["real", "positive", "count", "binary", "categorical", "ordinal", "date"]

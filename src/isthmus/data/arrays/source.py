@@ -23,9 +23,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from isthmus.data._arrays import float_type, refuse_type, reshape
-from isthmus.data._files import changed
-from isthmus.data._shards import stretches
+from isthmus.data.arrays.npz import float_type, refuse_type, reshape
+from isthmus.data.files.paths import changed
+from isthmus.data.files.shards import stretches
 from isthmus.data.source import BLOCK_BYTES
 from isthmus.data.tables import quoted
 from isthmus.errors import DataError, InvalidParameterError

@@ -4,8 +4,8 @@ The kind of a column is told from its first block. Where a later block does not 
 numbers that go on with 1.5, an empty column that fills), an entry may be a code such as 00033, is a
 ``nan`` that was not said to be missing, or a column is of numbers that are spelled as ``$1,234.50``
 is, all columns are read once more as text to find the narrowest kind that holds every entry
-(:mod:`isthmus.data._entries`). So a file is parsed once, or up to three times, and what it is read
-as does not depend on where blocks end.
+(:mod:`isthmus.data.text.entries`). So a file is parsed once, or up to three times, and what it is
+read as does not depend on where blocks end.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from isthmus.data._columns import is_numeric, is_text
-from isthmus.data._csv import RowNumbers, TextFile, refuse_blanks
-from isthmus.data._entries import Entries, Stray
-from isthmus.data._packed import begins
-from isthmus.data._shards import Memory, ParquetFile, Shard
-from isthmus.data._sniff import Layout
-from isthmus.data._spool import Spool
-from isthmus.data._swallowed import Swallowed
+from isthmus.data.files.packed import begins
+from isthmus.data.files.shards import Memory, ParquetFile, Shard
+from isthmus.data.files.spool import Spool
+from isthmus.data.matrix import is_numeric, is_text
 from isthmus.data.source import BLOCK_BYTES
-from isthmus.data.spelled import Reading
 from isthmus.data.tables import kept
+from isthmus.data.text.entries import Entries, Stray
+from isthmus.data.text.parsing import RowNumbers, TextFile, refuse_blanks
+from isthmus.data.text.sniff import Layout
+from isthmus.data.text.spelled import Reading
+from isthmus.data.text.swallowed import Swallowed
 from isthmus.errors import DataError
 
 HELD = 1 << 26

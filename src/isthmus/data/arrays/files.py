@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.data._arrays import (
+from isthmus.data.arrays.npz import (
     checked_header,
     choose,
     opened_npz,
@@ -29,8 +29,8 @@ from isthmus.data._arrays import (
     refuse_type,
     shapes_of,
 )
-from isthmus.data._files import STORES, Stamp, changed, damaged, named
-from isthmus.data.arrays import InMemory, Rows
+from isthmus.data.arrays.source import InMemory, Rows
+from isthmus.data.files.paths import STORES, Stamp, changed, damaged, named
 from isthmus.data.tables import quoted
 from isthmus.errors import DataError
 

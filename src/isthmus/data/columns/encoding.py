@@ -34,11 +34,11 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from isthmus.data import frames
-from isthmus.data.axes import Axis
-from isthmus.data.choosing import places
-from isthmus.data.encoded_column import Column, Place, column_of
-from isthmus.data.kinds import CODED, NUMERIC, Kind, Survey, as_numbers, stated, surveyed
+from isthmus.data.columns import frames
+from isthmus.data.columns.axes import Axis
+from isthmus.data.columns.choosing import places
+from isthmus.data.columns.encoded_column import Column, Place, column_of
+from isthmus.data.columns.kinds import CODED, NUMERIC, Kind, Survey, as_numbers, stated, surveyed
 from isthmus.data.tables import quoted, refuse_duplicates, shown
 from isthmus.errors import DataError, InvalidParameterError
 
@@ -213,7 +213,7 @@ class Encoding(BaseModel):
 
         Entries that are there stay as they are, to the last bit; an unknown category is missing.
         The types are those of the table that is given, whatever the fit had and whether an entry
-        is missing or not: :meth:`isthmus.data.encoded_column.Column.type_filled` tells which.
+        is missing or not: :meth:`~isthmus.data.columns.encoded_column.Column.type_filled` tells.
         """
         table = frames.arrow(data)
         with untold():

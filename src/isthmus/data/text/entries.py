@@ -8,7 +8,7 @@ number, number, time of day; else it is text. Three rules stand before that:
   makes the column text. ``0``, ``0.5``, ``-0.5`` and what has a sign (``-05``) are numbers;
   ``08:15`` and ``05/06/2024`` are no codes, for they are no numbers either way.
 - *Spelled numbers*, such as ``$1,234.50`` or ``12 %``, are numbers where they can be nothing else:
-  :mod:`isthmus.data.spelled` has the rule.
+  :mod:`isthmus.data.text.spelled` has the rule.
 - *Strays.* Numbers with words among them are a mistake in the file, or categories. They are text
   where words are at least half of the entries and the first of them stands among the first
   :data:`BEGINNING`; else the first word is refused, by line and column.
@@ -27,11 +27,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from isthmus.data._sniff import Layout
-from isthmus.data.spelled import Reading, Spelled
+from isthmus.data.text.sniff import Layout
+from isthmus.data.text.spelled import Reading, Spelled
 
 NUMBER = r"^\s*([+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(?i:inf|infinity))\s*$"
-"""As :func:`isthmus.data._sniff.is_number`, for Arrow; the point stands for the decimal sign."""
+"""As :func:`isthmus.data.text.sniff.is_number`, for Arrow; the point is the decimal sign."""
 _LONG = r"^\s*[+-]?[1-9][0-9]{18,}\s*$"
 CODE = r"^\s*0([0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?|[xX][0-9a-fA-F]+)\s*$"
 BEGINNING = 1000

@@ -1,8 +1,8 @@
 """Rows of a source in memory: all of them, those at some positions, or a random sample.
 
 Columns of any kind come as one Arrow table, numbers as a :class:`isthmus.data.tables.Table` of flat
-rows. Blocks of a table that is read in turn say where they are from, by :func:`isthmus.data.frames.
-marked`: an error can then name the file and the row.
+rows. Blocks of a table that is read in turn say where they are from, by
+:func:`isthmus.data.columns.frames.marked`: an error can then name the file and the row.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from isthmus.data import frames
+from isthmus.data.columns import frames
+from isthmus.data.rows.survey import positions
 from isthmus.data.source import Source, TableSource, blocks, in_memory, n_rows
-from isthmus.data.survey import positions
 from isthmus.data.tables import Table
 
 

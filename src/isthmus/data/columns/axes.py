@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from isthmus.data import frames
+from isthmus.data.columns import frames
 
 _Plain = str | bool | int | Annotated[float, Field(allow_inf_nan=False)]
 _Label = _Plain | Annotated[tuple[_Plain, ...], Field(strict=False)]

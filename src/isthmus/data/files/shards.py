@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 from pyarrow import ipc, parquet
 
-from isthmus.data._files import Stamp, damaged, named
+from isthmus.data.files.paths import Stamp, damaged, named
 from isthmus.data.source import BLOCK_BYTES
 from isthmus.errors import DataError
 

@@ -1,8 +1,8 @@
 """What is made up for the holes of a column of text, written as the entries that are there are.
 
 Truth values in their capitals, numbers with the decimal sign of the file, or as the column spells
-them (:mod:`isthmus.data.spelled`), moments with the separator, the resolution and the zone of the
-first one.
+them (:mod:`isthmus.data.text.spelled`), moments with the separator, the resolution and the zone of
+the first one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from isthmus.data.spelled import Spelled
+from isthmus.data.text.spelled import Spelled
 
 _MOMENT = re.compile(
     r"\s*\d{4}-\d\d-\d\d(?P<between>[ T])(?P<clock>\d\d(:\d\d){0,2})(?:\.(?P<fraction>\d+))?"

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from isthmus.data._columns import is_numeric, is_text
+from isthmus.data.matrix import is_numeric, is_text
 from isthmus.data.tables import Table, drop_advice, refuse_duplicates, stand_in
 from isthmus.errors import DataError, InvalidParameterError, IsthmusError, by_flag, by_frame
 

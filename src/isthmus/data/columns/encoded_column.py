@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from isthmus.data import frames
-from isthmus.data.kinds import (
+from isthmus.data.columns import frames
+from isthmus.data.columns.kinds import (
     CODED,
     MOST_CATEGORIES,
     Kind,
@@ -55,7 +55,7 @@ class Column(BaseModel):
 
     Attributes:
         name: as in the table.
-        kind: one of :data:`isthmus.data.kinds.KINDS`.
+        kind: one of :data:`isthmus.data.columns.kinds.KINDS`.
         type: Arrow's name of the type of a value.
         zone: time zone of a timestamp.
         dictionary: whether the table kept codes and a dictionary, ``ordered`` or not.

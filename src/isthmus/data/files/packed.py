@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from isthmus.data._spool import Spool
+from isthmus.data.files.spool import Spool
 from isthmus.errors import DataError
 
 PACKED = (".bz2", ".gz", ".zst")

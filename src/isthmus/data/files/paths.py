@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from isthmus.data._packed import ending_of
+from isthmus.data.files.packed import ending_of
 from isthmus.data.tables import quoted
 from isthmus.errors import DataError
 
@@ -38,7 +38,7 @@ KINDS = {
     ".txt": "text",
     **dict.fromkeys(IMAGES, "images"),
 }
-"""What a file holds, by its ending; text may be packed besides (:mod:`isthmus.data._packed`)."""
+"""What a file holds, by its ending; text may be packed (:mod:`isthmus.data.files.packed`)."""
 STORES = (".zarr", ".zarr.zip")
 """Endings of Zarr: a folder that is one thing, and such a folder packed."""
 ENDINGS = tuple(sorted((*KINDS, *STORES)))

@@ -18,11 +18,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as pacsv
 
-from isthmus.data._entries import Stray, signs_of
-from isthmus.data._packed import ending_of, plain
-from isthmus.data._sniff import UTF8, Layout, is_number, layout_of
-from isthmus.data._spool import Spool
-from isthmus.data.spelled import Spelled
+from isthmus.data.files.packed import ending_of, plain
+from isthmus.data.files.spool import Spool
 from isthmus.data.tables import (
     AS_USUAL,
     Words,
@@ -33,6 +30,9 @@ from isthmus.data.tables import (
     shown,
     stand_in,
 )
+from isthmus.data.text.entries import Stray, signs_of
+from isthmus.data.text.sniff import UTF8, Layout, is_number, layout_of
+from isthmus.data.text.spelled import Spelled
 from isthmus.errors import DataError
 
 

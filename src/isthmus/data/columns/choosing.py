@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import pyarrow as pa
 
-from isthmus.data._columns import matrix, refuse_others
+from isthmus.data.matrix import matrix, refuse_others
 from isthmus.data.source import Source, TableSource
 from isthmus.data.tables import Table, drop_advice, quoted, stand_in
 from isthmus.errors import DataError

@@ -1,0 +1,1 @@
+"""Arrays: in memory, in files, and made of images."""

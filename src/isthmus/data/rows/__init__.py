@@ -1,0 +1,1 @@
+"""Rows on their way to a fit: split, surveyed, scaled, taken, streamed."""

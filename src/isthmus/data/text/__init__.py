@@ -1,0 +1,1 @@
+"""Separated text: how it is written, what its columns are columns of, and the tables it gives."""
