@@ -2,7 +2,7 @@
 
 from isthmus.estimators._base import Estimator
 from isthmus.estimators._fitting import Progress
-from isthmus.estimators._persistence import load
+from isthmus.estimators._loading import load
 from isthmus.estimators.models import (
     Autoencoder,
     ContractiveAutoencoder,

@@ -32,7 +32,8 @@ from isthmus.data.batches import TensorBatches
 from isthmus.data.rows.split import folds, hold_out
 from isthmus.engine.plan import Plan
 from isthmus.errors import CombinationError, DataError
-from isthmus.estimators import _input, _parameters, _sources
+from isthmus.estimators import _input, _parameters, _settling, _sources
+from isthmus.estimators._base import Estimator
 from isthmus.estimators._defaults import recipe
 from isthmus.estimators._expectations import deviates
 from isthmus.estimators._fitting import Listener, Progress
@@ -147,7 +148,9 @@ class Sweep:
         )
         everything = len(self.parts) > 1
         self.model.n_components_ = 1
-        self.source = self.model._prepare(data, torch.arange(n) if everything else self.parts[0][0])
+        self.source = _settling.prepare(
+            self.model, data, torch.arange(n) if everything else self.parts[0][0]
+        )
         self.unit = self.model.scaling_.unit
         self.offset = -nats_of_scaling(self.model, data)
         if not bool((self.source.x != self.source.x[0]).any()):
@@ -347,8 +350,6 @@ def _trial(k: int, step: int, steps: int, seconds: float) -> Trial:
 
 def _variational(model: Any) -> Any:
     """An unfitted variational autoencoder with the settings that the sweep uses."""
-    from isthmus.estimators.models import VariationalAutoencoder
-
     for name in ("encoder", "decoder"):
         if getattr(model, name) is not None:
             raise CombinationError(
@@ -359,4 +360,4 @@ def _variational(model: Any) -> Any:
     sizes = {} if model.network != "conv" else {"hidden_layer_sizes": "auto"}
     settings = {name: getattr(model, name) for name in KEPT} | sizes
     # sizes are compared by small perceptrons, also of images
-    return VariationalAutoencoder(1, network="mlp", sample_shape=model.sample_shape, **settings)
+    return Estimator(1, beta=1.0, network="mlp", sample_shape=model.sample_shape, **settings)

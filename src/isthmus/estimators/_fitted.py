@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.mixture import GaussianMixture
 from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor
@@ -29,8 +29,10 @@ from isthmus.data.rows.scaling import Scaling
 from isthmus.engine.loop import Training
 from isthmus.engine.products import half_products
 from isthmus.errors import CombinationError, InvalidParameterError
-from isthmus.estimators import _input, _parameters, _samples, _sources
+from isthmus.estimators import _input, _samples, _sources
+from isthmus.estimators._checks import whole
 from isthmus.estimators._expectations import deviates
+from isthmus.estimators._settings import Settings
 from isthmus.evaluation.record import HeldOut
 from isthmus.nets.inference import MANY, Inference, takes
 from isthmus.random import Seeds, fork
@@ -49,16 +51,13 @@ class _Derived:
     mixture: GaussianMixture | None = None
 
 
-class Fitted(TransformerMixin):
+class Fitted(TransformerMixin, BaseEstimator, Settings):
     """Methods of a fitted :class:`Estimator`; see :class:`isthmus.Autoencoder`.
 
     Apart from the estimator's parameters, so that its attributes are no parameters. A transformer
     itself, because scikit-learn's ``set_output`` wraps methods only where they are defined.
     """
 
-    noise: str | None
-    noise_level: float | None
-    precision: str
     n_components_: int
     n_features_in_: int
     # of one sample: (C, H, W), (C, T) or None for plain rows; and as it was given, None for flat
@@ -80,6 +79,7 @@ class Fitted(TransformerMixin):
     _training: Training | None = None
     _partial_seed: Seeds | None = None
     _architecture: dict[str, Any]
+    _device: torch.device
     # rows and codes of the machine that saved the model
     _probed: tuple[Tensor, Tensor] | None = None
 
@@ -223,7 +223,7 @@ class Fitted(TransformerMixin):
             random_state: seed or generator of the draw.
         """
         check_is_fitted(self)
-        _parameters.whole("n_samples", n_samples, 1)
+        whole("n_samples", n_samples, 1)
         rng = _input.random_state_of(random_state)
         module = self._module(np.dtype(np.float32))
         with fork(int(rng.randint(2**31 - 1))), torch.no_grad():

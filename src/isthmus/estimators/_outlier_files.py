@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isthmus.errors import RunError
+from isthmus.estimators._loading import load as load_autoencoder
 from isthmus.estimators._outlier_views import VIEWS, Views
 from isthmus.estimators._persistence import as_json
-from isthmus.estimators._persistence import load as load_autoencoder
 from isthmus.evaluation.outlyingness import POWER, Gaussian, Tail
 from isthmus.runs import directory
 

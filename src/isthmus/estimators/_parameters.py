@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 
@@ -17,6 +16,7 @@ from isthmus.data.rows.scaling import KINDS, Kind
 from isthmus.engine.plan import RULES, Plan, Rule
 from isthmus.engine.products import PRECISIONS, Precision
 from isthmus.errors import CombinationError, InvalidParameterError
+from isthmus.estimators._checks import is_whole, number, one_of, whole
 from isthmus.estimators._defaults import (
     FEW_EVALUATIONS,
     MOST_HELD_OUT,
@@ -25,13 +25,11 @@ from isthmus.estimators._defaults import (
     Recipe,
     auto_jitter,
 )
+from isthmus.estimators._fitted import Fitted
 from isthmus.estimators._fitting import Progress
 from isthmus.estimators._material import Selection
 from isthmus.nets.activations import ACTIVATIONS
 from isthmus.nets.conv import SMALLEST
-
-if TYPE_CHECKING:
-    from isthmus.estimators._base import Estimator
 
 MOST_CATEGORIES = 1000
 # Rounds of a long training are no longer than this: Ctrl-C and checkpoints keep the last one.
@@ -39,7 +37,7 @@ MOST_STEPS_A_ROUND = 500
 NETWORKS = ("auto", "mlp", "conv")
 
 
-def check(estimator: Estimator, n_features: int) -> None:
+def check(estimator: Fitted, n_features: int) -> None:
     """Refuse parameters that are wrong in themselves or for that many features.
 
     Raises:
@@ -47,13 +45,13 @@ def check(estimator: Estimator, n_features: int) -> None:
     """
     width = 0 if is_chosen(estimator.n_components) else int(estimator.n_components)
     for name in ("weight_decay", "emphasis", "contraction", "sparsity", "free_bits"):
-        _number(name, getattr(estimator, name))
+        number(name, getattr(estimator, name))
     for name in ("beta", "noise_level"):
         if getattr(estimator, name) is not None:
-            _number(name, getattr(estimator, name))
-    _one_of("handle_unknown", estimator.handle_unknown, ("missing", "error"))
-    _one_of("contraction_method", estimator.contraction_method, METHODS)
-    _one_of("objective", estimator.objective, ("evidence", "importance"))
+            number(name, getattr(estimator, name))
+    one_of("handle_unknown", estimator.handle_unknown, ("missing", "error"))
+    one_of("contraction_method", estimator.contraction_method, METHODS)
+    one_of("objective", estimator.objective, ("evidence", "importance"))
     if estimator.objective == "importance" and estimator.beta is None:
         raise CombinationError(
             "objective='importance' with a deterministic encoder",
@@ -81,21 +79,21 @@ def check(estimator: Estimator, n_features: int) -> None:
         whole("patience", estimator.patience, 1)
     whole("n_draws", estimator.n_draws, 1)
     if estimator.jitter != "auto":
-        _number("jitter", estimator.jitter)
+        number("jitter", estimator.jitter)
     if estimator.learning_rate != "auto":
-        _number("learning_rate", estimator.learning_rate, above=True)
+        number("learning_rate", estimator.learning_rate, above=True)
     fraction = estimator.validation_fraction
     if not isinstance(fraction, Real) or not 0 < float(fraction) < 1:
         raise InvalidParameterError(
             f"validation_fraction={fraction!r}", "must lie between 0 and 1, both excluded"
         )
-    _one_of("early_stopping", estimator.early_stopping, ("auto", True, False))
-    _one_of("precision", estimator.precision, ("auto", *PRECISIONS))
-    _one_of("compile", estimator.compile, ("auto", True, False))
-    _one_of("optimizer", estimator.optimizer, RULES)
-    _one_of("scaling", estimator.scaling, KINDS)
-    _one_of("activation", estimator.activation, tuple(ACTIVATIONS))
-    _one_of("network", estimator.network, NETWORKS)
+    one_of("early_stopping", estimator.early_stopping, ("auto", True, False))
+    one_of("precision", estimator.precision, ("auto", *PRECISIONS))
+    one_of("compile", estimator.compile, ("auto", True, False))
+    one_of("optimizer", estimator.optimizer, RULES)
+    one_of("scaling", estimator.scaling, KINDS)
+    one_of("activation", estimator.activation, tuple(ACTIVATIONS))
+    one_of("network", estimator.network, NETWORKS)
     if estimator.network == "conv" and estimator.sample_shape_ is None:
         raise CombinationError(
             "network='conv' with flat rows",
@@ -113,8 +111,8 @@ def check(estimator: Estimator, n_features: int) -> None:
             raise InvalidParameterError(f"{name}={network!r}", "must be None or a torch.nn.Module")
     sizes = estimator.hidden_layer_sizes
     if isinstance(sizes, str):
-        _one_of("hidden_layer_sizes", sizes, ("auto",))
-    elif not isinstance(sizes, Iterable) or not all(_is_whole(n) and n >= 1 for n in sizes):
+        one_of("hidden_layer_sizes", sizes, ("auto",))
+    elif not isinstance(sizes, Iterable) or not all(is_whole(n) and n >= 1 for n in sizes):
         raise InvalidParameterError(
             f"hidden_layer_sizes={sizes!r}", "must be 'auto' or a sequence of widths of at least 1"
         )
@@ -127,7 +125,7 @@ def is_chosen(n_components: Any) -> bool:
     if isinstance(n_components, Real) and not isinstance(n_components, Integral | bool):
         if 0 < float(n_components) < 1:
             return True
-    elif _is_whole(n_components) and n_components >= 1:
+    elif is_whole(n_components) and n_components >= 1:
         return False
     raise InvalidParameterError(
         f"n_components={n_components!r}",
@@ -136,7 +134,7 @@ def is_chosen(n_components: Any) -> bool:
     )
 
 
-def n_components(estimator: Estimator) -> int:
+def n_components(estimator: Fitted) -> int:
     """K: what was given, or what the fit chose.
 
     Raises:
@@ -153,7 +151,7 @@ def n_components(estimator: Estimator) -> int:
     return estimator.n_components_
 
 
-def _regularised(estimator: Estimator) -> bool:
+def _regularised(estimator: Fitted) -> bool:
     """Whether something else than the bottleneck keeps the code from being a copy of the input."""
     return (
         (estimator.noise is not None and estimator.noise_level != 0)
@@ -163,7 +161,7 @@ def _regularised(estimator: Estimator) -> bool:
     )
 
 
-def network(estimator: Estimator, sample_shape: tuple[int, ...] | None) -> str:
+def network(estimator: Fitted, sample_shape: tuple[int, ...] | None) -> str:
     """Which network: "mlp" or "conv".
 
     "auto" is "conv" for images with sides of at least 8 and for series of at least 8 points. Two
@@ -178,7 +176,7 @@ def network(estimator: Estimator, sample_shape: tuple[int, ...] | None) -> str:
     return "conv" if fits and not estimator.contraction else "mlp"
 
 
-def jitter(estimator: Estimator, n_rows: int, starts_linear: bool) -> float:
+def jitter(estimator: Fitted, n_rows: int, starts_linear: bool) -> float:
     """Noise on the encoder's input in training; "auto" spares models with a regulariser."""
     if estimator.jitter != "auto":
         return float(estimator.jitter)
@@ -188,36 +186,11 @@ def jitter(estimator: Estimator, n_rows: int, starts_linear: bool) -> float:
     return auto_jitter(n_rows)
 
 
-def noise(estimator: Estimator) -> str | None:
+def noise(estimator: Fitted) -> str | None:
     """The corruption; "auto" is Gaussian noise for numbers and masking for mixed tables."""
     if estimator.noise != "auto":
         return estimator.noise
     return "gaussian" if getattr(estimator, "encoding_", None) is None else "masking"
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def whole(name: str, value: Any, least: int) -> None:
-    """Refuse anything but a whole number of at least ``least``."""
-    if not _is_whole(value) or value < least:
-        raise InvalidParameterError(
-            f"{name}={value!r}", f"must be a whole number of at least {least}"
-        )
-
-
-def _number(name: str, value: Any, *, above: bool = False) -> None:
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or value < 0 or (above and value == 0):
-        rule = "above 0" if above else "of at least 0"
-        raise InvalidParameterError(f"{name}={value!r}", f"must be a finite number {rule}")
-
-
-def _one_of(name: str, value: Any, allowed: Sequence[Any]) -> None:
-    if not any(value is a or (isinstance(a, str) and value == a) for a in allowed):
-        names = ", ".join(repr(a) for a in allowed)
-        raise InvalidParameterError(f"{name}={value!r}", f"must be one of {names}")
 
 
 def device(name: str) -> torch.device:
@@ -255,7 +228,7 @@ def scaling(kind: str, head: Likelihood, name: str) -> Kind:
     )
 
 
-def plan(estimator: Estimator, auto: Recipe, n_rows: int) -> tuple[Plan, Selection]:
+def plan(estimator: Fitted, auto: Recipe, n_rows: int) -> tuple[Plan, Selection]:
     """How long, at which rate, and how the state to keep is chosen."""
     selection = _selection(estimator, auto, n_rows)
     n_train = n_rows - selection.n_held_out
@@ -295,7 +268,7 @@ def _evaluations(auto: Recipe, n_trained: int, n_held_out: int) -> int:
     return max(min(FEW_EVALUATIONS, auto.evaluations), min(auto.evaluations, round(affordable)))
 
 
-def _selection(estimator: Estimator, auto: Recipe, n_rows: int) -> Selection:
+def _selection(estimator: Fitted, auto: Recipe, n_rows: int) -> Selection:
     if estimator.early_stopping is False:
         return Selection()
     if estimator.early_stopping == "auto" and auto.n_folds > 1 and n_rows >= 2 * auto.n_folds:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,17 +15,15 @@ from isthmus.engine.loop import Training
 from isthmus.engine.plan import Plan
 from isthmus.engine.threads import largest_layer, suitable_threads
 from isthmus.errors import DivergedError
-from isthmus.estimators import _input, _parameters, _sources
+from isthmus.estimators import _input, _parameters, _settling, _sources
+from isthmus.estimators._blueprint import Blueprint
 from isthmus.estimators._fitted import CODES_KEPT
 from isthmus.estimators._fitting import fit
 from isthmus.estimators._material import Material, Selection
 from isthmus.random import Seeds, fork
 
-if TYPE_CHECKING:
-    from isthmus.estimators._base import Estimator
 
-
-def one_pass(estimator: Estimator, X: Any) -> None:
+def one_pass(estimator: Blueprint, X: Any) -> None:
     """Train on the rows X once; see :meth:`isthmus.Autoencoder.partial_fit`.
 
     What it raises may leave attributes behind; the caller puts them back.
@@ -44,7 +42,7 @@ def one_pass(estimator: Estimator, X: Any) -> None:
         estimator.autoencoder_.likelihood.check(torch.from_numpy(data))
     if first:
         _parameters.check(estimator, data.shape[1])
-        source = estimator._prepare(data, torch.arange(len(data)))
+        source = _settling.prepare(estimator, data, torch.arange(len(data)))
         seeds = estimator._seeds(estimator.random_state)
         plan, _ = estimator._plan(source.n_rows)
         nothing = Plan(steps=0, batch_size=plan.batch_size, averaging=0)
@@ -77,7 +75,7 @@ def one_pass(estimator: Estimator, X: Any) -> None:
 
 
 def _train(
-    estimator: Estimator, training: Training, source: TensorBatches, steps: int, seeds: Seeds
+    estimator: Blueprint, training: Training, source: TensorBatches, steps: int, seeds: Seeds
 ) -> Tensor:
     """The steps of the pass, and codes (n, K) of its rows.
 
@@ -110,7 +108,7 @@ def _train(
             raise
 
 
-def _continue(estimator: Estimator, n_rows: int) -> Training:
+def _continue(estimator: Blueprint, n_rows: int) -> Training:
     training = estimator._training
     if training is None:
         if estimator._partial_seed is None:

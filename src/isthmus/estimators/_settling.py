@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from isthmus.core.joint import Joint
 from isthmus.core.likelihoods import Likelihood
-from isthmus.data.rows.scaling import Kind, Scaling
+from isthmus.data.batches import TensorBatches
+from isthmus.data.rows.scaling import Kind, Scaling, mean_of
 from isthmus.data.tables import stand_in
 from isthmus.errors import DataError
 from isthmus.estimators import _input, _parameters
+from isthmus.estimators._blueprint import Blueprint
 from isthmus.estimators._defaults import conv_starts_linear
-
-if TYPE_CHECKING:
-    from isthmus.estimators._base import Estimator
-
 
 # Squares of larger values, and sums of them over rows and features, leave the range of float64.
 LARGEST = 1e150
 
 
-def refuse_huge(estimator: Estimator, largest: Tensor) -> None:
+def refuse_huge(estimator: Blueprint, largest: Tensor) -> None:
     """Refuse values whose squares are no numbers.
 
     Args:
@@ -46,7 +42,7 @@ def refuse_huge(estimator: Estimator, largest: Tensor) -> None:
     )
 
 
-def scaling_of(estimator: Estimator, head: Likelihood) -> tuple[Kind, Tensor | None]:
+def scaling_of(estimator: Blueprint, head: Likelihood) -> tuple[Kind, Tensor | None]:
     """The kind of scaling, and (D,) bool, the features that are scaled; None for all."""
     kind = _parameters.scaling(estimator.scaling, head, estimator._likelihood_name())
     shape = estimator.sample_shape_
@@ -56,7 +52,7 @@ def scaling_of(estimator: Estimator, head: Likelihood) -> tuple[Kind, Tensor | N
 
 
 def settle(
-    estimator: Estimator, head: Likelihood, scaling: Scaling, n_rows: int, mean: Tensor
+    estimator: Blueprint, head: Likelihood, scaling: Scaling, n_rows: int, mean: Tensor
 ) -> None:
     """Fix scaling, stand-ins, sizes and architecture.
 
@@ -91,7 +87,7 @@ def settle(
     estimator._architecture = estimator._describe(hidden, n_categories)
 
 
-def nats_of_scaling(estimator: Estimator, data: _input.Rows) -> float:
+def nats_of_scaling(estimator: Blueprint, data: _input.Rows) -> float:
     """Mean nats by which scaling, and logarithms of positive columns, lower the density of rows.
 
     Args:
@@ -108,3 +104,19 @@ def nats_of_scaling(estimator: Estimator, data: _input.Rows) -> float:
     if estimator.encoding_ is not None and len(data):
         nats -= float(np.nansum(estimator.encoding_.log_jacobian(data), axis=1).mean())
     return nats
+
+
+def prepare(estimator: Blueprint, data: _input.Floats, train: Tensor) -> TensorBatches:
+    """Fit the scaling on the training rows, scale all rows."""
+    x = torch.from_numpy(data)
+    known = x.nan_to_num(0) if bool(x.isnan().any()) else x
+    low, high = torch.aminmax(known, dim=0)
+    refuse_huge(estimator, torch.maximum(high, -low))
+    head = estimator._likelihood(high)
+    head.check(x)
+    some = x if len(train) == len(x) else x[train]
+    scaling = Scaling.fit(some, *scaling_of(estimator, head))
+    mean = mean_of(some) if scaling.kind == "none" else scaling.shift
+    del some, known  # copies as large as the rows
+    settle(estimator, head, scaling, len(x), mean)
+    return TensorBatches(*estimator._scaled(data, torch.float32)).to(estimator._device)

@@ -24,7 +24,7 @@ from isthmus.core.linear_start import linear_start
 from isthmus.data.batches import TensorBatches
 from isthmus.engine.plan import Plan
 from isthmus.estimators import _input, _parameters, _settling
-from isthmus.estimators._base import Estimator
+from isthmus.estimators._blueprint import Blueprint
 from isthmus.estimators._fitting import Fit, Listener, Progress, fit
 from isthmus.estimators._material import Material, Part, Selection
 from isthmus.estimators._warm_start import SHEET_RATE, SHEET_STEPS, take_mean, unroll
@@ -45,7 +45,7 @@ _PLAIN = {
 }
 
 
-def retry(estimator: Estimator, X: Any, callback: Listener | None) -> None:
+def retry(estimator: Blueprint, X: Any, callback: Listener | None) -> None:
     """Fit again from unrolled sheets, and keep it if it is better.
 
     Args:
@@ -139,7 +139,7 @@ def _parts(rows: Any, selection: Selection, n_rows: int) -> list[Part]:
 
 
 def _starts(
-    estimator: Estimator, source: TensorBatches, parts: list[Part], plan: Plan, seeds: Seeds
+    estimator: Blueprint, source: TensorBatches, parts: list[Part], plan: Plan, seeds: Seeds
 ) -> Iterator[Core]:
     """One autoencoder for each part, unrolled from its rows, and one more for the result."""
     lesson = dataclasses.replace(

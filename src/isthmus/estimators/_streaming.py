@@ -7,7 +7,6 @@ for every epoch, ahead of the training, and shuffled through a pool.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,16 +22,14 @@ from isthmus.data.rows.survey import Survey, principal_axes, survey
 from isthmus.data.source import Source, n_rows
 from isthmus.engine.plan import Plan
 from isthmus.estimators import _input
+from isthmus.estimators._blueprint import Blueprint
 from isthmus.estimators._material import Material, Start
 from isthmus.estimators._parameters import MOST_CATEGORIES
 from isthmus.estimators._settling import nats_of_scaling, refuse_huge, scaling_of, settle
 from isthmus.random import Seeds
 
-if TYPE_CHECKING:
-    from isthmus.estimators._base import Estimator
 
-
-def material(estimator: Estimator, source: Source, seeds: Seeds) -> tuple[Material, Plan]:
+def material(estimator: Blueprint, source: Source, seeds: Seeds) -> tuple[Material, Plan]:
     """Survey the source, settle the estimator's scaling and sizes.
 
     Raises:
@@ -76,7 +73,7 @@ def material(estimator: Estimator, source: Source, seeds: Seeds) -> tuple[Materi
     return made, plan
 
 
-def _settle(estimator: Estimator, head: Likelihood, found: Survey) -> None:
+def _settle(estimator: Blueprint, head: Likelihood, found: Survey) -> None:
     mean, deviation = torch.from_numpy(found.mean), torch.from_numpy(found.variance).sqrt()
     kind, only = scaling_of(estimator, head)
     scaling = Scaling.of(mean, deviation, rounding_of(mean, found.rounding), kind, only)
@@ -84,7 +81,7 @@ def _settle(estimator: Estimator, head: Likelihood, found: Survey) -> None:
     settle(estimator, head, scaling, found.n_rows, mean)
 
 
-def _nats(estimator: Estimator, found: Survey) -> float:
+def _nats(estimator: Blueprint, found: Survey) -> float:
     """Exact for the scaling, of a sample for the logarithms of positive columns."""
     log_scale = estimator.scaling_.scale.log().numpy()
     exact = float((found.there / found.n_train * log_scale).sum())
@@ -100,7 +97,7 @@ def _batches(source: Source, ready: Callable[[_input.Rows], Batch], found: Surve
     return RawBatches(resident.reshape(len(resident), -1), ready, np.sort(found.held_out_rows))
 
 
-def _spectrum(estimator: Estimator, source: Source, found: Survey) -> Spectrum | None:
+def _spectrum(estimator: Blueprint, source: Source, found: Survey) -> Spectrum | None:
     """Principal axes of the scaled training rows, missing entries at the mean.
 
     All of them where there is a covariance; else, by more passes, as many as there are components.
@@ -121,7 +118,7 @@ def _spectrum(estimator: Estimator, source: Source, found: Survey) -> Spectrum |
     return Spectrum(mean, axes_, values_, s.total_variance)
 
 
-def _box(estimator: Estimator, found: Survey) -> tuple[Tensor, Tensor]:
+def _box(estimator: Blueprint, found: Survey) -> tuple[Tensor, Tensor]:
     low, high = (
         (torch.from_numpy(each.astype(np.float64)) - estimator.scaling_.shift)
         / estimator.scaling_.scale

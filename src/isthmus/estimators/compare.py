@@ -20,7 +20,6 @@ from isthmus.errors import InvalidParameterError
 from isthmus.estimators._base import Estimator
 from isthmus.estimators._dimensions import Sweep
 from isthmus.estimators._fitting import Listener
-from isthmus.estimators.models import VariationalAutoencoder
 from isthmus.evaluation.dimensions import recommend
 
 Array = NDArray[Any]
@@ -124,8 +123,9 @@ def compare(
         n_components: sizes to compare, each 1 to D − 1; "auto" for all up to one above the linear
             dimension where they are few, else a ladder.
         model: an unfitted estimator whose likelihood, scaling, widths and training settings are
-            used, by default a :class:`VariationalAutoencoder`. The sweep is variational whatever it
-            is, with β = 1 and without corruption: a likelihood is what sizes are compared by.
+            used, by default a :class:`isthmus.VariationalAutoencoder`. The sweep is variational
+            whatever it is, with β = 1 and without corruption: a likelihood is what sizes are
+            compared by.
         random_state: seed or generator, by default the model's.
         callback: called before and after every size with a
             :class:`~isthmus.estimators.Progress` that has ``n_components`` as well.
@@ -149,7 +149,7 @@ def compare(
         raise InvalidParameterError(
             f"n_components={n_components!r}", "must be 'auto' or a list of whole numbers"
         )
-    sweep = Sweep(VariationalAutoencoder() if model is None else model, X, random_state)
+    sweep = Sweep(Estimator(beta=1.0) if model is None else model, X, random_state)
     sizes = sweep.sizes() if isinstance(n_components, str) else _sizes(n_components, sweep)
     found = sweep.run(sizes, callback)
     evidence = sweep.evidence(sizes, found)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 
-from isthmus.estimators._base import Estimator
+from isthmus.estimators._choice import Choosing
 
 
 @dataclass(eq=False, repr=False)
-class Autoencoder(Estimator):
+class Autoencoder(Choosing):
     """Undercomplete autoencoder: the non-linear PCA.
 
     L(x) = −log p(x | z = m(x)) with fewer latents than features. By default training starts at
@@ -125,7 +125,7 @@ class Autoencoder(Estimator):
 
 
 @dataclass(eq=False, repr=False)
-class DenoisingAutoencoder(Estimator):
+class DenoisingAutoencoder(Choosing):
     """Denoising autoencoder: corrupt the input, keep the clean target (Vincent et al. 2008).
 
     L(x) = E_{x̃ ~ C(x̃|x)}[−log p(x | z = m(x̃))]. Parameters are those of :class:`Autoencoder`;
@@ -146,7 +146,7 @@ class DenoisingAutoencoder(Estimator):
 
 
 @dataclass(eq=False, repr=False)
-class ContractiveAutoencoder(Estimator):
+class ContractiveAutoencoder(Choosing):
     """Contractive autoencoder: a code that moves little when its input does (Rifai et al. 2011).
 
     L(x) = −log p(x | z = m(x)) + λ‖∂m(x)/∂x‖²_F. Parameters are those of :class:`Autoencoder`.
@@ -165,7 +165,7 @@ class ContractiveAutoencoder(Estimator):
 
 
 @dataclass(eq=False, repr=False)
-class VariationalAutoencoder(Estimator):
+class VariationalAutoencoder(Choosing):
     """Variational autoencoder: a distribution for each latent (Kingma & Welling 2014).
 
     L(x) = E_{q(z|x)}[−log p(x|z)] + β KL(q(z|x) ‖ N(0, I)). Parameters are those of
@@ -184,7 +184,7 @@ class VariationalAutoencoder(Estimator):
     beta: float | None = 1.0
 
 
-MODELS: dict[str, type[Estimator]] = {
+MODELS: dict[str, type[Choosing]] = {
     cls.__name__: cls
     for cls in (
         Autoencoder,

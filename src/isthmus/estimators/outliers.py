@@ -24,12 +24,12 @@ from isthmus.estimators import (
     _input,
     _outlier_files,
     _outlier_reasons,
-    _parameters,
     _samples,
     _sources,
 )
 from isthmus.estimators._atomic import unchanged_on_error
 from isthmus.estimators._base import Estimator
+from isthmus.estimators._checks import whole
 from isthmus.estimators._fitting import Listener
 from isthmus.estimators._outlier_reasons import Reason
 from isthmus.estimators._outlier_rows import with_values
@@ -238,7 +238,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         Returns:
             For each row its reasons, with values as X has them; what is missing is no reason.
         """
-        _parameters.whole("n", n, 1)
+        whole("n", n, 1)
         X = _sources.held(X, self)
         return _outlier_reasons.reasons(self._views.contributions(self._rows(X)), self, X, n)
 
@@ -303,7 +303,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
                 raise InvalidParameterError(
                     f"{name}={value!r}", "must be a number above 0 and at most 0.5"
                 )
-        _parameters.whole("n_neighbors", self.n_neighbors, 1)
+        whole("n_neighbors", self.n_neighbors, 1)
 
     @property
     def likelihood(self) -> str:
