@@ -25,6 +25,7 @@ import isthmus
 from isthmus import DataError, open_data
 from isthmus.data.arrays import source as arrays
 from isthmus.data.files import shards, spool
+from isthmus.data.matrix import matrix
 from isthmus.data.source import Source, TableSource, in_memory, n_rows
 from isthmus.data.text import blocks
 from isthmus.errors import InvalidParameterError
@@ -773,3 +774,17 @@ def test_an_array_of_several_is_taken_by_its_name(tmp_path):
     for name in ("one.npy", "one.csv"):
         with pytest.raises(DataError, match="names an array, but such a file holds only one thing"):
             open_data(f"{tmp_path / name}::X")
+
+
+@pytest.mark.parametrize("n", [0, 1, 1023, 1024, 1025, 5000])
+@pytest.mark.parametrize("n_features", [1, 3, 600])
+def test_a_matrix_has_the_columns_whole_however_many_rows_a_pass_writes(
+    n: int, n_features: int
+) -> None:
+    columns = np.random.default_rng(0).normal(size=(n_features, n)).astype(np.float32)
+    holed = columns.copy()
+    holed[:, ::7] = np.nan
+    arrays = [pa.chunked_array([pa.array(c, from_pandas=True)]) for c in holed]
+    found = matrix(arrays)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, holed.T)

@@ -17,6 +17,10 @@ import pyarrow.compute as pc
 from isthmus.data.tables import drop_advice
 from isthmus.errors import DataError
 
+# Bytes of a matrix that are written column by column, and the fewest rows worth a pass over them.
+_CACHED = 1 << 20
+_FEWEST = 1024
+
 
 def is_numeric(kind: Any) -> bool:
     """Whether a column of this Arrow type is made of numbers (or of nothing at all)."""
@@ -63,8 +67,13 @@ def matrix(columns: Sequence[Any]) -> np.ndarray:
     dtype = np.result_type(np.float32, *(numpy_type(column.type) for column in columns))
     values = np.empty((n, len(columns)), dtype)
     kind = pa.from_numpy_dtype(dtype)
-    for j, column in enumerate(columns):
-        values[:, j] = pc.cast(column, kind, safe=False).to_numpy()
+    arrays = [pc.cast(column, kind, safe=False).to_numpy() for column in columns]
+    # a few rows of all columns at a time: they stay in the cache until the last column is written
+    height = max(_FEWEST, _CACHED // max(1, values.itemsize * len(columns)))
+    for start in range(0, n, height):
+        some = slice(start, start + height)
+        for j, array in enumerate(arrays):
+            values[some, j] = array[some]
     return values
 
 
