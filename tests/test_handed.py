@@ -121,3 +121,134 @@ def test_the_remedy_for_another_order_works_for_labels_that_are_no_words(labels:
     with pytest.raises(DataError, match=r"Give X\.iloc\[:, \[1, 2, 0\]\]"):
         model.transform(other)
     np.testing.assert_array_equal(model.transform(other.iloc[:, [1, 2, 0]]), model.transform(frame))
+
+
+LABELS: dict[str, list[Any]] = {
+    "numbered": [0, 1, 2, 3],
+    "numbers": [2021, 2022, 2023, 2024],
+    "levels": [("a", 1), ("a", 2), ("b", 1), ("b", 2)],
+    "words and numbers": ["a", 1, "b", 2],
+    "words": list("abcd"),
+}
+
+
+def of_labels(kind: str) -> Any:
+    import pandas as pd
+
+    labels = LABELS[kind]
+    columns = pd.MultiIndex.from_tuples(labels) if kind == "levels" else labels
+    return pd.DataFrame(X).set_axis(columns, axis=1)
+
+
+@pytest.mark.parametrize("kind", LABELS)
+@pytest.mark.parametrize("estimator", [Autoencoder(2, **QUICK), OutlierDetector()])
+def test_columns_of_numbers_in_another_order_are_refused_whatever_labels_they_have(
+    kind: str, estimator: Any
+) -> None:
+    frame = of_labels(kind)
+    model = estimator.fit(frame)
+    face = model.transform if isinstance(model, Autoencoder) else model.score_samples
+    known = face(frame)
+    with pytest.raises(DataError, match="must be in the same order as they were in fit") as caught:
+        face(frame.iloc[:, [3, 1, 2, 0]])
+    remedy = "list(model.feature_names_in_)" if kind == "words" else ".iloc[:, [3, 1, 2, 0]]"
+    assert remedy in str(caught.value)
+    if kind == "numbered":  # which says no more than an array does
+        np.testing.assert_array_equal(face(X), known)
+    else:
+        with pytest.warns(UserWarning, match="does not have valid feature names"):
+            np.testing.assert_array_equal(face(X), known)
+
+
+@pytest.mark.parametrize("kind", ["numbers", "levels", "words and numbers"])
+def test_other_columns_are_named_whatever_labels_they_have(kind: str) -> None:
+    frame = of_labels(kind)
+    model = Autoencoder(2, **QUICK).fit(frame)
+    assert list(model.feature_names_in_) == [str(label) for label in frame.columns]
+    with pytest.raises(DataError, match="yet now missing"):
+        model.transform(frame.set_axis(["a", 1, "new", 2022], axis=1))
+
+
+@pytest.mark.parametrize(
+    ("wrap", "named"),
+    [
+        (lambda z: z, "X must"),
+        (lambda z: z.tolist(), "X must"),
+        (torch.from_numpy, "X must"),
+        (lambda z: of_labels("words").assign(c=z[:, 0]), "column 'c' of X must"),
+    ],
+)
+def test_complex_numbers_are_refused_by_column(wrap: Any, named: str) -> None:
+    given = wrap(X + 1j)
+    for call in (Autoencoder(2).fit, Autoencoder(2, likelihood="joint").fit, OutlierDetector().fit):
+        with pytest.raises(DataError, match=f"{named} hold real numbers.*columns of their own"):
+            call(given)
+    with pytest.raises(DataError, match="must hold real numbers"):
+        isthmus.open_data(np.asarray(given) if isinstance(given, list) else given)
+
+
+@pytest.mark.parametrize("layout", ["to_sparse_coo", "to_sparse_csr", "to_sparse_csc"])
+@pytest.mark.filterwarnings("ignore:Sparse CS. tensor support is in beta")
+def test_a_sparse_tensor_holds_the_entries_of_the_dense_one(layout: str) -> None:
+    dense = torch.from_numpy(np.where(X > 0, X, 0))
+    given = getattr(dense, layout)()
+    model = Autoencoder(2, **QUICK).fit(given)
+    np.testing.assert_array_equal(model.transform(given), model.transform(dense))
+    opened = isthmus.open_data(given)
+    np.testing.assert_array_equal(isthmus.data.source.in_memory(opened), dense.numpy())
+    with pytest.raises(DataError, match=r"must have two axes.*Give X.to_dense\(\)"):
+        model.transform(torch.zeros(3, 2, 2).to_sparse_coo())
+
+
+def test_a_masked_array_opens_as_it_is_fitted() -> None:
+    masked = np.ma.masked_array(X, X > 1)
+    opened = isthmus.data.source.in_memory(isthmus.open_data(masked))
+    np.testing.assert_array_equal(opened, np.where(X > 1, np.nan, X))
+
+
+class Items(torch.utils.data.Dataset[Any]):
+    """Rows as a function of their number."""
+
+    def __init__(self, row: Callable[[int], Any]) -> None:
+        self._row = row
+
+    def __len__(self) -> int:
+        return 40
+
+    def __getitem__(self, i: int) -> Any:
+        return self._row(i)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        lambda i: X[i].tolist(),
+        lambda i: list(torch.from_numpy(X[i])),
+        lambda i: [X[i].tolist(), 1],
+        lambda i: (X[i].tolist(), 1),
+        lambda i: torch.from_numpy(X[i]).to_sparse(),
+    ],
+)
+def test_rows_of_a_data_set_are_whole(row: Callable[[int], Any]) -> None:
+    opened = isthmus.data.source.in_memory(isthmus.open_data(Items(row)))
+    np.testing.assert_array_equal(opened, X)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (lambda i: tuple(X[i]), "which may be a row, or a number and its label"),
+        (lambda i: float(X[i, 0]), "it gives single numbers"),
+        (lambda i: [1.0] * (1 + i % 2), "must have the shape of row 0"),
+        (lambda i: [[1, [2]], 3], "must give rows of numbers"),
+        (lambda i: {"x": X[i]}, "it gives dict"),
+    ],
+)
+def test_what_a_data_set_gives_beside_rows_is_refused(row: Callable[[int], Any], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        isthmus.data.source.in_memory(isthmus.open_data(Items(row)))
+
+
+def test_columns_without_a_way_to_read_them_are_refused() -> None:
+    with pytest.raises(DataError, match=r"no with_format\. Give the rows as an Arrow table"):
+        isthmus.open_data(Hub())

@@ -575,7 +575,6 @@ BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda p: [saved(np.save, p / f"{d}.npy", np.ones((2, d))) for d in (3, 4)],
         r"4.npy must have rows of shape \(3,\)",
     ),
-    "masked": (lambda p: np.ma.masked_equal(X, 0), r"filled\(np.nan\)"),
     "a stream": (lambda p: Stream(), "only gives rows in turn"),
     "rows of other shapes": (
         lambda p: Rows([np.ones(2), np.ones(3)]),

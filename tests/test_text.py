@@ -574,3 +574,42 @@ def test_named_columns_of_another_number_are_refused(width: int) -> None:
     frame = pd.DataFrame(RNG.normal(size=(20, width)), columns=list("abcd")[:width])
     with pytest.raises(DataError, match="must have 3, as the data of the fit"):
         model.transform(isthmus.open_data(frame))
+
+
+TRUTHS: dict[str, list[Any]] = {
+    "Booleans": [True, False],
+    "words": ["true", "false"],
+    "capitals": ["True", "False"],
+}
+
+
+@pytest.mark.parametrize("fitted", TRUTHS)
+@pytest.mark.parametrize("given", TRUTHS)
+def test_truth_values_are_known_again_as_words(fitted: str, given: str) -> None:
+    numbers = np.random.default_rng(0).normal(size=(40, 2))
+    frames = {
+        kind: pd.DataFrame(numbers, columns=["x", "y"]).assign(b=values * 20)
+        for kind, values in TRUTHS.items()
+    }
+    model = Autoencoder(1, max_epochs=1, random_state=0).fit(frames[fitted])
+    if "Booleans" in (fitted, given) or fitted == given:
+        known = model.transform(frames[fitted])
+        np.testing.assert_array_equal(model.transform(frames[given]), known)
+    else:  # words are told apart by their letters
+        with pytest.raises(DataError, match="must hold categories that the fit saw, '"):
+            model.transform(frames[given])
+
+
+def test_truth_values_beside_numbers_are_words_in_one_file_and_in_several(tmp_path: Path) -> None:
+    truths, numbers, empty = "a,b\ntrue,1\nfalse,2\n", "a,b\n1,3\n0,4\n", "a,b\n,5\n"
+    one = tmp_path / "one.csv"
+    one.write_text(truths + numbers.partition("\n")[2])
+    assert str(isthmus.open_data(one).schema.field("a").type) == "string"
+    names = [tmp_path / f"{i}.csv" for i in range(3)]
+    for name, text in zip(names, (truths, empty, numbers), strict=True):
+        name.write_text(text)
+    with pytest.raises(DataError, match=r"is bool in .*0.csv and int64 in .*2.csv.*--text a"):
+        isthmus.open_data(names)
+    together = next(isthmus.open_data(names, text=["a"]).tables(0))
+    assert together.column("a").to_pylist() == ["true", "false"]
+    assert str(isthmus.open_data(names[:2]).schema.field("a").type) == "bool"

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
-import torch
 
+from isthmus.data.arrays.wrapped import unwrapped
 from isthmus.data.columns.frames import refuse_faulty, without_na
+from isthmus.data.matrix import refuse_complex
 from isthmus.data.objects import is_hub_dataset, is_iterable_only, is_torch_dataset
 from isthmus.data.source import Source
 from isthmus.errors import DataError
@@ -71,22 +73,18 @@ def _gives_in_turn(X: Any) -> bool:
 def as_array(X: Any) -> Any:
     """Numbers as an array; anything else, such as a frame, as it is.
 
-    A masked entry becomes NaN, a missing one. Samples of a list, images or series, are stacked.
+    Tensors and masked arrays are what they wrap (:mod:`isthmus.data.arrays.wrapped`). Samples
+    of a list, images or series, are stacked.
 
     Raises:
-        DataError: samples of a list have different shapes.
+        DataError: samples of a list have different shapes, or numbers are complex.
 
     >>> as_array(np.ma.masked_array([[1, 2]], mask=[[False, True]]))
     array([[ 1., nan]])
-    >>> as_array([torch.zeros(2, 2), torch.ones(2, 2)]).shape
+    >>> as_array([np.zeros((2, 2)), np.ones((2, 2))]).shape
     (2, 2, 2)
     """
-    if isinstance(X, np.ma.MaskedArray):
-        wide = X.dtype if X.dtype.kind == "f" else np.float64
-        return np.ma.filled(X.astype(wide), np.nan)
-    if isinstance(X, torch.Tensor):
-        X = X.detach().cpu()
-        return (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+    X = unwrapped(X, "X")
     if isinstance(X, list | tuple) and X and all(hasattr(each, "__array__") for each in X):
         samples = [np.asarray(as_array(each)) for each in X]
         first = samples[0].shape
@@ -98,4 +96,9 @@ def as_array(X: Any) -> Any:
                 "Cut them to one length, or fill them up with NaN, which is missing.",
             )
         X = np.stack(samples)
+    elif isinstance(X, list | tuple):
+        with suppress(ValueError):  # rows of several lengths, which are told of later
+            found = np.asarray(X)
+            X = found if found.dtype.kind in "biufc" else X
+    refuse_complex(X, "X")
     return without_na(X)

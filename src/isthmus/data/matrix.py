@@ -61,6 +61,31 @@ def refuse_others(
     )
 
 
+def refuse_complex(X: Any, origin: str) -> None:
+    """Refuse complex numbers, which Arrow has not, in an array or in a column of pandas.
+
+    Raises:
+        DataError: there are some; in scikit-learn's words, by which its checks know them.
+
+    >>> refuse_complex(np.ones((2, 2), complex), "X")
+    Traceback (most recent call last):
+    ...
+    isthmus.errors.DataError: X must hold real numbers; it holds complex128 (Complex data not
+    supported). Give real and imaginary parts as columns of their own.
+    """
+    kinds = [getattr(X, "dtype", None)]
+    if hasattr(X, "columns") and hasattr(X, "dtypes"):
+        kinds = list(X.dtypes)
+    at = next((j for j, kind in enumerate(kinds) if getattr(kind, "kind", "") == "c"), None)
+    if at is None:
+        return
+    raise DataError(
+        f"column {str(X.columns[at])!r} of {origin}" if hasattr(X, "columns") else origin,
+        f"must hold real numbers; it holds {kinds[at]} (Complex data not supported)",
+        "Give real and imaginary parts as columns of their own.",
+    )
+
+
 def matrix(columns: Sequence[Any]) -> np.ndarray:
     """Numeric Arrow columns, each (N,), as one array (N, D); null becomes NaN."""
     n = len(columns[0]) if columns else 0

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from isthmus.data.arrays.images import Wanted, decoded
 from isthmus.data.arrays.source import Arrays
+from isthmus.data.arrays.wrapped import is_tensor, unwrapped
 from isthmus.data.columns.frames import of_pandas
 from isthmus.data.files.shards import Memory, Shard, block_rows, stretches
 from isthmus.data.tables import refuse_duplicates
@@ -109,7 +110,19 @@ class TorchRows:
 
     def _row(self, i: int) -> np.ndarray:
         item = self.item(i)
-        return array_of(item[0] if isinstance(item, tuple | list) else item, self.name)
+        if isinstance(item, tuple | list) and item and _is_row(item[0]):
+            item = item[0]  # beside its label
+        elif isinstance(item, tuple):
+            raise DataError(
+                self.name,
+                f"must give rows; it gives {len(item)} values in a tuple, which may be a row, or a "
+                "number and its label",
+                "Give lists or arrays where they are rows.",
+            )
+        row = array_of(item, self.name)
+        if row.ndim == 0:
+            raise DataError(self.name, "must give rows; it gives single numbers")
+        return row
 
 
 def torch_source(data: Any, origin: str, layout: str | None, label: str | None) -> Arrays:
@@ -140,15 +153,14 @@ def _labels_of(labels: Any, n: int) -> np.ndarray | None:
 
 def array_of(value: Any, name: str) -> np.ndarray:
     """A tensor, an image or an array as an array; images with their channels first."""
-    if "torch" in packages_of(value):
-        value = value.detach().cpu()
-        if str(value.dtype) == "torch.bfloat16":
-            value = value.float()
-        return np.asarray(value.numpy())
-    if "PIL" in packages_of(value):
+    if _is_image(value):
         pixels = np.asarray(value if value.mode in ("L", "RGB") else value.convert("RGB"))
         return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    array = np.asarray(value)
+    value = unwrapped(value.to_dense() if is_tensor(value) else value, name)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of several lengths
+        array = np.empty(0, object)
     if array.dtype.kind not in "biuf":
         raise DataError(
             name,
@@ -156,6 +168,15 @@ def array_of(value: Any, name: str) -> np.ndarray:
             "Give tensors or arrays, or (row, label).",
         )
     return array
+
+
+def _is_row(value: Any) -> bool:
+    """Whether it has axes of its own, and so is no single number."""
+    return isinstance(value, list | tuple) or getattr(value, "ndim", 0) > 0 or _is_image(value)
+
+
+def _is_image(value: Any) -> bool:
+    return "PIL" in packages_of(value)
 
 
 def is_iterable_only(data: Any) -> bool:
@@ -174,6 +195,12 @@ class HubShard:
 
     def __init__(self, data: Any, name: str) -> None:
         self.name = name
+        if not hasattr(data, "with_format"):
+            raise DataError(
+                name,
+                "cannot be opened: it has columns, as of Hugging Face, and no with_format",
+                "Give the rows as an Arrow table or a DataFrame.",
+            )
         self._data = data.with_format("arrow")
         self.schema = self._data[0:1].schema.remove_metadata()
         self._parts = stretches(len(data), block_rows(self.schema))
@@ -195,7 +222,8 @@ def hub_shard(data: Any, name: str) -> Shard:
 
 def image_column(data: Any) -> str | None:
     """The first column of images."""
-    kinds = ((name, type(feature).__name__) for name, feature in data.features.items())
+    features = data.features.items() if isinstance(data.features, dict) else ()
+    kinds = ((name, type(feature).__name__) for name, feature in features)
     return next((name for name, kind in kinds if kind == "Image"), None)
 
 

@@ -21,6 +21,7 @@ from isthmus.data import bundled
 from isthmus.data.arrays.files import is_zarr, npy_rows, npz_rows, stored_rows
 from isthmus.data.arrays.images import MAX_SKIPPED, Wanted, folder_of_images
 from isthmus.data.arrays.source import Arrays, InMemory, Rows, Sparse
+from isthmus.data.arrays.wrapped import unwrapped
 from isthmus.data.files.packed import ending_of
 from isthmus.data.files.paths import (
     ENDINGS,
@@ -33,7 +34,6 @@ from isthmus.data.files.paths import (
 )
 from isthmus.data.files.shards import ArrowFile, Memory, ParquetFile, Shard
 from isthmus.data.objects import (
-    array_of,
     arrow_of_frame,
     hub_images,
     hub_shard,
@@ -78,8 +78,9 @@ def open_data(
             - a folder of images, .bmp, .gif, .jpeg, .jpg, .png, .tif, .tiff or .webp
               (:mod:`isthmus.data.arrays.images`);
             - a name of :data:`isthmus.data.bundled.BUNDLED`;
-            - an array, a torch tensor, a sparse matrix, a DataFrame of pandas or polars, an Arrow
-              table or RecordBatchReader, a map-style torch Dataset, a Hugging Face Dataset;
+            - an array (masked entries are missing), a torch tensor, a sparse matrix, a DataFrame of
+              pandas or polars, an Arrow table or RecordBatchReader, a map-style torch Dataset, a
+              Hugging Face Dataset;
             - a source, which is given back.
         drop: names of columns to leave out.
         label: name of the column (the array, in .npz and HDF5) that labels the rows.
@@ -193,16 +194,12 @@ def _object(
     if is_torch_dataset(data):
         return torch_source(data, name, layout, label)
     _no(label=label, of=f"{name}, which has no names of columns")
+    data = unwrapped(data, name)
     if hasattr(data, "tocsr") and hasattr(data, "shape"):
         return Arrays([Sparse(data, name)], name, layout=layout)
-    if isinstance(data, np.ma.MaskedArray):
-        raise DataError(
-            name, "must have NaN where an entry is missing", "Give X.astype(float).filled(np.nan)."
-        )
     if isinstance(data, np.ndarray):
-        return Arrays([InMemory(data, "the array")], "the array", layout=layout)
-    if hasattr(data, "detach") and "torch" in packages_of(data):
-        return Arrays([InMemory(array_of(data, name), name)], name, layout=layout)
+        origin = "the array" if kind == "ndarray" else name
+        return Arrays([InMemory(data, origin)], origin, layout=layout)
     raise DataError(
         f"data of type {kind}",
         "cannot be opened",

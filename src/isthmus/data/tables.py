@@ -140,7 +140,7 @@ def entry_name(entry: int, shape: tuple[int, ...]) -> str:
     return ", ".join([*told, *([f"channel {channel}"] if shape[0] > 1 else [])])
 
 
-def quoted(names: Iterable[str], limit: int = 5) -> str:
+def quoted(names: Iterable[Any], limit: int = 5) -> str:
     """Names for a sentence.
 
     >>> quoted(["a", "b", "c"], limit=2)

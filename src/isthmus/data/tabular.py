@@ -171,6 +171,9 @@ def _agreed(shards: Sequence[Shard], given: Sequence[dict[str, Any]], *, text: b
                 kinds[field.name], seen[field.name] = kind, shard.name
                 continue
             wider = _common(kinds[field.name], kind)
+            truth = {pa.types.is_boolean(k) for k in (kinds[field.name], kind)}
+            if text and len(truth) == 2 and not pa.types.is_null(kind):
+                wider = None  # true is a word, as it is beside numbers in one file
             if wider is None:
                 raise DataError(
                     f"column {field.name!r}",

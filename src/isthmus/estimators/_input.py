@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from isthmus.data import handed
 from isthmus.data.columns import choosing, frames
-from isthmus.data.columns.axes import Axis
+from isthmus.data.columns.axes import Axis, in_words
 from isthmus.data.columns.encoding import Encoded, Encoding
 from isthmus.data.matrix import refuse_others
 from isthmus.data.source import Source
@@ -81,7 +81,7 @@ def _checked(estimator: BaseEstimator, X: Any, reset: bool, min_rows: int) -> Fl
     else:
         X = validate_data(
             estimator,
-            X,
+            in_words(X),
             reset=reset,
             accept_sparse=("csr", "csc", "coo"),
             dtype="numeric",
@@ -295,6 +295,8 @@ def _refuse_other_names(estimator: BaseEstimator, X: Any) -> None:
     """
     fitted = names_of_fit(estimator)
     names = None if isinstance(X, Table) else frames.names_of(X)
+    if fitted is None and names and sorted(names) == sorted(map(str, range(len(names)))):
+        fitted = [str(j) for j in range(len(names))]  # of columns without names: their places
     if fitted is None or names is None or names == fitted:
         return
     unseen, missing = sorted({*names} - {*fitted}), sorted({*fitted} - {*names})

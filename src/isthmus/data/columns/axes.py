@@ -1,12 +1,14 @@
 """What the columns of a DataFrame of pandas are called, where it is more than words.
 
-Columns are told apart by their names as text everywhere. What pandas calls them besides, numbers,
-tuples of several levels, a name of the levels, is kept here, so that what a model makes comes back
-under the labels of its fit. Labels that JSON cannot hold (timestamps, say) are not kept.
+Columns are told apart by their names as text everywhere (:func:`in_words`). What pandas calls them
+besides, numbers, tuples of several levels, a name of the levels, is kept here, so that what a model
+makes comes back under the labels of its fit. Labels that JSON cannot hold (timestamps, say) are not
+kept.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -72,3 +74,26 @@ def _plain(label: Any) -> Any:
     if isinstance(label, tuple):
         return tuple(map(_plain, label))
     return label.item() if isinstance(label, np.integer | np.floating | np.bool_) else label
+
+
+def in_words(X: Any) -> Any:
+    """A DataFrame of pandas with the names of its columns as text, where not all of them are.
+
+    Numbers and tuples of several levels are names as words are. Only columns that are numbered 0 to
+    D - 1 in their order, as pandas numbers those of an array, stay without names.
+
+    >>> import pandas as pd
+    >>> [list(in_words(pd.DataFrame([[1, 2]], columns=c)).columns) for c in ([2000, "a"], [0, 1])]
+    [['2000', 'a'], [0, 1]]
+    """
+    if frames.flavour(X) != "pandas" or not hasattr(X, "columns"):
+        return X
+    names = [str(name) for name in X.columns]
+    if is_numbered(names) or all(isinstance(name, str) for name in X.columns):
+        return X
+    return X.set_axis(names, axis=1)
+
+
+def is_numbered(names: Sequence[str]) -> bool:
+    """Whether the names tell places and no more: 0, 1, 2, ... in this order."""
+    return list(names) == [str(j) for j in range(len(names))]

@@ -154,7 +154,12 @@ class Column(BaseModel):
         coded = column.dictionary_encode()
         index = {value: float(code) for code, value in enumerate(self.categories)}
         here = coded.dictionary.to_pylist()
-        table = np.array([index.get(value, -1.0) for value in here] + [np.nan])
+        truths = {_truth(value): code for value, code in index.items()}
+        both = {pa.types.is_boolean(self.arrow_value_type), pa.types.is_boolean(column.type)}
+        if len(both) == 2 and len(truths) == len(index):  # true here, a word or 1 there
+            table = np.array([truths.get(_truth(value), -1.0) for value in here] + [np.nan])
+        else:
+            table = np.array([index.get(value, -1.0) for value in here] + [np.nan])
         places = coded.indices.fill_null(len(here)).to_numpy(zero_copy_only=False)
         codes = table[places]
         unknown = [here[i] for i in np.unique(places[codes == -1.0])]
@@ -237,6 +242,13 @@ class Column(BaseModel):
             if pa.types.is_integer(plain)
             else (pa.array(values, mask=gone).cast(plain, safe=False))
         )
+
+
+def _truth(value: Any) -> Any:
+    """A word for a truth value, as CSV and Python spell it, as one; anything else as it is."""
+    words = {"true": True, "false": False}
+    known = isinstance(value, str) and value in (value.lower(), value.upper(), value.capitalize())
+    return words.get(value.lower(), value) if known else value
 
 
 def _moments(values: np.ndarray, gone: np.ndarray, kind: pa.DataType) -> Any:

@@ -288,7 +288,7 @@ class _Unknown:
         seen = [one for one in self.found.values() if one.unknown]
         for one in seen:
             if one.unknown == one.entries > HANDFUL:
-                known = quoted(map(str, one.column.categories))
+                known = quoted(one.column.categories)
                 raise DataError(
                     f"column {one.column.name!r} of {one.origin}",
                     f"must hold categories that the fit saw, {known}; all {one.entries} entries "

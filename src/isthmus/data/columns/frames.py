@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from isthmus.data.matrix import is_numeric, is_text
+from isthmus.data.matrix import is_numeric, is_text, refuse_complex
 from isthmus.data.tables import Table, drop_advice, refuse_duplicates, stand_in
 from isthmus.errors import DataError, InvalidParameterError, IsthmusError, by_flag, by_frame
 
@@ -67,6 +67,7 @@ def of_pandas(X: Any, origin: str = "X") -> pa.Table:
     Raises:
         DataError: a column mixes types, or is of one that Arrow does not know.
     """
+    refuse_complex(X, origin)
     try:
         names = [str(name) for name in X.columns]
         return pa.Table.from_pandas(X.set_axis(names, axis=1), preserve_index=False)
@@ -96,7 +97,7 @@ def _named(values: np.ndarray, names: tuple[str, ...] | None) -> pa.Table:
 
 
 def refuse_faulty(X: Any) -> None:
-    """Refuse a frame that is not computed yet, or has two columns of one name.
+    """Refuse a frame that is not computed yet, has two columns of one name, or complex numbers.
 
     Raises:
         DataError: it is one of these.
@@ -108,6 +109,7 @@ def refuse_faulty(X: Any) -> None:
     names = names_of(X)
     if names is not None:
         refuse_duplicates(names, origin_of(X)[0])
+    refuse_complex(X, origin_of(X)[0])
 
 
 def names_of(X: Any) -> list[str] | None:
