@@ -118,14 +118,14 @@ def test_what_is_left_out_is_not_read_as_text_as_well(tmp_path: Path) -> None:
     assert words[words.index("--text") + 1] == "k"
 
 
-def test_columns_that_are_left_out_are_spoken_of_in_the_plural() -> None:
+def test_columns_that_are_left_out_are_named_with_the_reason() -> None:
     names = [f"n{i}" for i in range(200)]
     one, two = (
         advise(isthmus.describe(isthmus.open_data(X.assign(**dict.fromkeys(more, names))))).notes[0]
         for more in ("n", "nm")
     )
-    assert one == "'n' names its row: left out."
-    assert two == "'n', 'm' name their rows: left out."
+    assert one == "'n' is left out: it names its row."
+    assert two == "'n', 'm' are left out: each names its row."
 
 
 def test_a_suggestion_can_be_run_as_it_is(tmp_path: Path, monkeypatch: Any) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.cli._parameters import NUMBER, PARAMETERS, TEXT, WHOLE, Kind
-from isthmus.cli._reading import AS_USUAL, Reading, layout_of
+from isthmus.cli._reading import AS_USUAL, ReadingOptions, layout_of
 from isthmus.errors import InvalidParameterError
 
 _READ = {
@@ -27,7 +27,7 @@ _READ = {
 _KINDS: dict[str, Kind] = {
     "model": TEXT,
     "random_state": WHOLE,
-    **{field.name: _READ[field.metadata["kind"]] for field in fields(Reading)},
+    **{field.name: _READ[field.metadata["kind"]] for field in fields(ReadingOptions)},
     **{parameter.name: parameter.kind for parameter in PARAMETERS},
 }
 _OTHER_NAMES = {"seed": "random_state"}
@@ -46,7 +46,7 @@ class Config:
     """
 
     model: str | None = None
-    reading: Reading = AS_USUAL
+    reading: ReadingOptions = AS_USUAL
     random_state: int | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
@@ -78,7 +78,7 @@ def read(path: str) -> Config:
         )
     return Config(
         values.pop("model", None),
-        Reading(**{name: values.pop(name) for name in vars(AS_USUAL) if name in values}),
+        ReadingOptions(**{name: values.pop(name) for name in vars(AS_USUAL) if name in values}),
         values.pop("random_state", None),
         values,
     )

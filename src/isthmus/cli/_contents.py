@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isthmus.cli._answer import Answer, columns, number, wrapped
-from isthmus.cli._reading import Reading
+from isthmus.cli._reading import ReadingOptions
 from isthmus.cli._words import in_bytes, plural
 from isthmus.errors import DataError, by_flag
 
@@ -32,7 +32,7 @@ _REPEATED = (
 )
 
 
-def contents(data: str, reading: Reading, every: bool) -> Answer:
+def contents(data: str, reading: ReadingOptions, every: bool) -> Answer:
     """All that is told of what :func:`isthmus.data.opening.open_data` opens.
 
     Args:
@@ -104,7 +104,7 @@ def contents(data: str, reading: Reading, every: bool) -> Answer:
     return Answer("\n".join(lines), facts)
 
 
-def _opened(data: str, reading: Reading) -> Source:
+def _opened(data: str, reading: ReadingOptions) -> Source:
     from isthmus.cli._rows import in_flags
     from isthmus.data.arrays.images import Wanted
     from isthmus.data.columns import choosing
@@ -246,7 +246,7 @@ def _suggested(command: str | None, advice: Advice) -> list[str]:
     return ["Suggested:", f"  {command}", *(line for text in paragraphs for line in wrapped(text))]
 
 
-def _command(data: str, reading: Reading, advice: Advice) -> str | None:
+def _command(data: str, reading: ReadingOptions, advice: Advice) -> str | None:
     """The command line to copy; None where nothing can be fitted."""
     if advice.likelihood is None:
         return None

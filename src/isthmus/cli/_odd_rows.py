@@ -82,7 +82,8 @@ def told_of(facts: dict[str, Any], origin: str) -> list[str]:
             ", ".join(
                 f"{f['feature']} = {_shown(f['value'])} ({100 * f['share']:.0f}%)"
                 for f in one["features"]
-            ),
+            )
+            or "many features, none with 1%",
         )
         for one in facts["outliers"]
     ]

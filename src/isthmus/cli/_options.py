@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from isthmus.cli._answer import Answer
-from isthmus.cli._reading import FLAGS, Reading
+from isthmus.cli._reading import FLAGS, ReadingOptions
 from isthmus.errors import InvalidParameterError
 
 OUTPUT = "Output"
@@ -45,6 +45,10 @@ Seed = Annotated[
     str | None,
     typer.Option("--seed", metavar="N", help="Seed; without one, results differ each time."),
 ]
+SeedOrZero = Annotated[
+    str | None,
+    typer.Option("--seed", metavar="N", help="Seed; 0 without one: results are the same."),
+]
 # Of these three main takes note before the arguments are parsed; verbs need not know of them.
 Json = Annotated[
     bool,
@@ -70,11 +74,11 @@ def verb(
 
     Args:
         function: a verb; it is called with those options only that it names or takes as ``**``. A
-            parameter of the type :class:`Reading` stands for all options of reading.
+            parameter of the type :class:`ReadingOptions` stands for all options of reading.
         also: options that it takes as ``**``.
     """
     signature = inspect.signature(function, eval_str=True)
-    reads = {p.name for p in signature.parameters.values() if p.annotation is Reading}
+    reads = {p.name for p in signature.parameters.values() if p.annotation is ReadingOptions}
     own = [
         option
         for p in signature.parameters.values()
@@ -92,7 +96,7 @@ def verb(
     def call(**given: Any) -> Callable[[], Answer]:
         kept = {name: value for name, value in given.items() if name not in dropped}
         for name in reads:
-            kept[name] = Reading.from_flags({p.name: kept.pop(p.name) for p in FLAGS})
+            kept[name] = ReadingOptions.from_flags({p.name: kept.pop(p.name) for p in FLAGS})
         return partial(function, **kept)
 
     every = [p.replace(kind=p.KEYWORD_ONLY) for p in (*own, *also, *last)]

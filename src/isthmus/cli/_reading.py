@@ -1,6 +1,6 @@
 """How data is read: one record, whose fields are the options of every verb that reads data.
 
-A verb names a parameter of the type :class:`Reading`; :func:`isthmus.cli._options.verb` puts the
+A verb names a parameter of the type :class:`ReadingOptions`; :func:`isthmus.cli._options.verb` puts the
 options of :data:`FLAGS` in its place. So a flag of reading is one field here, and what it means is
 said where data is opened (:mod:`isthmus.cli._rows`).
 """
@@ -97,7 +97,7 @@ def _as_list(names: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadingOptions:
     """How data is to be read; None where nothing was said."""
 
     drop: tuple[str, ...] | None = _flag(
@@ -144,13 +144,13 @@ class Reading:
     )
 
     @classmethod
-    def from_flags(cls, given: Mapping[str, Any]) -> Reading:
+    def from_flags(cls, given: Mapping[str, Any]) -> ReadingOptions:
         """The record of what typer hands over, by the names of the fields.
 
         Raises:
             InvalidParameterError: a value is none of its flag.
 
-        >>> Reading.from_flags({"drop": ["a,b"], "layout": "nhw", "text": None}).flags()
+        >>> ReadingOptions.from_flags({"drop": ["a,b"], "layout": "nhw", "text": None}).flags()
         ['--drop', 'a,b', '--layout', 'NHW']
         """
         about = {field.name: field.metadata["parsed"] for field in dataclasses.fields(cls)}
@@ -158,7 +158,7 @@ class Reading:
         return cls(**said)
 
     @classmethod
-    def of_record(cls, recorded: Mapping[str, Any]) -> Reading:
+    def of_record(cls, recorded: Mapping[str, Any]) -> ReadingOptions:
         """What a run keeps of its fit, read again; see :meth:`recorded`."""
         said = {f.name: recorded.get(f.name) for f in dataclasses.fields(cls)}
         kept: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in said.items()}
@@ -169,16 +169,16 @@ class Reading:
         said = {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in said.items()}
 
-    def or_else(self, other: Reading) -> Reading:
+    def or_else(self, other: ReadingOptions) -> ReadingOptions:
         """The same, and what was not said of it as ``other`` has it.
 
-        >>> Reading(drop=("a",)).or_else(Reading(drop=("b",), layout="NHW")).flags()
+        >>> ReadingOptions(drop=("a",)).or_else(ReadingOptions(drop=("b",), layout="NHW")).flags()
         ['--drop', 'a', '--layout', 'NHW']
         """
         said = {k: v for k, v in vars(self).items() if v is not None}
         return dataclasses.replace(other, **said)
 
-    def leaving(self, names: Sequence[str]) -> Reading:
+    def leaving(self, names: Sequence[str]) -> ReadingOptions:
         """The same, with these columns to leave out."""
         return dataclasses.replace(self, drop=tuple(names))
 
@@ -209,7 +209,7 @@ def _spelled(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-AS_USUAL = Reading()
+AS_USUAL = ReadingOptions()
 """Nothing was said."""
 
 
@@ -221,5 +221,5 @@ def _option(field: dataclasses.Field[Any]) -> inspect.Parameter:
     return inspect.Parameter(field.name, keyword, default=None, annotation=annotation)
 
 
-FLAGS = tuple(_option(field) for field in dataclasses.fields(Reading))
+FLAGS = tuple(_option(field) for field in dataclasses.fields(ReadingOptions))
 """The options that typer makes of the fields."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from isthmus.cli import _interrupts
 from isthmus.cli._blocks import size
-from isthmus.cli._reading import AS_USUAL, Reading
+from isthmus.cli._reading import AS_USUAL, ReadingOptions
 from isthmus.errors import DataError, InvalidParameterError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ READ_WHOLE = 1 << 28
 
 def opened(
     data: str | os.PathLike[str],
-    reading: Reading = AS_USUAL,
+    reading: ReadingOptions = AS_USUAL,
     *,
     new: bool = False,
     sample_shape: tuple[int, ...] = (),
@@ -77,7 +77,7 @@ def of_run(
     model: Any,
     recorded: Mapping[str, Any],
     data: str | os.PathLike[str],
-    reading: Reading = AS_USUAL,
+    reading: ReadingOptions = AS_USUAL,
 ) -> tuple[Table | Source, list[str]]:
     """Rows for a model that is there: the columns of its fit by name, in the order of the fit.
 
@@ -86,7 +86,7 @@ def of_run(
 
     Args:
         model: an estimator or a detector, fitted.
-        recorded: what its run says of the rows of the fit, see :meth:`Reading.recorded`; and
+        recorded: what its run says of the rows of the fit, see :meth:`ReadingOptions.recorded`; and
             ``read_shape`` where the model had images or series as flat rows.
         data: as for :func:`opened`.
         reading: how they are read, where not as in the fit. Its columns to drop and of text are
@@ -104,7 +104,7 @@ def of_run(
 
     names_of_fit = getattr(model, "feature_names_in_", None)
     fitted = None if names_of_fit is None else [str(name) for name in names_of_fit]
-    of_fit, drop = Reading.of_record(recorded), reading.left
+    of_fit, drop = ReadingOptions.of_record(recorded), reading.left
     again, known = of_fit.left, _text_of_fit(model, of_fit)
     own = replace(of_fit, drop=reading.drop, text=reading.text, layout=reading.layout)
     reading = reading.or_else(own)
@@ -139,7 +139,7 @@ def of_run(
     return chosen, [name for name in extra if name not in again]
 
 
-def _text_of_fit(model: Any, of_fit: Reading) -> tuple[str, ...]:
+def _text_of_fit(model: Any, of_fit: ReadingOptions) -> tuple[str, ...]:
     """The columns that were text in the fit, by what was said or by what they held."""
     from isthmus.data.columns.frames import is_words
 
@@ -204,7 +204,7 @@ def _left_again(found: Table | Source, again: Sequence[str], n_features: int) ->
 
 
 def _laid_out(
-    data: str | os.PathLike[str], reading: Reading, layout: str | None, how: Mapping[str, Any]
+    data: str | os.PathLike[str], reading: ReadingOptions, layout: str | None, how: Mapping[str, Any]
 ) -> Table | Source:
     """A source with the layout that is asked for, else with that of the fit where it fits."""
     if reading.layout is None and layout is not None:

@@ -14,7 +14,7 @@ from isthmus.cli._answer import Answer, columns, number, wrapped
 from isthmus.cli._blocks import as_table
 from isthmus.cli._options import OUTPUT, DataFile, Quiet, Seed, seed_of
 from isthmus.cli._progress import training
-from isthmus.cli._reading import AS_USUAL, Reading
+from isthmus.cli._reading import AS_USUAL, ReadingOptions
 from isthmus.cli._rows import of_run, opened, said
 from isthmus.cli._runs import open_run, recorded
 from isthmus.cli._words import plural
@@ -62,7 +62,7 @@ def compare(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
-    reading: Reading = AS_USUAL,
+    reading: ReadingOptions = AS_USUAL,
     seed: Seed = None,
     quiet: Quiet = False,
     **flags: Any,

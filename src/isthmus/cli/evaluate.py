@@ -12,7 +12,7 @@ from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer, columns, number, wrapped
 from isthmus.cli._blocks import as_table, picked, size, together
 from isthmus.cli._options import Force, RunFolder
-from isthmus.cli._reading import AS_USUAL, Reading, names_of
+from isthmus.cli._reading import AS_USUAL, ReadingOptions, names_of
 from isthmus.cli._rows import column, of_run, opened, said
 from isthmus.cli._runs import is_seen, numbers_of, open_run
 from isthmus.errors import DataError, InvalidParameterError, RunError
@@ -69,7 +69,7 @@ def evaluate(
             help="Columns of known factors, separated by commas: does each latent answer to one?",
         ),
     ] = None,
-    reading: Reading = AS_USUAL,
+    reading: ReadingOptions = AS_USUAL,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of all draws.")] = 0,
     force: Force = False,
 ) -> Answer:
@@ -103,7 +103,7 @@ def measured(
     label: str | None = None,
     outlier_label: str | None = None,
     factors: Sequence[str] = (),
-    reading: Reading = AS_USUAL,
+    reading: ReadingOptions = AS_USUAL,
     seed: int = 0,
     force: bool = False,
     verb: str = "evaluate",
@@ -276,7 +276,7 @@ def _kind(model: Estimator, table: Table) -> str:
 
 def _opened(recorded: Mapping[str, Any]) -> Table | Source:
     """The rows of the fit, as they were opened for it."""
-    return opened(str(recorded["origin"]), Reading.of_record(recorded))
+    return opened(str(recorded["origin"]), ReadingOptions.of_record(recorded))
 
 
 def _rows_of_fit(model: Estimator, recorded: Mapping[str, Any]) -> Any:

@@ -18,7 +18,7 @@ from isthmus.cli._answer import Answer, number
 from isthmus.cli._blocks import size
 from isthmus.cli._options import OUTPUT, DataFile, Force, Quiet, Seed, seed_of
 from isthmus.cli._progress import training
-from isthmus.cli._reading import AS_USUAL, Reading
+from isthmus.cli._reading import AS_USUAL, ReadingOptions
 from isthmus.cli._rows import notes, opened
 from isthmus.cli._runs import check_place
 from isthmus.cli._tasks import empty_tasks, identifiers, warning
@@ -86,7 +86,7 @@ def fit(
             help="TOML file with the options' long names as keys; flags override it.",
         ),
     ] = None,
-    reading: Reading = AS_USUAL,
+    reading: ReadingOptions = AS_USUAL,
     seed: Seed = None,
     resume: Annotated[
         bool,

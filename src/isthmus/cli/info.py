@@ -14,7 +14,7 @@ from isthmus._mark import is_run
 from isthmus.cli import _detectors, _interrupts
 from isthmus.cli._answer import Answer, columns, number
 from isthmus.cli._contents import SHOWN, contents
-from isthmus.cli._reading import AS_USUAL, Reading
+from isthmus.cli._reading import AS_USUAL, ReadingOptions
 from isthmus.cli._words import held_out, in_bytes, plural, verdict
 from isthmus.errors import DataError, RunError
 
@@ -45,7 +45,7 @@ def info(
             show_default=False,
         ),
     ],
-    reading: Reading = AS_USUAL,
+    reading: ReadingOptions = AS_USUAL,
     every: Annotated[
         bool, typer.Option("--all", help=f"List every column, not the first {SHOWN} only.")
     ] = False,

@@ -12,9 +12,9 @@ from isthmus.cli import _beside, _detectors, _interrupts, _parameters
 from isthmus.cli._answer import Answer, number
 from isthmus.cli._blocks import as_table
 from isthmus.cli._odd_rows import odd_rows, told_of
-from isthmus.cli._options import OUTPUT, DataFile, Force, Quiet, Seed, seed_of
+from isthmus.cli._options import OUTPUT, DataFile, Force, Quiet, SeedOrZero, seed_of
 from isthmus.cli._progress import training
-from isthmus.cli._reading import AS_USUAL, Reading
+from isthmus.cli._reading import AS_USUAL, ReadingOptions
 from isthmus.cli._rows import column, facts_of, of_run, opened, said
 from isthmus.cli._runs import check_place
 from isthmus.cli._tasks import empty_tasks, identifiers, too_wide, warning
@@ -128,8 +128,8 @@ def outliers(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
-    reading: Reading = AS_USUAL,
-    seed: Seed = None,
+    reading: ReadingOptions = AS_USUAL,
+    seed: SeedOrZero = None,
     force: Force = False,
     quiet: Quiet = False,
     **flags: Any,

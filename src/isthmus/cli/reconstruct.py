@@ -14,7 +14,7 @@ from isthmus.cli._blocks import blocks, size, told_at_the_end
 from isthmus.cli._filling import Filler
 from isthmus.cli._options import DataFile, Force, OutFile, RunFolder, Seed, seed_of
 from isthmus.cli._parameters import NUMBER
-from isthmus.cli._reading import AS_USUAL, Reading
+from isthmus.cli._reading import AS_USUAL, ReadingOptions
 from isthmus.cli._rows import facts_of, of_run, said
 from isthmus.cli._runs import SEEN, Seen, feature_names, numbers_of, open_run, recorded
 from isthmus.cli._words import plural, squared_errors, squared_units
@@ -39,7 +39,7 @@ def reconstruct(
     run: RunFolder,
     data: DataFile,
     out: OutFile,
-    reading: Reading = AS_USUAL,
+    reading: ReadingOptions = AS_USUAL,
     fill: Annotated[
         bool,
         typer.Option(

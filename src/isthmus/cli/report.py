@@ -10,7 +10,7 @@ import typer
 
 from isthmus.cli._answer import Answer
 from isthmus.cli._options import OUTPUT, Force, RunFolder
-from isthmus.cli._reading import AS_USUAL, Reading
+from isthmus.cli._reading import AS_USUAL, ReadingOptions
 from isthmus.errors import IsthmusError, RunError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def report(
             "bundled table.",
         ),
     ] = None,
-    reading: Reading = AS_USUAL,
+    reading: ReadingOptions = AS_USUAL,
     force: Force = False,
 ) -> Answer:
     """Write a page on a model: the verdict, pictures, charts, outliers, how it was made.

@@ -11,7 +11,7 @@ from isthmus.cli import _beside, _interrupts
 from isthmus.cli._answer import Answer, number
 from isthmus.cli._blocks import blocks, size, told_at_the_end
 from isthmus.cli._options import OUTPUT, DataFile, Force, RunFolder
-from isthmus.cli._reading import AS_USUAL, Reading
+from isthmus.cli._reading import AS_USUAL, ReadingOptions
 from isthmus.cli._rows import facts_of, of_run, said
 from isthmus.cli._runs import SEEN, Seen, open_run, recorded
 from isthmus.cli._words import plural, squared_errors, squared_units
@@ -37,7 +37,7 @@ def score(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
-    reading: Reading = AS_USUAL,
+    reading: ReadingOptions = AS_USUAL,
     force: Force = False,
 ) -> Answer:
     """Tell how well a model explains the rows of a table."""

@@ -6,7 +6,7 @@ from isthmus.cli import _beside, _interrupts
 from isthmus.cli._answer import Answer
 from isthmus.cli._blocks import blocks, told_at_the_end
 from isthmus.cli._options import DataFile, Force, OutFile, RunFolder
-from isthmus.cli._reading import AS_USUAL, Reading
+from isthmus.cli._reading import AS_USUAL, ReadingOptions
 from isthmus.cli._rows import facts_of, of_run, said
 from isthmus.cli._runs import open_run, recorded
 from isthmus.cli._words import plural
@@ -21,7 +21,7 @@ def transform(
     run: RunFolder,
     data: DataFile,
     out: OutFile,
-    reading: Reading = AS_USUAL,
+    reading: ReadingOptions = AS_USUAL,
     force: Force = False,
 ) -> Answer:
     """Write the codes of the rows of a table."""

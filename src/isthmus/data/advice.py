@@ -44,15 +44,6 @@ _SMALL_MEAN, _MOST_LEAN, _MOST_LEFT = 10.0, 0.5, -0.5
 _IDENTIFIER = re.compile(r"(^|.*[^a-z])(id|uuid|guid|index|key)|unnamed: 0|.*[a-z]I[Dd]")
 
 
-_PLURALS = {
-    "names its row": "name their rows",
-    "numbers the": "number the",
-    "is called an identifier": "are called identifiers",
-    "is": "are",
-    "has": "have",
-}
-
-
 @dataclass(frozen=True)
 class Advice:
     """What to fit.
@@ -282,20 +273,9 @@ def _of_dropped(out: dict[str, str]) -> list[str]:
     for name, why in out.items():
         by_reason.setdefault(why, []).append(name)
     return [
-        f"{_listed(names)} {why if len(names) == 1 else _plural(why)}: left out."
+        f"{_listed(names)} {'is left out: it' if len(names) == 1 else 'are left out: each'} {why}."
         for why, names in by_reason.items()
     ]
-
-
-def _plural(why: str) -> str:
-    """What is said of one column, of several.
-
-    >>> _plural("names its row"), _plural("is called an identifier, and has over 1000 values")
-    ('name their rows', 'are called identifiers, and have over 1000 values')
-    """
-    for one, many in _PLURALS.items():
-        why = re.sub(rf"\b{one}\b", many, why)
-    return why
 
 
 def _of_constants(names: Sequence[str]) -> list[str]:

@@ -11,8 +11,9 @@ from isthmus.data.columns import frames
 from isthmus.data.tables import entry_name
 from isthmus.estimators import _input
 
-# The least share of a row's surprise that is named besides the largest.
-LEAST_SHARE = 0.1
+# The least share of a row's surprise that is named, of the largest and of the others: where it lies
+# in hundreds of pixels, none of them is a reason.
+LARGEST_SHARE, LEAST_SHARE = 0.01, 0.1
 
 
 class Reason(NamedTuple):
@@ -26,7 +27,9 @@ class Reason(NamedTuple):
 def reasons(
     parts: np.ndarray, detector: Any, X: Any, n: int, shape: tuple[int, ...] | None = None
 ) -> list[list[Reason]]:
-    """The columns that count most for each row, largest first; none of a row with no surprise.
+    """The columns that count most for each row, largest first.
+
+    None of a row with no surprise, or with one in so many columns that none has 1 % of it.
 
     Args:
         parts: (N, D) of the detector's ``explain``, flat.
@@ -44,7 +47,8 @@ def reasons(
     found = []
     for i, share in enumerate(shares):
         largest = [int(j) for j in (-share).argsort(kind="stable")[:n]]
-        kept = [j for j in largest if total[i] > 0 and (j == largest[0] or share[j] >= LEAST_SHARE)]
+        least = {j: LEAST_SHARE for j in largest[1:]}
+        kept = [j for j in largest if total[i] > 0 and share[j] >= least.get(j, LARGEST_SHARE)]
         found.append([Reason(names[j], value(i, j), float(share[j])) for j in kept])
     return found
 

@@ -232,8 +232,8 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
 
         Args:
             X: (N, D) rows.
-            n: most that are named of a row, at least 1; those with less than a tenth of the score
-                are not named, unless none has more.
+            n: most that are named of a row, at least 1: those with a tenth of the score or more,
+                and the largest where it has a hundredth.
 
         Returns:
             For each row its reasons, with values as X has them; what is missing is no reason.
