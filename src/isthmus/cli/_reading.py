@@ -1,8 +1,8 @@
 """How data is read: one record, whose fields are the options of every verb that reads data.
 
-A verb names a parameter of the type :class:`ReadingOptions`; :func:`isthmus.cli._options.verb` puts the
-options of :data:`FLAGS` in its place. So a flag of reading is one field here, and what it means is
-said where data is opened (:mod:`isthmus.cli._rows`).
+A verb names a parameter of the type :class:`ReadingOptions`; :func:`isthmus.cli._options.verb` puts
+the options of :data:`FLAGS` in its place. So a flag of reading is one field here, and what it means
+is said where data is opened (:mod:`isthmus.cli._rows`).
 """
 
 from __future__ import annotations

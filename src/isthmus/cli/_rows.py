@@ -204,7 +204,10 @@ def _left_again(found: Table | Source, again: Sequence[str], n_features: int) ->
 
 
 def _laid_out(
-    data: str | os.PathLike[str], reading: ReadingOptions, layout: str | None, how: Mapping[str, Any]
+    data: str | os.PathLike[str],
+    reading: ReadingOptions,
+    layout: str | None,
+    how: Mapping[str, Any],
 ) -> Table | Source:
     """A source with the layout that is asked for, else with that of the fit where it fits."""
     if reading.layout is None and layout is not None:

@@ -47,7 +47,7 @@ def reasons(
     found = []
     for i, share in enumerate(shares):
         largest = [int(j) for j in (-share).argsort(kind="stable")[:n]]
-        least = {j: LEAST_SHARE for j in largest[1:]}
+        least = dict.fromkeys(largest[1:], LEAST_SHARE)
         kept = [j for j in largest if total[i] > 0 and share[j] >= least.get(j, LARGEST_SHARE)]
         found.append([Reason(names[j], value(i, j), float(share[j])) for j in kept])
     return found
