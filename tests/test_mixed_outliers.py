@@ -19,6 +19,7 @@ import torch
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import OneHotEncoder
+from tests.command_line import done
 from tests.estimator_examples import same_bits
 
 from isthmus import Autoencoder, OutlierDetector, VariationalAutoencoder
@@ -390,3 +391,21 @@ def test_swapped_entries_of_the_census_are_told_better_than_by_a_forest() -> Non
         assert auroc(sort, ours, which) > auroc(sort, theirs, which) + 0.1
     why = detector.reasons(test[sort == 3])
     assert np.mean([one[0][:2] == ("hours-per-week", 168) for one in why]) > 0.9
+
+
+def test_a_surprise_in_hundreds_of_entries_has_no_reason() -> None:
+    from types import SimpleNamespace
+
+    from isthmus.estimators._outlier_reasons import reasons
+
+    parts = np.ones((2, 400))
+    parts[1, 7] = 20
+    detector = SimpleNamespace(sample_shape_=(1, 20, 20), encoding_=None, _rows=np.asarray)
+    none, one = reasons(parts, detector, np.zeros((2, 400)), 3)
+    assert none == []
+    assert [why.column for why in one] == ["row 0, column 7"]
+
+
+def test_help_and_detector_agree_on_the_seed() -> None:
+    assert "Seed; 0 without one" in done("outliers", "--help")
+    assert OutlierDetector().random_state == 0

@@ -100,6 +100,13 @@ BAD_TEXTS: dict[str, tuple[bytes, str]] = {
         b"a,b\n1,2\n\n3,4,5\n",
         "line 4 of .*x.csv must have 2 fields separated by commas.* it has 3",
     ),
+    "a title": (b"\nA title\n\na,b\n1,2\n3,4\n", "line 2 of .*name 2 columns, as many as line 4"),
+    "a longer title": (
+        b"Title, of it\na,b,c\n1,2,3\n4,5,6\n",
+        "line 1 of .*; it has 2. Delete what",
+    ),
+    "a comment": (b"# x\na;b\n1;2\n3;4\n", "line 1 of .*name 2 columns.*separated by semicolons"),
+    "a name too few": (b"a,b\n1,2,3\n4,5,6\n", "line 1 of .*name every column"),
     "ragged, no header": (
         b"1;2\n3\n",
         "line 2 of .*must have 2 fields separated by semicolons.*it has 1",

@@ -613,3 +613,17 @@ def test_truth_values_beside_numbers_are_words_in_one_file_and_in_several(tmp_pa
     together = next(isthmus.open_data(names, text=["a"]).tables(0))
     assert together.column("a").to_pylist() == ["true", "false"]
     assert str(isthmus.open_data(names[:2]).schema.field("a").type) == "bool"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_blank_lines_stay_in_what_is_filled(tmp_path: Path, end: str) -> None:
+    rows = [f"{i % 7},{i / 4},{'' if i == 4 else i % 3}" for i in range(20)]
+    lines = ["", "", "a,b,c", *rows[:3], "", *rows[3:9], "", "", *rows[9:], "", ""]
+    path, out, run = (tmp_path / name for name in ("t.csv", "filled.csv", "run"))
+    path.write_bytes(end.join([*lines, ""]).encode())
+    done("fit", path, "--n-components", "1", "--max-epochs", "1", "--out", run, "--quiet")
+    done("reconstruct", run, path, "--fill", "--out", out)
+    written = out.read_bytes().decode().split(end)
+    changed = [i for i, (a, b) in enumerate(zip(lines, written, strict=False)) if a != b]
+    assert len(written) == len(lines) + 1
+    assert changed == [lines.index("4,1.0,")]

@@ -109,4 +109,5 @@ class Filler:
             separator=other if tabs else layout.separator,
             newline=layout.newline,
             before=layout.before,
+            blanks=self._carried.blanks,
         )

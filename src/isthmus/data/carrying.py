@@ -8,13 +8,16 @@ notes on them, of separated text entry by entry as it is written.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from isthmus.data.columns.choosing import places
+from isthmus.data.files.packed import plain
 from isthmus.data.files.paths import changed
 from isthmus.data.opening import entire
 from isthmus.data.tabular import Tabular
@@ -28,10 +31,13 @@ class Carried:
     Args:
         source: of all columns.
         layout: how the file is written, where the columns are text as it is written.
+        blanks: its blank lines, see :func:`blank_lines`.
     """
 
-    def __init__(self, source: Tabular, layout: Layout | None) -> None:
-        self.source, self.layout = source, layout
+    def __init__(
+        self, source: Tabular, layout: Layout | None, blanks: Mapping[int, int] | None = None
+    ) -> None:
+        self.source, self.layout, self.blanks = source, layout, blanks or {}
         self.names: list[str] = list(source.schema.names)
         self._blocks = self._every()
         self._held = source.schema.empty_table()
@@ -111,5 +117,34 @@ def carried(data: str | os.PathLike[str], *, written: bool) -> Carried | None:
     source = entire(data, written=written)
     if not isinstance(source, Tabular):
         return None
-    text = written and source.parsed
-    return Carried(source, layout_of(Path(source.first), source.first) if text else None)
+    if not (written and source.parsed):
+        return Carried(source, None)
+    first = Path(source.first)
+    layout = layout_of(first, source.first)
+    single = source.first == os.fspath(data)
+    return Carried(source, layout, blank_lines(first, layout.skip) if single else None)
+
+
+def blank_lines(path: Path, skip: int) -> dict[int, int]:
+    """How many blank lines stand before a row of a file of text, by its number from 0.
+
+    Those at the end stand before row N.
+
+    Args:
+        path: of the file.
+        skip: lines before the first row.
+    """
+    text, _held = plain(path, str(path))
+    with text.open("rb") as file:
+        if not any(line in (b"\n", b"\r\n") for line in file):
+            return {}
+    found: Counter[int] = Counter()
+    row, within = 0, False
+    with text.open(encoding="latin-1") as lines:  # any byte is a letter; lines' ends count
+        for line in islice(lines, skip, None):
+            if line == "\n" and not within:
+                found[row] += 1
+                continue
+            row += not within
+            within ^= bool(line.count('"') % 2)
+    return found

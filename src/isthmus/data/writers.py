@@ -13,10 +13,11 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 import numpy as np
@@ -175,6 +176,7 @@ def write_lines(
     separator: str = ",",
     newline: str = "\n",
     before: str = "",
+    blanks: Mapping[int, int] | None = None,
 ) -> int:
     """Write columns of text as lines, entry by entry as it is; in quotes only where it must be.
 
@@ -185,6 +187,7 @@ def write_lines(
         separator: between entries.
         newline: after every line.
         before: what stands before the first line.
+        blanks: blank lines before the row of that number, from 0; N for those at the end.
 
     Returns:
         N, the number of rows written.
@@ -192,7 +195,7 @@ def write_lines(
     Raises:
         RunError: the file cannot be written.
     """
-    count, end = 0, newline.encode()
+    count, end, blanks = 0, newline.encode(), blanks or {}
     with replacing(path) as file:
         file.write(before.encode())
         if header is not None:
@@ -201,12 +204,19 @@ def write_lines(
             )
             file.write(_lines(named, separator, end))
         for table in tables:
-            file.write(_lines(table, separator, end))
+            file.write(_lines(table, separator, end, blanks, count))
             count += table.num_rows
+        file.write(end * blanks.get(count, 0))
     return count
 
 
-def _lines(table: pa.Table, separator: str, end: bytes) -> bytes:
+def _lines(
+    table: pa.Table,
+    separator: str,
+    end: bytes,
+    blanks: Mapping[int, int] = MappingProxyType({}),
+    first: int = 0,
+) -> bytes:
     alone = table.num_columns == 1  # an empty line would be none
     columns: list[pa.Array] = []
     quote, nothing, between = (pa.scalar(w, pa.large_string()) for w in ('"', "", separator))
@@ -218,7 +228,10 @@ def _lines(table: pa.Table, separator: str, end: bytes) -> bytes:
         quoted = pc.binary_join_element_wise(quote, quoted, quote, nothing)
         columns.append(pc.if_else(marked, quoted, words))
     joined = pc.binary_join_element_wise(*columns, between)
-    return b"".join(line + end for line in joined.cast(pa.large_binary()).to_pylist())
+    lines = joined.cast(pa.large_binary()).to_pylist()
+    if not blanks:
+        return b"".join(line + end for line in lines)
+    return b"".join(end * blanks.get(i, 0) + line + end for i, line in enumerate(lines, first))
 
 
 def _values(table: pa.Table) -> pa.Table:

@@ -145,12 +145,18 @@ def data_files(name: str) -> list[Path]:
     if not kinds:
         hidden = _hidden(name)
         endings = sorted({path.suffix.lower() or path.name for path in others})
+        texts = [path for path in others if ending_of(path) == ".txt"]
         what = [f"{len(others)} of {quoted(endings)}"] * bool(others)
         what += [f"{quoted(hidden)}, skipped for the _ or . at the start"] * bool(hidden)
         raise DataError(
             name,
             f"holds no file of data; it holds {' and '.join(what) or 'nothing'}",
-            "Rename what is data." if hidden and not others else f"Known are {', '.join(ENDINGS)}.",
+            "Rename what is data."
+            if hidden and not others
+            else f"In a folder .txt is a note: name the file, {str(texts[0])!r}, or all of "
+            f"them, {str(Path(texts[0].parent, '*.txt'))!r}."
+            if texts
+            else f"Known are {', '.join(ENDINGS)}.",
         )
     if len(kinds) > 1:
         most = Counter(path.suffix for path in max(kinds.values(), key=len))

@@ -50,7 +50,8 @@ class Layout:
         skip: lines up to the first row, blank ones included.
         block: bytes to parse at a time.
         newline: what ends a line.
-        before: what stands before the first line, a byte order mark, a statement of the separator.
+        before: what stands before the first line that is not blank: a byte order mark, a statement
+            of the separator, blank lines.
         fraction: the line and the field from which a decimal comma was told.
         stated: whether the first line states the separator.
     """
@@ -93,9 +94,11 @@ def layout_of(path: Path, origin: str) -> Layout:
     if not lines:
         raise DataError(f"{origin}", "is empty", "Check how it was made.")
     at, first = lines[0]
+    before += newline * (at - skipped)
     second = lines[1][1] if len(lines) > 1 else ""
     separator = said[1] if said else _separator(first, second)
     rows = [split(line, separator) for _, line in lines]
+    _refuse_preamble(lines, separator, origin)
     fraction = _decimal_comma(lines, rows) if separator != "," else None
     decimal = "," if fraction else "."
     below = rows[1] if len(rows) > 1 else []
@@ -115,6 +118,33 @@ def layout_of(path: Path, origin: str) -> Layout:
         fraction or (0, ""),
         said is not None,
     )
+
+
+def _refuse_preamble(lines: list[tuple[int, str]], separator: str, origin: str) -> None:
+    """Refuse lines before the line of names, by their own number: a title, a comment.
+
+    They have fewer fields than all lines after them; where they have no separator, lines of numbers
+    tell which it is.
+
+    Raises:
+        DataError: there are some.
+    """
+    if any('"' in line for _, line in lines):  # a line may end within quotes
+        return
+    bare = len(split(lines[0][1], separator)) == 1
+    for sign in dict.fromkeys([separator, *(SEPARATORS if bare else ())]):
+        rows = [split(line, sign) for _, line in lines]
+        n = len(rows[-1])
+        k = next(i for i in range(len(rows)) if all(len(row) == n for row in rows[i:]))
+        told = sign == separator or any(is_number(field, ".") for field in rows[-1])
+        if 0 < k <= len(rows) - 2 and told and n > max(map(len, rows[:k])):
+            first = len(rows[0])
+            raise DataError(
+                f"line {lines[0][0] + 1} of {origin}",
+                f"must name {n} columns, as many as line {lines[k][0] + 1} and those after it have "
+                f"fields separated by {SPOKEN.get(sign, repr(sign))}; it has {first}",
+                "Delete what stands before the names, or name every column.",
+            )
 
 
 def _decimal_comma(lines: list[tuple[int, str]], rows: list[list[str]]) -> tuple[int, str] | None:
