@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 
@@ -252,3 +254,30 @@ def test_what_a_data_set_gives_beside_rows_is_refused(row: Callable[[int], Any],
 def test_columns_without_a_way_to_read_them_are_refused() -> None:
     with pytest.raises(DataError, match=r"no with_format\. Give the rows as an Arrow table"):
         isthmus.open_data(Hub())
+
+
+def test_what_arrow_has_not_is_what_it_has_instead() -> None:
+    import pandas as pd
+
+    plain = pd.DataFrame({"a": [0.0, 0.0, 1.5] * 12, "b": X[:36, 0]})
+    model = Autoencoder(1, **QUICK).fit(plain)
+    known = model.transform(plain)
+    for other in (plain.assign(a=plain.a.astype("Sparse[float]")), plain.astype(np.longdouble)):
+        np.testing.assert_allclose(model.transform(isthmus.open_data(other)), known, atol=1e-6)
+    batch = pa.RecordBatch.from_pandas(plain)
+    assert list(Autoencoder(1, **QUICK).fit(batch).feature_names_in_) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (lambda: pl.Series([1.0, 2.0]), r"Give X.to_frame\(\)"),
+        (lambda: pa.chunked_array([[1.0, 2.0]]), r"Give pyarrow.table"),
+        (lambda: pl.DataFrame({"a": pl.Series([1, 2], dtype=pl.Int128)}), "types that Arrow has"),
+        (lambda: pa.table({}), "has no column"),
+        (lambda: pl.DataFrame({"a": [1.0]})[:, :0], "has no column"),
+    ],
+)
+def test_tables_that_are_none_are_refused(given: Callable[[], Any], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        Autoencoder(1).fit(given())

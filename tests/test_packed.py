@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from tests.command_line import call, done
 
-from isthmus import DataError, open_data
+from isthmus import DataError, InvalidParameterError, open_data
 from isthmus.cli import _rows
 from isthmus.data import labels
 from isthmus.data.columns import choosing
@@ -113,8 +114,8 @@ def test_what_unpacks_to_too_much_is_refused_before_it_is_read(
         ("t.csv.bz2", TEXT, "cannot be unpacked"),
         ("t.csv.zst", TEXT, "cannot be unpacked"),
         ("t.csv.gz", gzip.compress(b"", mtime=0), "is empty"),
-        ("t.csv", b"\xff\xfea", "begins as UTF-16 does, and is none"),
-        ("t.csv", "a,b\né,1\n".encode("cp1252"), "iconv -f cp1252 -t utf-8"),
+        ("t.csv", b"\xff\xfea", "begins as UTF-16 does, and is not"),
+        ("t.csv", "a,b\né,1\n".encode("cp1252"), "--encoding cp1252"),
         ("t.txt", b"Dear all\nthis is a note\n", "must be a table"),
         ("t.parquet.gz", b"x", "Unpack it first"),
     ],
@@ -150,3 +151,60 @@ def test_notes_go_with_chosen_columns(tmp_path):
     assert "Read as numbers" in source.notes[0]
     chosen = choosing.of_fit(source, ["a", "d"], "A", 2, more=True)
     assert chosen.notes == source.notes
+
+
+CITIES = "Stadt,Größe,y\n" + "".join(
+    f"{['Zürich', 'Genève', 'Bern'][i % 3]},{i % 7}.5,{i % 5 if i != 4 else ''}\n"
+    for i in range(60)
+)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "utf-16-le", "utf-32", "utf-8-sig"])
+@pytest.mark.parametrize("ending", ["csv", "csv.gz"])
+def test_text_in_a_stated_encoding_is_that_text(tmp_path: Path, encoding: str, ending: str) -> None:
+    plain, other = tmp_path / "plain.csv", tmp_path / f"other.{ending}"
+    plain.write_text(CITIES, encoding="utf-8")
+    held = CITIES.encode(encoding)
+    other.write_bytes(gzip.compress(held) if ending.endswith("gz") else held)
+    here, there = (
+        open_data(path, encoding=how) for path, how in ((plain, None), (other, encoding))
+    )
+    assert next(there.tables(0)).equals(next(here.tables(0)))
+
+
+@pytest.mark.parametrize("name", ["none", "hex", "a\0", ""])
+def test_an_encoding_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(CITIES, encoding="cp1252")
+    with pytest.raises(InvalidParameterError, match="must be an encoding of text"):
+        open_data(path, encoding=name)
+    for other in ("wine", np.eye(3)):
+        with pytest.raises(InvalidParameterError, match="encoding='cp1252' has no meaning"):
+            open_data(other, encoding="cp1252")
+    with pytest.raises(DataError, match="must be text in UTF-8"):
+        open_data(path, encoding="ascii")
+    with pytest.raises(DataError, match="is said to be in cp932, and is not"):
+        open_data(path, encoding="cp932")
+
+
+def test_a_run_remembers_the_encoding_of_its_fit(tmp_path: Path) -> None:
+    for encoding in ("cp1252", "utf-8", "utf-16"):
+        (tmp_path / f"{encoding}.csv").write_text(CITIES, encoding=encoding)
+    run, first = tmp_path / "run", tmp_path / "cp1252.csv"
+    options = ["--encoding", "cp1252", "--n-components", "1", "--max-epochs", "1", "--quiet"]
+    done("fit", first, *options, "--out", run)
+    made = []
+    for encoding in ("cp1252", "utf-8", "utf-16"):
+        path, codes, filled = (tmp_path / f"{encoding}.{end}" for end in ("csv", "npy", "out.csv"))
+        done("transform", run, path, "--out", codes)
+        done("reconstruct", run, path, "--fill", "--out", filled)
+        made.append((codes.read_bytes(), filled.read_bytes()))
+    assert made[0] == made[1] == made[2]
+    assert "Zürich,0.5,0\n" in made[0][1].decode()
+    frame = pd.read_csv(first, encoding="cp1252")
+    frame.to_parquet(tmp_path / "t.parquet")
+    done("transform", run, tmp_path / "t.parquet", "--out", tmp_path / "parquet.npy")
+    assert (tmp_path / "parquet.npy").read_bytes() == made[0][0]
+    scores = tmp_path / "o.csv"
+    done("outliers", first, "--encoding", "cp1252", "--drop", "Stadt", "--out", scores)
+    assert list(pd.read_csv(scores)["Stadt"]) == list(frame["Stadt"])

@@ -20,7 +20,7 @@ import re
 
 _OFFER = re.compile(
     r"\bdrop(?:=(?P<names>\[.*?\]))? \(on the command line (?P<dropped>--drop.*?)\)(?=[.,;]|$)"
-    r"|\b(?:handle_unknown|kinds|layout|likelihood|max_skipped|na_values|text)=[^()]* "
+    r"|\b(?:encoding|handle_unknown|kinds|layout|likelihood|max_skipped|na_values|text)=[^()]* "
     r"\(on the command line (?P<flag>--[^()]*)\)"
 )
 

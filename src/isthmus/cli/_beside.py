@@ -10,7 +10,7 @@ from isthmus.cli._blocks import MOST_SAMPLED, size
 
 if TYPE_CHECKING:
     from isthmus.data.source import Source
-    from isthmus.data.tables import Table
+    from isthmus.data.tables import Table, Words
 
 FILE = "file"
 """The column that names the file of each row, where every row is one."""
@@ -22,6 +22,7 @@ def write(
     found: Table | Source,
     data: str,
     left: Sequence[str],
+    words: Words,
 ) -> str:
     """Write figures of rows, after the columns of the rows that are no features.
 
@@ -32,6 +33,7 @@ def write(
         found: the features.
         data: where the rows are from.
         left: columns that are no features, where they have no names.
+        words: how text is written there.
 
     Returns:
         What the columns before the figures are, as the end of a sentence; empty without any.
@@ -57,7 +59,7 @@ def write(
         rows = np.stack(list(figures.values()), axis=1)
         return write_rows(out, [rows], list(figures), files)[1]
     table = isinstance(found, Whole | TableSource) and ending != ".npy"
-    every = carried(data, written=ending == ".csv") if table else None
+    every = carried(data, written=ending == ".csv", words=words) if table else None
     beside = pa.table({})
     if every is not None:
         features = [*every.features(found.names, left, n_features), *figures]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from isthmus.data.carrying import Carried
     from isthmus.data.source import Source
-    from isthmus.data.tables import Table
+    from isthmus.data.tables import Table, Words
 
 
 class Filler:
@@ -33,7 +33,12 @@ class Filler:
 
     @classmethod
     def of(
-        cls, found: Table | Source, data: str | os.PathLike[str], out: str, left: Sequence[str]
+        cls,
+        found: Table | Source,
+        data: str | os.PathLike[str],
+        out: str,
+        left: Sequence[str],
+        words: Words,
     ) -> Filler | None:
         """For these rows of a table; None where there is no table, or only numbers are written.
 
@@ -42,6 +47,7 @@ class Filler:
             data: where they are from.
             out: the file to write.
             left: columns that are no features, where they have no names.
+            words: how text is written there.
         """
         from isthmus.cli._blocks import size
         from isthmus.data.carrying import carried
@@ -51,7 +57,7 @@ class Filler:
         schema = getattr(found, "schema", None) if frame is None else frame.schema
         if schema is None or ending == ".npy":
             return None
-        every = carried(data, written=ending == ".csv")
+        every = carried(data, written=ending == ".csv", words=words)
         if every is None:
             return None
         features = every.features(found.names, left, size(found)[1])

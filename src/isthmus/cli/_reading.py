@@ -90,6 +90,13 @@ def _names(given: Sequence[str]) -> tuple[str, ...]:
     return tuple(names_of(given))
 
 
+def _encoding(name: str) -> str:
+    from isthmus.data.tables import refuse_unknown
+
+    refuse_unknown(f"--encoding {name}", name)
+    return name
+
+
 def _as_list(names: Sequence[str]) -> str:
     from isthmus.data.tables import as_list
 
@@ -123,6 +130,13 @@ class ReadingOptions:
         "None in CSV, and besides nothing in other tables; '' for none.",
         _names,
         _as_list,
+    )
+    encoding: str | None = _flag(
+        str,
+        "NAME",
+        "Encoding of CSV that is not UTF-8, such as cp1252, latin-1, cp932 or gb18030.",
+        _encoding,
+        str,
     )
     layout: str | None = _flag(
         str,
@@ -192,7 +206,7 @@ class ReadingOptions:
         """How words are read."""
         from isthmus.data.tables import Words
 
-        return Words(self.text or (), self.na_values)
+        return Words(self.text or (), self.na_values, encoding=self.encoding)
 
     def flags(self) -> list[str]:
         """What says the same on the command line."""

@@ -21,7 +21,7 @@ from isthmus.errors import DataError, InvalidParameterError
 
 if TYPE_CHECKING:
     from isthmus.data.source import Source
-    from isthmus.data.tables import Table
+    from isthmus.data.tables import Table, Words
 
 # Bytes of a file that is read whole: as text it may take twice that in memory.
 READ_WHOLE = 1 << 28
@@ -34,6 +34,7 @@ def opened(
     new: bool = False,
     sample_shape: tuple[int, ...] = (),
     known: Sequence[str] = (),
+    remembered: bool = False,
 ) -> Table | Source:
     """The table in a file, or a bundled one; a source where it is large, or no single file.
 
@@ -46,6 +47,7 @@ def opened(
         new: whether they are rows for a model that is there: their columns may be missing wholly.
         sample_shape: of the samples that the model takes.
         known: columns that are text where they are there, as they were in the fit.
+        remembered: whether the encoding is that of the fit, and these rows may be in UTF-8.
 
     Raises:
         DataError: it cannot be read, or a name of ``--drop`` is not there.
@@ -55,7 +57,7 @@ def opened(
         from isthmus.data.opening import open_words
         from isthmus.data.readers import read
 
-    words = replace(reading.words, known=tuple(known))
+    words = replace(reading.words, known=tuple(known), remembered=remembered)
     channels, *size = sample_shape if len(sample_shape) == 3 else (0,)
     with in_flags():
         if reading.layout is None and is_one_table(data):
@@ -107,27 +109,29 @@ def of_run(
     of_fit, drop = ReadingOptions.of_record(recorded), reading.left
     again, known = of_fit.left, _text_of_fit(model, of_fit)
     own = replace(of_fit, drop=reading.drop, text=reading.text, layout=reading.layout)
+    remembered = reading.encoding is None
     reading = reading.or_else(own)
     shape = recorded.get("read_shape") or getattr(model, "sample_shape_", None)
     samples = None if shape is None else tuple(shape)
     extra: list[str] = []
     found: Table | Source
     if reading.layout is None and is_one_table(data):
-        names = names_in(data)
+        names = names_in(data, replace(reading.words, remembered=remembered))
         left = drop
         if names is not None and fitted is None:
             left = [*drop, *(n for n in again if n in names)]
         elif names is not None and fitted is not None:
             extra = _extra(names, drop, fitted, data)
             left = [*drop, *extra]
-        found = opened(data, reading.leaving(left), new=True, known=known)
+        how: dict[str, Any] = {"known": known, "remembered": remembered}
+        found = opened(data, reading.leaving(left), new=True, **how)
     else:
-        how = {"sample_shape": samples or (), "known": known}
+        how = {"sample_shape": samples or (), "known": known, "remembered": remembered}
         found = _laid_out(data, reading, of_fit.layout, how)
         if fitted is not None and found.names is not None:
             extra = _extra(found.names, drop, fitted, data)
     if found.names is None and not drop and _left_again(found, again, model.n_features_in_):
-        found = opened(data, reading.leaving(again), new=True, known=known)
+        found = opened(data, reading.leaving(again), new=True, **how)
     chosen = choosing.of_fit(
         found,
         fitted,
@@ -137,6 +141,13 @@ def of_run(
         samples=samples,
     )
     return chosen, [name for name in extra if name not in again]
+
+
+def words_for(recorded: Mapping[str, Any], reading: ReadingOptions) -> Words:
+    """How text is written that :func:`of_run` reads: as it is said to be, or as in the fit."""
+    said = reading.encoding
+    encoding = said or ReadingOptions.of_record(recorded).encoding
+    return replace(reading.words, encoding=encoding, remembered=said is None)
 
 
 def _text_of_fit(model: Any, of_fit: ReadingOptions) -> tuple[str, ...]:
@@ -237,8 +248,8 @@ def is_one_table(data: str | os.PathLike[str]) -> bool:
         return True
 
 
-def column(data: str | os.PathLike[str], name: str, flag: str) -> Any:
-    """The values of the column that a flag names, (N,).
+def column(data: str | os.PathLike[str], name: str, flag: str, words: Words) -> Any:
+    """The values of the column that a flag names, (N,), where ``words`` may state an encoding.
 
     Raises:
         DataError: there is no such file, or no such column.
@@ -248,10 +259,13 @@ def column(data: str | os.PathLike[str], name: str, flag: str) -> Any:
 
     try:
         if not is_one_table(data):
-            from isthmus.data.opening import open_data
+            from isthmus.data.arrays.images import MAX_SKIPPED, Wanted
+            from isthmus.data.opening import open_words
 
-            return open_data(data, label=name).labels
-        return labels.column(data, name)
+            words = replace(words, text=(), na_values=None, remembered=True)
+            wanted = Wanted(None, None, MAX_SKIPPED)
+            return open_words(data, words, label=name, wanted=wanted).labels
+        return labels.column(data, name, words)
     except DataError as error:
         if not labels.is_unknown(error, name):
             raise

@@ -13,7 +13,7 @@ from isthmus.cli._answer import Answer, columns, number, wrapped
 from isthmus.cli._blocks import as_table, picked, size, together
 from isthmus.cli._options import Force, RunFolder
 from isthmus.cli._reading import AS_USUAL, ReadingOptions, names_of
-from isthmus.cli._rows import column, of_run, opened, said
+from isthmus.cli._rows import column, of_run, opened, said, words_for
 from isthmus.cli._runs import is_seen, numbers_of, open_run
 from isthmus.errors import DataError, InvalidParameterError, RunError
 
@@ -145,17 +145,18 @@ def measured(
     asked = [("--label", label), ("--outlier-label", outlier_label)]
     columns_of = [(f, n) for f, n in (*asked, *(("--factors", n) for n in factors)) if n]
     told: list[str] = []
+    words = words_for(recorded, reading)
     if data is None:
         origin, kind, table, reference = _of_fit(model, recorded, run, columns_of, again)
     else:
         for flag, name in columns_of:
-            column(data, name, flag)
+            column(data, name, flag, words)
         leave = [*reading.left, *(name for _, name in columns_of)]
         leave = list(dict.fromkeys(name for name in leave if is_column(data, name)))
         found_rows, extra = of_run(model, recorded, data, reading.leaving(leave))
         origin, table, told = data, as_table(found_rows), said(found_rows, extra, data)
         kind, reference = _of_others(model, recorded, table)
-    found_in = {(flag, name): column(origin, name, flag) for flag, name in columns_of}
+    found_in = {(flag, name): column(origin, name, flag, words) for flag, name in columns_of}
     places = None
     if reference is not None and kind == "held out" and model.held_out_ is not None:
         places = np.sort(model.held_out_.rows)

@@ -15,14 +15,14 @@ from isthmus.cli._odd_rows import odd_rows, told_of
 from isthmus.cli._options import OUTPUT, DataFile, Force, Quiet, SeedOrZero, seed_of
 from isthmus.cli._progress import training
 from isthmus.cli._reading import AS_USUAL, ReadingOptions
-from isthmus.cli._rows import column, facts_of, of_run, opened, said
+from isthmus.cli._rows import column, facts_of, of_run, opened, said, words_for
 from isthmus.cli._runs import check_place
 from isthmus.cli._tasks import empty_tasks, identifiers, too_wide, warning
 from isthmus.cli.fit import MODELS, model_name
 from isthmus.errors import InvalidParameterError
 
 if TYPE_CHECKING:
-    from isthmus.data.tables import Table
+    from isthmus.data.tables import Table, Words
     from isthmus.estimators.outliers import OutlierDetector
 
 FLAGS = tuple(parameter.option() for parameter in _parameters.PARAMETERS)
@@ -159,8 +159,11 @@ def outliers(
         check_place(save, force)
     origin, extra = data if new is None else new, list[str]()
     as_fitted: dict[str, Any] = {}
-    known = None if not label else _known(label, origin, data)
-    left = reading.leaving(_leave(data, reading.left, label))
+    about = {} if detector is None else _detectors.recorded(detector)
+    # of the rows that are judged; of other rows than those of the fit as a run remembers it
+    words = words_for(about, reading) if new is None else words_for(reading.recorded(), AS_USUAL)
+    known = None if not label else _known(label, origin, data, words)
+    left = reading.leaving(_leave(data, reading.left, label, words))
     if detector is None:
         random_state = seed_of(seed) or 0
         given = opened(data, left)
@@ -169,13 +172,15 @@ def outliers(
         shape = getattr(given, "feature_shape", ())
         as_fitted = {**left.recorded(), "read_shape": list(shape) if len(shape) > 1 else None}
         if new is not None:
-            given, extra = of_run(judge, as_fitted, new, AS_USUAL.leaving(_leave(new, [], label)))
+            given, extra = of_run(
+                judge, as_fitted, new, AS_USUAL.leaving(_leave(new, [], label, words))
+            )
     else:
         spelled = {"--" + name.replace("_", "-"): value for name, value in values.items()}
         also = {"--new": new, "--model": model, "--save": save, "--seed": seed}
         judge = _detectors.opened(detector, {**rules, **also, **spelled})
         rule = {"threshold": judge.threshold}
-        given, extra = of_run(judge, _detectors.recorded(detector), data, left)
+        given, extra = of_run(judge, about, data, left)
     judged = table if detector is None and new is None else as_table(given)
     scores = judge.score_samples(judged)
     flagged = scores < judge.offset_
@@ -211,7 +216,7 @@ def outliers(
     if out is not None:
         figures = {"score": scores, "p_value": p_values, "outlier": flagged.astype(np.float64)}
         aside = [*reading.left, *([label] if label else [])]
-        after = _beside.write(out, figures, given, origin, aside)
+        after = _beside.write(out, figures, given, origin, aside, words)
         lines.append(f"Score, p-value and verdict of each row written to {out}{after}.")
     if save is not None:
         with _interrupts.saving():
@@ -221,7 +226,7 @@ def outliers(
     return Answer("\n".join(lines), facts)
 
 
-def _known(label: str, origin: str, data: str) -> Any:
+def _known(label: str, origin: str, data: str, words: Words) -> Any:
     """The label of each judged row; None where only the rows of the fit have one.
 
     Raises:
@@ -230,19 +235,20 @@ def _known(label: str, origin: str, data: str) -> Any:
     from isthmus.data import labels
     from isthmus.evaluation.detection import flags
 
-    if origin != data and not labels.holds(origin, label) and labels.holds(data, label):
+    here = labels.holds(origin, label, words)
+    if origin != data and not here and labels.holds(data, label, words):
         return None
-    values = column(origin, label, "--label")
+    values = column(origin, label, "--label", words)
     flags(values)  # what cannot judge is refused before anything is fitted
     return values
 
 
-def _leave(origin: str, leave: list[str], label: str | None) -> list[str]:
+def _leave(origin: str, leave: list[str], label: str | None, words: Words) -> list[str]:
     """What is left out: the label too where it is a column of the features."""
     from isthmus.data import labels
 
     aside = label and label not in leave and labels.is_column(origin, label)
-    if aside and label and labels.holds(origin, label):
+    if aside and label and labels.holds(origin, label, words):
         return [*leave, label]
     return leave
 

@@ -15,7 +15,7 @@ from isthmus.cli._filling import Filler
 from isthmus.cli._options import DataFile, Force, OutFile, RunFolder, Seed, seed_of
 from isthmus.cli._parameters import NUMBER
 from isthmus.cli._reading import AS_USUAL, ReadingOptions
-from isthmus.cli._rows import facts_of, of_run, said
+from isthmus.cli._rows import facts_of, of_run, said, words_for
 from isthmus.cli._runs import SEEN, Seen, feature_names, numbers_of, open_run, recorded
 from isthmus.cli._words import plural, squared_errors, squared_units
 from isthmus.errors import InvalidParameterError
@@ -126,7 +126,8 @@ def reconstruct(
                 yield np.where(missing, result, clean) if fill else result
 
     left = [*reading.left, *(about.get("drop") or ())]
-    filler = Filler.of(found, data, out, left) if fill else None
+    words = words_for(about, reading)
+    filler = Filler.of(found, data, out, left, words) if fill else None
     every, after = told_at_the_end(made()), ""
     if filler is not None:
         filler.write(out, every)

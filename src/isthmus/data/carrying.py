@@ -20,6 +20,7 @@ from isthmus.data.columns.choosing import places
 from isthmus.data.files.packed import plain
 from isthmus.data.files.paths import changed
 from isthmus.data.opening import entire
+from isthmus.data.tables import AS_USUAL, Words
 from isthmus.data.tabular import Tabular
 from isthmus.data.text.sniff import Layout, layout_of
 from isthmus.errors import DataError
@@ -104,28 +105,31 @@ class Carried:
         return pa.concat_tables(parts)
 
 
-def carried(data: str | os.PathLike[str], *, written: bool) -> Carried | None:
+def carried(
+    data: str | os.PathLike[str], *, written: bool, words: Words = AS_USUAL
+) -> Carried | None:
     """All columns of a table in files; None of what is no table, or has only features.
 
     Args:
         data: a file, a folder, a glob or a bundled name.
         written: whether entries of separated text are wanted as they are written.
+        words: which may state the encoding of separated text.
 
     Raises:
         DataError: it cannot be read.
     """
-    source = entire(data, written=written)
+    source = entire(data, written=written, words=words)
     if not isinstance(source, Tabular):
         return None
     if not (written and source.parsed):
         return Carried(source, None)
     first = Path(source.first)
-    layout = layout_of(first, source.first)
+    layout = layout_of(first, source.first, words)
     single = source.first == os.fspath(data)
-    return Carried(source, layout, blank_lines(first, layout.skip) if single else None)
+    return Carried(source, layout, blank_lines(first, layout.skip, words) if single else None)
 
 
-def blank_lines(path: Path, skip: int) -> dict[int, int]:
+def blank_lines(path: Path, skip: int, words: Words = AS_USUAL) -> dict[int, int]:
     """How many blank lines stand before a row of a file of text, by its number from 0.
 
     Those at the end stand before row N.
@@ -133,8 +137,9 @@ def blank_lines(path: Path, skip: int) -> dict[int, int]:
     Args:
         path: of the file.
         skip: lines before the first row.
+        words: which may state the encoding.
     """
-    text, _held = plain(path, str(path))
+    text, _held = plain(path, str(path), words)
     with text.open("rb") as file:
         if not any(line in (b"\n", b"\r\n") for line in file):
             return {}

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from isthmus.data.arrays.wrapped import unwrapped
 from isthmus.data.columns.frames import refuse_faulty, without_na
@@ -84,7 +85,7 @@ def as_array(X: Any) -> Any:
     >>> as_array([np.zeros((2, 2)), np.ones((2, 2))]).shape
     (2, 2, 2)
     """
-    X = unwrapped(X, "X")
+    X = pa.Table.from_batches([X]) if isinstance(X, pa.RecordBatch) else unwrapped(X, "X")
     if isinstance(X, list | tuple) and X and all(hasattr(each, "__array__") for each in X):
         samples = [np.asarray(as_array(each)) for each in X]
         first = samples[0].shape

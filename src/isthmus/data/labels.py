@@ -20,7 +20,7 @@ from pyarrow import parquet
 from isthmus.data import bundled
 from isthmus.data.files.packed import TEXT, ending_of
 from isthmus.data.readers import read
-from isthmus.data.tables import quoted, stand_in
+from isthmus.data.tables import AS_USUAL, Words, quoted, stand_in
 from isthmus.data.text.blocks import table_of_text
 from isthmus.data.text.entries import typed
 from isthmus.data.text.parsing import TextFile
@@ -30,12 +30,13 @@ Array = NDArray[Any]
 TARGET = "target"
 
 
-def column(data: str | os.PathLike[str], name: str) -> Array:
+def column(data: str | os.PathLike[str], name: str, words: Words = AS_USUAL) -> Array:
     """The values of one column.
 
     Args:
         data: path of a file, or a name of :data:`isthmus.data.bundled.BUNDLED`.
         name: of the column; x0, x1, … where columns have no names.
+        words: which may state the encoding of separated text.
 
     Returns:
         (N,), numbers, or words with "" where one is missing.
@@ -56,7 +57,7 @@ def column(data: str | os.PathLike[str], name: str) -> Array:
         return _of_table(origin, name)
     try:
         if ending in TEXT:
-            return _of_csv(Path(origin), origin, name)
+            return _of_csv(Path(origin), origin, name, words)
         if ending == ".parquet":
             return _of_parquet(origin, name)
         if ending == ".npz":
@@ -70,7 +71,7 @@ def column(data: str | os.PathLike[str], name: str) -> Array:
     return _of_table(origin, name)
 
 
-def holds(data: str | os.PathLike[str], name: str) -> bool:
+def holds(data: str | os.PathLike[str], name: str, words: Words = AS_USUAL) -> bool:
     """Whether :func:`column` finds a column of that name.
 
     Raises:
@@ -80,7 +81,7 @@ def holds(data: str | os.PathLike[str], name: str) -> bool:
     (True, False)
     """
     try:
-        column(data, name)
+        column(data, name, words)
     except DataError as error:
         if not is_unknown(error, name):
             raise
@@ -111,13 +112,14 @@ def _of_table(origin: str, name: str) -> Array:
     return table.values[:, list(names).index(name)]
 
 
-def _of_csv(path: Path, origin: str, name: str) -> Array:
-    file = TextFile.of(path, origin)
+def _of_csv(path: Path, origin: str, name: str, words: Words) -> Array:
+    words = Words(encoding=words.encoding, remembered=words.remembered)
+    file = TextFile.of(path, origin, words)
     if name not in file.labels:
         raise _no_column(name, file.labels, origin)
     others = [label for label in file.labels if label != name]
-    words = table_of_text(file, others, text=[name])[0].column(0)
-    return values_of(typed(words, file.layout.decimal))
+    found = table_of_text(file, others, text=[name])[0].column(0)
+    return values_of(typed(found, file.layout.decimal))
 
 
 def _of_parquet(origin: str, name: str) -> Array:

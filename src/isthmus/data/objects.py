@@ -16,7 +16,7 @@ import pyarrow as pa
 from isthmus.data.arrays.images import Wanted, decoded
 from isthmus.data.arrays.source import Arrays
 from isthmus.data.arrays.wrapped import is_tensor, unwrapped
-from isthmus.data.columns.frames import of_pandas
+from isthmus.data.columns.converted import of_pandas
 from isthmus.data.files.shards import Memory, Shard, block_rows, stretches
 from isthmus.data.tables import refuse_duplicates
 from isthmus.errors import DataError
@@ -48,7 +48,7 @@ def arrow_of_frame(data: Any, name: str) -> pa.Table:
             table = pa.table(data)
     except DataError:
         raise
-    except (pa.ArrowException, TypeError, ValueError) as error:
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         raise DataError(
             name,
             f"cannot be read as a table ({' '.join(map(str, error.args)).splitlines()[0]})",

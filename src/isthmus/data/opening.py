@@ -60,6 +60,7 @@ def open_data(
     label: str | None = None,
     text: Sequence[str] = (),
     na_values: Sequence[str] | None = None,
+    encoding: str | None = None,
     layout: str | None = None,
     image_size: int | tuple[int, int] | None = None,
     image_mode: str | None = None,
@@ -88,6 +89,7 @@ def open_data(
         na_values: words that stand for a missing entry, in place of the default list
             (:data:`isthmus.data.tables.MISSING_TOKENS` in CSV, none in other tables); the empty
             entry of CSV is missing in any case. ``na_values=[]`` keeps "NA" as a category.
+        encoding: of CSV that is neither UTF-8 nor begins with a byte order mark, such as "cp1252".
         layout: meaning of the axes of an array, of :data:`isthmus.data.arrays.source.LAYOUTS`.
         image_size: (height, width) of images, or one number.
         image_mode: "L" to make images grey, "RGB" to give them colours; None to go by them.
@@ -107,7 +109,8 @@ def open_data(
     for given, value in (("drop", drop), ("text", text), ("na_values", na_values)):
         if isinstance(value, str):
             raise InvalidParameterError(f"{given}={value!r}", "must be a list of names")
-    words = Words(tuple(text), None if na_values is None else tuple(na_values))
+    missing = None if na_values is None else tuple(na_values)
+    words = Words(tuple(text), missing, encoding=encoding)
     wanted = Wanted(image_size, image_mode, max_skipped)
     return open_words(data, words, drop=drop, label=label, layout=layout, wanted=wanted)
 
@@ -125,26 +128,28 @@ def open_words(
     if isinstance(data, str | os.PathLike) or _is_list_of_paths(data):
         return _Paths(drop, label, words, layout, wanted).open(data)
     if isinstance(data, Source):
-        said = {"text": words.text, "na_values": words.na_values}
+        said = {"text": words.text, "na_values": words.na_values, "encoding": words.encoding}
         _no(drop=drop, label=label, layout=layout, **said, of="a source that is open")
         return data
     words.refuse_text(f"the {type(data).__name__}, which is no separated text")
     return _object(data, drop, label, words.na_values, layout, wanted)
 
 
-def entire(path: str | os.PathLike[str], *, written: bool) -> Source:
+def entire(path: str | os.PathLike[str], *, written: bool, words: Words = AS_USUAL) -> Source:
     """What a name stands for with all of its columns, pandas' index too, in the order of its rows.
 
     Args:
         path: a file, a folder, a glob or a bundled name.
         written: whether columns of separated text are text, entry by entry as it is written, and
             no entry is missing.
+        words: which may state the encoding of separated text.
 
     Raises:
         DataError: as :func:`open_data`.
     """
     how: Literal["typed", "written"] = "written" if written else "typed"
-    return _Paths((), None, AS_USUAL, None, Wanted(None, None, 1.0), how).open(path)
+    words = Words(encoding=words.encoding, remembered=words.remembered)
+    return _Paths((), None, words, None, Wanted(None, None, 1.0), how).open(path)
 
 
 def _object(

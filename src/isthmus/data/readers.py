@@ -107,7 +107,7 @@ def read(
     return replace(table, frame=frame, notes=tuple(notes))
 
 
-def names_in(data: str | os.PathLike[str]) -> list[str] | None:
+def names_in(data: str | os.PathLike[str], words: Words = AS_USUAL) -> list[str] | None:
     """The names of the columns that :func:`read` finds, without reading the rows.
 
     None where the columns have none, or where ``read`` will say what is wrong.
@@ -126,7 +126,7 @@ def names_in(data: str | os.PathLike[str]) -> list[str] | None:
         if reader is _PARQUET:
             with parquet.ParquetFile(path) as file:
                 return _names_of(file)
-        given = layout_of(path, origin).names
+        given = layout_of(path, origin, words).names
         return None if given is None else [name or stand_in(j) for j, name in enumerate(given)]
     return None
 

@@ -8,6 +8,7 @@ columns vary, nor that every row holds a value.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import io
@@ -57,11 +58,22 @@ class Words:
         na_values: what stands for a missing entry, in place of :data:`MISSING_TOKENS`; None for
             these. The empty entry is missing in any case.
         known: columns that are text too where they are there, as they were in a fit.
+        encoding: of separated text without a byte order mark; None for UTF-8.
+        remembered: whether the encoding is that of another file: what is UTF-8 is read so then.
+
+    Raises:
+        InvalidParameterError: there is no such encoding.
     """
 
     text: tuple[str, ...] = ()
     na_values: tuple[str, ...] | None = None
     known: tuple[str, ...] = ()
+    encoding: str | None = None
+    remembered: bool = False
+
+    def __post_init__(self) -> None:
+        if self.encoding is not None:
+            refuse_unknown(f"encoding={self.encoding!r}", self.encoding)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -78,8 +90,10 @@ class Words:
         """Refuse to be told what is text where kinds are known, or there are no columns.
 
         Raises:
-            InvalidParameterError: a column was named.
+            InvalidParameterError: a column was named, or an encoding, and not for another file.
         """
+        if self.encoding is not None and not self.remembered:
+            raise InvalidParameterError(f"encoding={self.encoding!r}", f"has no meaning for {of}")
         if self.text:
             raise InvalidParameterError(f"text={self.text!r}", f"has no meaning for {of}")
 
@@ -107,6 +121,21 @@ class Words:
                 f"must name columns of {origin}",
                 f"It has {quoted(names, limit=20)}.",
             )
+
+
+def refuse_unknown(given: str, encoding: str) -> None:
+    """Refuse what is no encoding of text.
+
+    Raises:
+        InvalidParameterError: Python has none of that name.
+    """
+    try:
+        "".encode(encoding)
+        codecs.getincrementaldecoder(encoding)
+    except (LookupError, ValueError) as error:
+        raise InvalidParameterError(
+            given, "must be an encoding of text", "Such as cp1252, latin-1, cp932 or gb18030."
+        ) from error
 
 
 AS_USUAL = Words()

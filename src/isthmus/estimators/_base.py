@@ -152,8 +152,9 @@ class Estimator(Blueprint, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             path: the folder; it must not exist unless ``force`` is given.
             force: whether a run that is there is replaced.
             provenance: what JSON can hold of where the rows are from: ``origin``, as ``evaluate``
-                and ``report`` read it again; ``drop``, ``text``, ``na_values``, ``layout``,
-                ``max_skipped``, ``command``; ``read_shape``, of images that are flat rows.
+                and ``report`` read it again; ``drop``, ``text``, ``na_values``, ``encoding``,
+                ``layout``, ``max_skipped``, ``command``; ``read_shape``, of images that are flat
+                rows.
 
         Raises:
             RunError: the folder exists, or cannot be written; nothing is changed then.

@@ -27,7 +27,7 @@ _HELD_OUT, _PCA_CURVE = "held_out.", "pca_curve"
 FIGURES = ("n_steps_", "n_epochs_", "validation_", "squared_error_", "pca_squared_error_")
 # Of how the rows were read, written only where it was said: a run without it opens in versions that
 # do not know of it.
-_SAID = ("layout", "max_skipped", "text", "na_values", "read_shape")
+_SAID = ("layout", "max_skipped", "text", "na_values", "encoding", "read_shape")
 
 
 def save(

@@ -97,6 +97,7 @@ class Data(_Closed):
     drop: list[str] | None = None
     text: list[str] | None = None
     na_values: list[str] | None = None
+    encoding: Annotated[str, Field(max_length=40)] | None = None
     layout: Annotated[str, Field(max_length=4)] | None = None
     max_skipped: Annotated[float, Field(ge=0, le=1)] | None = None
     # of the images or series that flat rows were made of

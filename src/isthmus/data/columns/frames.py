@@ -16,8 +16,9 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from isthmus.data.columns.converted import first_line, of_pandas, of_polars
 from isthmus.data.matrix import is_numeric, is_text, refuse_complex
-from isthmus.data.tables import Table, drop_advice, refuse_duplicates, stand_in
+from isthmus.data.tables import Table, refuse_duplicates, stand_in
 from isthmus.errors import DataError, InvalidParameterError, IsthmusError, by_flag, by_frame
 
 Flavour = Literal["pandas", "polars", "arrow", "array"]
@@ -52,7 +53,7 @@ def arrow(X: Any) -> pa.Table:
     if isinstance(X, pa.Table):
         return without_views(X)
     if hasattr(X, "to_arrow"):
-        return without_views(X.to_arrow())
+        return without_views(of_polars(X))
     if hasattr(X, "dtypes"):
         return without_views(of_pandas(X))
     values = np.asarray(X)
@@ -61,43 +62,17 @@ def arrow(X: Any) -> pa.Table:
     return _named(values, None)
 
 
-def of_pandas(X: Any, origin: str = "X") -> pa.Table:
-    """A DataFrame of pandas as an Arrow table, without its index.
-
-    Raises:
-        DataError: a column mixes types, or is of one that Arrow does not know.
-    """
-    refuse_complex(X, origin)
-    try:
-        names = [str(name) for name in X.columns]
-        return pa.Table.from_pandas(X.set_axis(names, axis=1), preserve_index=False)
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        said = " ".join(map(str, error.args))
-        at = re.search(r"Conversion failed for column (.*) with type", said)
-        raise DataError(
-            f"column {at[1]!r} of {origin}" if at else origin,
-            f"must hold values of one type that Arrow has ({_first_line(error)})"
-            if at
-            else f"must have columns of one type each ({_first_line(error)})",
-            f"{drop_advice([at[1]])} Or convert it, with astype(str) for example."
-            if at
-            else "Convert the column, with astype(str) for example.",
-        ) from error
-
-
 def _named(values: np.ndarray, names: tuple[str, ...] | None) -> pa.Table:
     labels = list(names) if names is not None else [stand_in(j) for j in range(values.shape[1])]
     try:
         arrays = [pa.array(column, from_pandas=True) for column in np.asarray(values).T]
     except (pa.ArrowException, TypeError, ValueError) as error:
-        raise DataError(
-            "X", f"must have columns of one type each ({_first_line(error)})"
-        ) from error
+        raise DataError("X", f"must have columns of one type each ({first_line(error)})") from error
     return pa.Table.from_arrays(arrays, names=labels)
 
 
 def refuse_faulty(X: Any) -> None:
-    """Refuse a frame that is not computed yet, has two columns of one name, or complex numbers.
+    """Refuse a frame that is not computed yet, has no column, two of one name, or complex numbers.
 
     Raises:
         DataError: it is one of these.
@@ -106,8 +81,17 @@ def refuse_faulty(X: Any) -> None:
         raise DataError(
             f"X of type {type(X).__name__}", "has not been computed yet", "Give X.collect()."
         )
+    if hasattr(X, "to_frame") or isinstance(X, pa.Array | pa.ChunkedArray):
+        arrow = isinstance(X, pa.Array | pa.ChunkedArray)
+        raise DataError(
+            f"X of type {type(X).__name__}",
+            "must be a table, not a single column",
+            "Give pyarrow.table({'x': X})." if arrow else "Give X.to_frame().",
+        )
     names = names_of(X)
     if names is not None:
+        if not names:
+            raise DataError(origin_of(X)[0], "has no column", "Check how it was made.")
         refuse_duplicates(names, origin_of(X)[0])
     refuse_complex(X, origin_of(X)[0])
 
@@ -222,7 +206,7 @@ def is_mixed(X: Any) -> bool:
     if isinstance(X, pa.Table):
         return _other(X)
     if hasattr(X, "to_arrow"):
-        return _other(X.to_arrow())
+        return _other(of_polars(X))
     if not hasattr(X, "dtypes") or not hasattr(X, "columns"):
         return False
     refuse_faulty(X)
@@ -376,7 +360,3 @@ def is_words(kind: pa.DataType) -> bool:
     """Whether a column of this Arrow type is text, with a dictionary or without."""
     inner = kind.value_type if pa.types.is_dictionary(kind) else kind
     return is_text(inner) and not pa.types.is_binary(inner)
-
-
-def _first_line(error: Exception) -> str:
-    return [*str(error.args[0] if error.args else "").splitlines(), "mixed types"][0]

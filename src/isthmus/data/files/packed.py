@@ -1,11 +1,12 @@
-"""Separated text that is packed, or in UTF-16: a copy, unpacked and in UTF-8, is read instead.
+"""Separated text that is packed, or not in UTF-8: a copy, unpacked and in UTF-8, is read instead.
 
 A reader goes through a text more than once, so it is unpacked once, into a temporary file. What a
 packed file unpacks to is bounded before it is looked at: up to :data:`ALWAYS` bytes, and beyond
 that up to :data:`TIMES` the size of the file. CSV rarely packs to less than a twentieth; a file
 that was made to fill a disk packs to less than a thousandth.
 
-UTF-16 is told by the mark that it begins with. Not promised: other encodings than these two.
+UTF-16 is told by the mark that it begins with. Other encodings have to be stated; one that was
+stated for another file is no bar to UTF-8.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import IO, Any
 import pyarrow as pa
 
 from isthmus.data.files.spool import Spool
+from isthmus.data.tables import AS_USUAL, Words
 from isthmus.errors import DataError
 
 PACKED = (".bz2", ".gz", ".zst")
@@ -42,25 +44,27 @@ def ending_of(path: Path) -> str:
     return inner if ending in PACKED and inner in TEXT else ending
 
 
-def plain(path: Path, name: str) -> tuple[Path, Spool | None]:
+def plain(path: Path, name: str, words: Words = AS_USUAL) -> tuple[Path, Spool | None]:
     """The text itself in UTF-8, and what has to be held as long as it is read.
 
     Args:
         path: of a file of text, packed or not.
         name: by which errors speak of it.
+        words: which may state an encoding.
 
     Raises:
-        DataError: it is damaged, unpacks to too much, or does not fit on the disk.
+        DataError: it is damaged, in another encoding, unpacks to too much, or does not fit on
+            the disk.
     """
     packed = path.suffix.lower() in PACKED
     with _bytes(path) as file:
         first = _next(file, name)
-        wide = first.startswith(_MARKS)
-        if not packed and not wide:
+        encoding = _encoding(path, first, words)
+        if not packed and encoding is None:
             return path, None
         spool, size = Spool(name), path.stat().st_size
         most = max(ALWAYS, TIMES * size) if packed else None
-        turned = codecs.getincrementaldecoder("utf-16")() if wide else None
+        turned = None if encoding is None else codecs.getincrementaldecoder(encoding)()
         with spool.writing("text.csv") as copy, copy.open("wb") as out:
             count, block = 0, first
             while True:
@@ -71,10 +75,32 @@ def plain(path: Path, name: str) -> tuple[Path, Spool | None]:
                         f"unpacks to more than {most / size:.0f} times its {size} bytes",
                         "Unpack it first, if you trust where it is from.",
                     )
-                out.write(block if turned is None else _turned(turned, block, name))
+                out.write(block if turned is None else _turned(turned, block, name, encoding))
                 if not block:
                     return copy, spool
                 block = _next(file, name)
+
+
+def _encoding(path: Path, first: bytes, words: Words) -> str | None:
+    """How the text is written, None for UTF-8; its mark goes before what is stated."""
+    stated = None if words.encoding is None else codecs.lookup(words.encoding).name
+    if first.startswith(_MARKS) and not (stated or "").startswith("utf-32"):
+        return "utf-16"
+    if stated in (None, "utf-8", "utf-8-sig", "ascii") or first.startswith(codecs.BOM_UTF8):
+        return None
+    return None if words.remembered and _is_utf8(path) else stated
+
+
+def _is_utf8(path: Path) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with _bytes(path) as file:
+        try:
+            while block := _next(file, str(path)):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
+    return True
 
 
 def begins(path: Path, n: int) -> bytes:
@@ -115,10 +141,13 @@ def _next(file: gzip.GzipFile | IO[bytes], name: str) -> bytes:
         ) from error
 
 
-def _turned(decoder: codecs.IncrementalDecoder, block: bytes, name: str) -> bytes:
+def _turned(
+    decoder: codecs.IncrementalDecoder, block: bytes, name: str, encoding: str | None
+) -> bytes:
     try:
         return decoder.decode(block, final=not block).encode()
     except UnicodeError as error:
+        said = "begins as UTF-16 does" if encoding == "utf-16" else f"is said to be in {encoding}"
         raise DataError(
-            name, f"begins as UTF-16 does, and is none ({error})", "Save it as CSV in UTF-8."
+            name, f"{said}, and is not ({error})", "Say another, or save it as CSV in UTF-8."
         ) from error

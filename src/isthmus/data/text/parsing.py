@@ -65,7 +65,7 @@ class TextFile:
         Raises:
             DataError: it is empty or no text (.txt: no table), or has two columns of one name.
         """
-        text, held = plain(path, name)
+        text, held = plain(path, name, words)
         layout = layout_of(text, name)
         if ending_of(path) == ".txt" and layout.n_columns == 1:
             raise DataError(

@@ -11,7 +11,7 @@
   columns. A first line of names and numbers, with text below every name, is a row of data unless
   the numbers are whole and different from one another.
 
-Not promised: line breaks inside quotes, comments, encodings other than UTF-8 and UTF-16.
+Not promised: line breaks inside quotes, comments.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isthmus.data.files.packed import plain
-from isthmus.data.tables import MISSING_TOKENS
+from isthmus.data.tables import AS_USUAL, MISSING_TOKENS, Words
 from isthmus.errors import DataError
 
 SEPARATORS = ("\t", ";", ",")
-UTF8 = "Save it as CSV in UTF-8 (text of Windows: iconv -f cp1252 -t utf-8)."
+UTF8 = (
+    "Say its encoding, of Windows mostly encoding='cp1252' (on the command line "
+    "--encoding cp1252), or save it as CSV in UTF-8."
+)
 """The remedy for other encodings."""
 HEAD = 1 << 20
 """Bytes read to see the first lines; doubled, up to LONGEST, while they are longer."""
@@ -78,13 +81,13 @@ class Layout:
         return [f"its first line states that {self.spoken} separate it"] if self.stated else []
 
 
-def layout_of(path: Path, origin: str) -> Layout:
-    """How the text in a file is written, packed or not.
+def layout_of(path: Path, origin: str, words: Words = AS_USUAL) -> Layout:
+    """How the text in a file is written, packed or not, in the encoding that is stated or in UTF-8.
 
     Raises:
         DataError: it is empty, or no text.
     """
-    text, _held = plain(path, origin)
+    text, _held = plain(path, origin, words)
     lines, before, newline = _first_lines(text, origin)
     said = _STATED.fullmatch(lines[0][1].rstrip(" ")) if lines else None
     skipped = 0
