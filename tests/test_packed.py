@@ -114,7 +114,7 @@ def test_what_unpacks_to_too_much_is_refused_before_it_is_read(
         ("t.csv.bz2", TEXT, "cannot be unpacked"),
         ("t.csv.zst", TEXT, "cannot be unpacked"),
         ("t.csv.gz", gzip.compress(b"", mtime=0), "is empty"),
-        ("t.csv", b"\xff\xfea", "begins as UTF-16 does, and is not"),
+        ("t.csv", b"\xff\xfea", "is taken for text in utf-16, and is not"),
         ("t.csv", "a,b\né,1\n".encode("cp1252"), "--encoding cp1252"),
         ("t.txt", b"Dear all\nthis is a note\n", "must be a table"),
         ("t.parquet.gz", b"x", "Unpack it first"),
@@ -183,7 +183,7 @@ def test_an_encoding_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
             open_data(other, encoding="cp1252")
     with pytest.raises(DataError, match="must be text in UTF-8"):
         open_data(path, encoding="ascii")
-    with pytest.raises(DataError, match="is said to be in cp932, and is not"):
+    with pytest.raises(DataError, match="is taken for text in cp932, and is not"):
         open_data(path, encoding="cp932")
 
 

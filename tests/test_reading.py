@@ -17,7 +17,7 @@ from isthmus.errors import InvalidParameterError
 from isthmus.estimators._schema import Data
 
 VERBS = ("compare", "evaluate", "fit", "info", "outliers", "reconstruct", "report", "score")
-SAID = ReadingOptions(("a", "b,c"), ("zip",), (), "NHW", 0.0)
+SAID = ReadingOptions(("a", "b,c"), ("zip",), (), "cp1252", "NHW", 0.0)
 
 
 @pytest.mark.parametrize("name", [*VERBS, "transform"])
@@ -52,7 +52,8 @@ def test_the_flags_that_are_told_say_the_same() -> None:
 def test_a_file_of_settings_says_all_of_it(tmp_path: Path) -> None:
     path = tmp_path / "c.toml"
     path.write_text(
-        'drop = ["a", "b,c"]\ntext = ["zip"]\nna_values = []\nlayout = "NHW"\nmax_skipped = 0\n'
+        'drop = ["a", "b,c"]\ntext = ["zip"]\nna_values = []\nencoding = "cp1252"\n'
+        'layout = "NHW"\nmax_skipped = 0\n'
     )
     assert _config.read(str(path)).reading == SAID
     path.write_text("layout = 3\n")

@@ -512,6 +512,7 @@ BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
         r"holds no file of data; it holds 2 of '.docx'",
     ),
     "notes": (lambda p: touched(p, "a.txt", "b.md"), r"name the file, '.*a.txt', or all of them"),
+    "an array of a folder": (lambda p: f"{p}::x", "names an array, but a folder holds files"),
     "two kinds": (lambda p: touched(p, "a.csv", "b.parquet"), "1 of Parquet .*1 of text"),
     "unknown": (lambda p: touched(p, "a.docx") / "a.docx", "a.docx must end in"),
     "packed": (lambda p: touched(p, "a.csv.xz") / "a.csv.xz", "Unpack it first"),

@@ -251,6 +251,8 @@ class _Paths:
                 return self._stored(path, base, member, "h5py")
             if path.exists() and is_zarr(path):
                 return self._stored(path, base, member, "zarr")
+            if path.is_dir() and member:
+                raise DataError(origin, "names an array, but a folder holds files", f"Name {base}.")
             if path.is_dir() or is_pattern(origin):
                 if is_run(path):
                     raise DataError(

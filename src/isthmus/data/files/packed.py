@@ -147,7 +147,8 @@ def _turned(
     try:
         return decoder.decode(block, final=not block).encode()
     except UnicodeError as error:
-        said = "begins as UTF-16 does" if encoding == "utf-16" else f"is said to be in {encoding}"
         raise DataError(
-            name, f"{said}, and is not ({error})", "Say another, or save it as CSV in UTF-8."
+            name,
+            f"is taken for text in {encoding}, and is not ({error})",
+            "Say another, or save it as CSV in UTF-8.",
         ) from error
