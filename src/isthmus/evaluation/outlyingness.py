@@ -171,10 +171,22 @@ def leading_directions(x: Array) -> tuple[Floats, Floats]:
     """
     n, n_features = x.shape
     deviation = _deviation(x)
-    _, singular, directions = np.linalg.svd((x - x.mean(0)) / deviation, full_matrices=False)
     edge = (1.0 + math.sqrt(n_features / n)) ** 2
-    k = max(1, int((np.square(singular) / n > edge).sum()))
-    return directions[:k].T, deviation
+    return _axes_above(edge, (x - x.mean(0)) / deviation), deviation
+
+
+def _axes_above(least: float, centred: Floats) -> Floats:
+    """Axes (D, K) of the covariance XᵀX/N with eigenvalues above ``least``; the first at least."""
+    from scipy.linalg import eigh
+
+    # rounded by 1e-16 of the largest eigenvalue, nothing to axes that stand out
+    wide = centred.shape[1] > len(centred)
+    matrix = (centred @ centred.T if wide else centred.T @ centred) / len(centred)
+    axes = eigh(matrix, subset_by_value=(least, math.inf))[1]
+    if not axes.size:
+        axes = eigh(matrix, subset_by_index=(len(matrix) - 1, len(matrix) - 1))[1]
+    found: Floats = (centred.T @ axes if wide else axes)[:, ::-1]
+    return found / np.maximum(np.linalg.norm(found, axis=0), 1e-300)
 
 
 def whitening(x: Array, columns: Array | None = None) -> Floats:
