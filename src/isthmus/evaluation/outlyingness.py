@@ -186,7 +186,8 @@ def _axes_above(least: float, centred: Floats) -> Floats:
     if not axes.size:
         axes = eigh(matrix, subset_by_index=(len(matrix) - 1, len(matrix) - 1))[1]
     found: Floats = (centred.T @ axes if wide else axes)[:, ::-1]
-    return found / np.maximum(np.linalg.norm(found, axis=0), 1e-300)
+    found /= np.maximum(np.linalg.norm(found, axis=0), 1e-300)
+    return found
 
 
 def whitening(x: Array, columns: Array | None = None) -> Floats:
