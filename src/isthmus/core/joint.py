@@ -388,9 +388,9 @@ def _moments(
     view: Callable[[Tensor], Tensor], parts: Sequence[Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Mean and variance of each feature over the rows that have it, and which no row has."""
-    there = torch.stack([(~view(rows).isnan()).sum(0) for rows in parts]).sum(0)
-    n = there.clamp(min=1)
-    mean = torch.stack([view(rows).nan_to_num(0.0).sum(0) for rows in parts]).sum(0) / n
+    seen = ((t.nan_to_num(0.0).sum(0), (~t.isnan()).sum(0)) for t in map(view, parts))
+    total, there = (torch.stack(each).sum(0) for each in zip(*seen, strict=True))
+    mean = total / (n := there.clamp(min=1))
     squares = [(view(rows) - mean).nan_to_num(0.0).square().sum(0) for rows in parts]
     return mean, torch.stack(squares).sum(0) / n, there == 0
 

@@ -152,9 +152,11 @@ class Columns:
         """(N, F) E[T(x)|z] of codes (N, K)."""
         core = self.core
         rows = scored_together(len(self.column))
-        parts = torch.split(torch.from_numpy(_input.writable(z)), rows)
-        found = [core.likelihood.expected_features(core.decode(part)) for part in parts]
-        values: Floats = torch.cat(found).numpy()
+        codes, head = torch.from_numpy(_input.writable(z)), core.likelihood
+        values: Floats = np.empty((len(z), len(self.column)))
+        for start in range(0, len(z), rows):
+            part = slice(start, start + rows)
+            values[part] = head.expected_features(core.decode(codes[part])).numpy()
         return values
 
     def alone(self, reference: Floats) -> Callable[[Seen], Floats]:

@@ -152,18 +152,21 @@ class Views:
         """
         rows = rows_of(model)
         seen, new = rows.seen(x[of_fit[: rows.block]]), rows.seen(x[held_out])
-        few = seen.first(min(MOST_REFERENCE, held_together(seen.features.shape[1])))
-        centre = seen.codes.mean(0)
-        some = seen.first(MOST_SPECTRUM).filled
+        left, codes = seen.residual, seen.codes
+        residual = Gaussian.fit(left)
+        before, after = (float(residual(each).mean()) for each in (left, new.residual))
+        del left
+        centre = codes.mean(0)
+        reference = seen.first(min(MOST_REFERENCE, held_together(seen.features.shape[1]))).filled
+        del seen, new  # each as large as the reference
+        some = reference[:MOST_SPECTRUM]
         directions, deviation = leading_directions(some)
-        residual = Gaussian.fit(seen.residual)
-        before, after = (float(residual(s.residual).mean()) for s in (seen, new))
         views = cls(
             model=model,
-            reference=few.filled,
-            codes=few.codes,
+            reference=reference,
+            codes=codes[: len(reference)],
             residual=residual,
-            code=Gaussian.fit(seen.codes - centre),
+            code=Gaussian.fit(codes - centre),
             centre=centre,
             directions=directions,
             deviation=deviation,
@@ -171,7 +174,6 @@ class Views:
             inflation=max(after / before, 1.0) if before > 0 else 1.0,
             n_neighbors=n_neighbors,
         )
-        del seen, few, some, new  # each as large as the reference
         scores = views._each(x)
         own, others = scores[of_fit[: len(views.reference)]], scores[held_out]
         views.tails = tuple(

@@ -176,10 +176,9 @@ def leading_directions(x: Array) -> tuple[Floats, Floats]:
 
 
 def _axes_above(least: float, centred: Floats) -> Floats:
-    """Axes (D, K) of the covariance XᵀX/N with eigenvalues above ``least``; the first at least."""
+    """Axes (D, K) of the covariance XᵀX/N with eigenvalues above ``least``, or the first."""
     from scipy.linalg import eigh
 
-    # rounded by 1e-16 of the largest eigenvalue, nothing to axes that stand out
     wide = centred.shape[1] > len(centred)
     matrix = (centred @ centred.T if wide else centred.T @ centred) / len(centred)
     axes = eigh(matrix, subset_by_value=(least, math.inf))[1]
@@ -262,7 +261,7 @@ class Gaussian:
 
         x = np.asarray(x, dtype=np.float64)
         if x.shape[1] > MOST_FULL:
-            return cls.of(np.square(x).mean(0))
+            return cls.of(np.einsum("nd,nd->d", x, x) / len(x))
         return cls.of(ledoit_wolf(x, assume_centered=True)[0])
 
     @classmethod
@@ -278,14 +277,16 @@ class Gaussian:
 
     def __call__(self, x: Array) -> Floats:
         """xᵀ C⁻¹ x of each row, (N,), without unit; on average D for rows like those of the fit."""
-        total: Floats = self.contributions(x).sum(1)
-        return total
+        distance: Floats = np.einsum("nd,nd->n", x, self._turned(x))
+        return distance
 
     def contributions(self, x: Array) -> Floats:
         """x_d (C⁻¹ x)_d, (N, D), whose sum over d is the distance; single ones may be negative."""
-        turned = x @ self.precision if self.precision.ndim == 2 else x * self.precision
-        product: Floats = x * turned
+        product: Floats = x * self._turned(x)
         return product
+
+    def _turned(self, x: Array) -> Floats:
+        return x @ self.precision if self.precision.ndim == 2 else x * self.precision
 
 
 @dataclass(frozen=True)

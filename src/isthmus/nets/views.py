@@ -133,8 +133,8 @@ class Columns(nn.Module):
         """Means that stand in for missing entries, and the scale of counts, from training rows."""
         # some rows at a time: one-hot they may be a hundred times as large
         parts = torch.split(x, max(1, _VALUES // max(1, self.n_values)))
-        total = torch.stack([self._values(part).nan_to_num(0.0).sum(0) for part in parts]).sum(0)
-        n = torch.stack([(~self._values(part).isnan()).sum(0) for part in parts]).sum(0)
+        seen = ((v.nan_to_num(0.0).sum(0), (~v.isnan()).sum(0)) for v in map(self._values, parts))
+        total, n = (torch.stack(each).sum(0) for each in zip(*seen, strict=True))
         mean = total / n.clamp(min=1)
         squares = [(self._values(part) - mean).nan_to_num(0.0).square().sum(0) for part in parts]
         spread = (torch.stack(squares).sum(0) / n.clamp(min=1)).sqrt()
