@@ -247,7 +247,8 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
     ) -> Path:
         """Write the fitted detector to a run directory: JSON and safetensors, no pickle.
 
-        It holds the rows that new ones are compared with (20,000 at most).
+        It holds the rows that new ones are compared with: 20,000 at most, fewer where they are
+        wide.
 
         Args:
             path: the folder; it must not exist unless ``force`` is given.

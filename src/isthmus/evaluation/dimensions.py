@@ -341,11 +341,12 @@ def recommend_mixed(
         )
     k = sizes[at - 1]
     if at < len(sizes):
-        gain = max(float(mean[at + 1 :].max() - mean[at]), 0.0)
+        gain = float(mean[at + 1 :].max() - mean[at])
+        more = f"at most {gain:.2g}" if gain > 0 else "nothing"
         return k, (
             f"The autoencoder's held-out log-likelihood no longer rises clearly above "
             f"{_components(k)}: they gain {mean[at] - mean[0]:.2g} nats a row over independent "
-            f"columns, more of them at most {gain:.2g} beyond that."
+            f"columns, more of them {more} beyond that."
         )
     if k == d - 1:
         return k, (
