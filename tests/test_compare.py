@@ -7,6 +7,7 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
@@ -206,6 +207,80 @@ def test_other_likelihoods_and_missing_entries(likelihood):
     assert np.isnan(found.pca_log_likelihood).all()
 
 
+@functools.cache
+def mixed(n: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Three hidden numbers behind four numbers and three categories; 5% of the entries missing."""
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=(n, 3))
+    numbers = z @ np.linalg.qr(rng.normal(size=(4, 4)))[0][:, :3].T * 2.5
+    table = {f"n{j}": numbers[:, j] + 0.5 * rng.normal(size=n) for j in range(4)}
+    for j, size in enumerate((2, 3, 4)):
+        logits = 2.0 * z @ rng.normal(size=(3, size)) + rng.gumbel(size=(n, size))
+        table[f"c{j}"] = np.array(list("abcd"))[logits.argmax(1)]
+    return pd.DataFrame(table).mask(rng.random((n, 7)) < 0.05)
+
+
+def shuffled(table: pd.DataFrame) -> pd.DataFrame:
+    """The same columns, independent of each other."""
+    rng = np.random.default_rng(1)
+    return table.apply(lambda column: rng.permutation(column.to_numpy()))
+
+
+NARROW = isthmus.VariationalAutoencoder(hidden_layer_sizes=(32,))
+
+
+def test_a_mixed_table_of_three_factors_has_three():
+    found = compare(mixed(), [1, 2, 3, 4, 5], NARROW, random_state=0)
+    assert found.recommended == 3, found.reason
+    assert "no longer rises" in found.reason
+    assert found.unit == "squared standard deviations and Brier scores"
+    assert (found.linear_dimension, found.pca_mle, found.intrinsic_dimension) == (None, None, None)
+    assert np.isnan(found.pca_log_likelihood).all()
+    assert (found.error < 1.01 * found.pca_error).all()
+    assert json.loads(json.dumps(found.as_facts()))["linear"] is None
+
+
+def test_independent_columns_of_a_mixed_table_do_not_compress():
+    found = compare(shuffled(mixed()), [1, 2], NARROW, random_state=0)
+    assert (found.recommended, found.compresses) == (7, False)
+    assert found.reason.startswith("Nothing compresses: held-out rows are as likely if the 7 col")
+
+
+def test_the_nats_of_independent_columns_are_those_of_their_frequencies():
+    table = shuffled(mixed(400)).drop(columns=["n0", "n1", "n2", "n3"])
+    sweep = Sweep(quick(), table, 0)
+    (train, held), = sweep.parts  # fmt: skip
+    expected = 0.0
+    for name in table:
+        share = table[name].iloc[train.numpy()].value_counts(normalize=True)
+        nats = table[name].iloc[held.numpy()].map(share).astype(float).map(np.log)
+        expected += nats.fillna(0.0).mean()
+    assert sweep._independent().mean() == pytest.approx(expected, abs=0.01)
+
+
+def features(X: pd.DataFrame, train: np.ndarray) -> pd.DataFrame:
+    """Numbers by their deviation in the training rows, categories one-hot, two of them as one."""
+    numbers = X[[f"n{j}" for j in range(4)]]
+    numbers = (numbers - numbers.iloc[train].mean()) / numbers.iloc[train].std(ddof=0)
+    hot = pd.get_dummies(X[["c0", "c1", "c2"]], dtype=float).drop(columns="c0_a")
+    for name in ("c0", "c1", "c2"):
+        hot.loc[X[name].isna(), [c for c in hot if c.startswith(name)]] = np.nan
+    return pd.concat([numbers, hot], axis=1)
+
+
+def test_pca_of_a_mixed_table_is_that_of_one_hot_and_standardised_columns():
+    X = mixed()
+    sweep = Sweep(quick(), X, 0)
+    train, held = (rows.numpy() for rows in sweep.parts[0])
+    seen = features(X, train)
+    given = seen.fillna(seen.iloc[train].mean()).to_numpy()
+    for k in (1, 3, 6):
+        pca = PCA(k).fit(given[train])
+        made = pca.inverse_transform(pca.transform(given[held]))
+        error = np.nansum((seen.to_numpy()[held] - made) ** 2, axis=1).mean()
+        assert sweep.pca_error[k - 1] == pytest.approx(error, rel=1e-4)
+
+
 @pytest.mark.parametrize(
     ("X", "given", "error", "said"),
     [
@@ -328,6 +403,24 @@ def test_auto_warns_where_nothing_compresses():
     assert model.n_components_ == 5
 
 
+def test_auto_and_a_share_of_a_mixed_table():
+    X = mixed(400)
+    model = isthmus.Autoencoder("auto", random_state=0, **QUICK).fit(X)
+    narrow = isthmus.VariationalAutoencoder(**QUICK)
+    assert model.n_components_ == compare(X, model=narrow, random_state=0).recommended
+    model = isthmus.Autoencoder(0.6, random_state=0, **QUICK).fit(X)
+    k = model.n_components_
+
+    def explained(k: int) -> float:
+        fitted = isthmus.Autoencoder(k, random_state=0, **QUICK).fit(X)
+        seen = features(X, np.arange(len(X))).to_numpy()[fitted.held_out_.rows]
+        total = np.nansum((seen - np.nanmean(seen, axis=0)) ** 2, axis=1).mean()
+        return 1 - fitted.squared_error_ / total
+
+    assert explained(k) > 0.598
+    assert k == 1 or explained(k - 1) < 0.602
+
+
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.97])
 def test_a_share_takes_the_smallest_number_that_explains_it(share):
     X = subspace(300, 3, 8, 0.2)
@@ -403,6 +496,21 @@ def test_pca_has_no_nats_where_entries_are_missing(place, capsys):
     said = capsys.readouterr().out
     assert "nan" not in said
     assert "PCA has no nats here: its likelihood is that of rows without missing" in said
+
+
+def test_compare_of_a_mixed_file_says_what_pca_sees(place, capsys):
+    mixed(300).to_csv("mixed.csv", index=False)
+    assert door.main(["compare", "mixed.csv", "--n-components", "1,2", *SHORT]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "300 rows of 7 columns" in out
+    assert "categories one-hot and a missing entry at its mean" in out
+    assert "None" not in out
+    assert "nan" not in out
+    fit = ["fit", "mixed.csv", "--n-components", "2", "--out", "mixed", *SHORT]
+    assert door.main(fit) == 0
+    assert door.main(["compare", "mixed.csv", "--n-components", "1", "--into", "mixed"]) == 0
+    assert door.main(["report", "mixed"]) == 0
+    capsys.readouterr()
 
 
 def test_compare_into_a_run_is_kept_for_the_report(place, capsys):

@@ -29,6 +29,7 @@ from isthmus import Autoencoder, OutlierDetector, RunError, VariationalAutoencod
 from isthmus.cli import main as door
 from isthmus.cli._dispatch import run
 from isthmus.errors import IsthmusError
+from isthmus.estimators import _outlier_rows
 from isthmus.estimators._outlier_views import VIEWS, default_autoencoder
 from isthmus.estimators.outliers import RULES
 from isthmus.estimators.pyod_face import PyODFace
@@ -221,6 +222,40 @@ def test_above_the_most_features_whitening_is_by_deviations_alone() -> None:
     detector = OutlierDetector(x).fit(np.random.default_rng(1).normal(size=(12, 2049)))
     surprises = detector.surprises(wide)
     np.testing.assert_allclose(surprises[:, 5], surprises[:, 4])
+
+
+@pytest.mark.parametrize(("n", "n_features"), [(300, 40), (60, 200)])
+def test_leading_directions_are_the_singular_vectors_that_stand_out(n, n_features) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, 4)) @ rng.normal(size=(4, n_features))
+    x += rng.normal(size=x.shape)
+    directions, deviation = leading_directions(x)
+    _, s, vt = np.linalg.svd((x - x.mean(0)) / x.std(0), full_matrices=False)
+    k = int((s**2 / n > (1 + np.sqrt(n_features / n)) ** 2).sum())
+    assert directions.shape == (n_features, k)
+    np.testing.assert_allclose(deviation, x.std(0))
+    np.testing.assert_allclose(np.abs(directions.T @ vt[:k].T), np.eye(k), atol=1e-9)
+
+
+def test_scores_do_not_depend_on_how_many_rows_are_looked_at_together(monkeypatch) -> None:
+    x = np.random.default_rng(0).normal(size=(150, 6))
+    quick = VariationalAutoencoder(2, max_epochs=1, hidden_layer_sizes=(4,), random_state=0)
+    whole = OutlierDetector(quick).fit(x)
+    monkeypatch.setattr(_outlier_rows, "_SCORED", 60)
+    monkeypatch.setattr(_outlier_rows, "_FEW", 10)
+    parts = OutlierDetector(quick).fit(x)
+    np.testing.assert_allclose(parts.decision_scores_, whole.decision_scores_, rtol=1e-9)
+    np.testing.assert_allclose(-parts.score_samples(x), whole.decision_scores_, rtol=1e-9)
+
+
+def test_wide_rows_are_compared_with_fewer(monkeypatch) -> None:
+    x = np.random.default_rng(0).normal(size=(150, 6))
+    monkeypatch.setattr(_outlier_rows, "_VALUES", 300)
+    monkeypatch.setattr(_outlier_rows, "_FEWEST", 20)
+    quick = VariationalAutoencoder(2, max_epochs=1, hidden_layer_sizes=(4,), random_state=0)
+    detector = OutlierDetector(quick).fit(x)
+    assert detector._views.reference.shape == (50, 6)
+    np.testing.assert_array_equal(-detector.score_samples(x), detector.decision_scores_)
 
 
 def test_shares_sum_to_one_whatever_the_size() -> None:

@@ -19,7 +19,6 @@ from isthmus import (
     ContractiveAutoencoder,
     DenoisingAutoencoder,
     VariationalAutoencoder,
-    compare,
     load,
 )
 from isthmus.data.columns.encoding import Encoding
@@ -538,9 +537,6 @@ def test_kinds_make_a_mixed_table_of_numbers():
 CLASHES = {
     "kinds": lambda X: Autoencoder(2, kinds={"size": "real"}, likelihood="laplace").fit(X),
     "contraction": lambda X: ContractiveAutoencoder(2).fit(X),
-    "auto": lambda X: Autoencoder("auto").fit(X),
-    "share": lambda X: Autoencoder(0.9).fit(X),
-    "compare": lambda X: compare(X, [1, 2]),
     "jacobian": lambda X: Autoencoder(2, **SMALL).fit(X).jacobian_norm(X),
 }
 

@@ -239,9 +239,7 @@ def _suggested(command: str | None, advice: Advice) -> list[str]:
     sentences = [by_flag(note) for note in advice.notes]
     if command is None:
         return [*(line for note in sentences for line in wrapped(note)), *wrapped(advice.reason)]
-    why = f"Why: {advice.reason}"
-    if advice.likelihood != "joint":  # which compare does not take
-        why += " isthmus compare tells whether another width is better."
+    why = f"Why: {advice.reason} isthmus compare tells whether another width is better."
     paragraphs = [*sentences, why]
     return ["Suggested:", f"  {command}", *(line for text in paragraphs for line in wrapped(text))]
 

@@ -29,10 +29,11 @@ FLAGS = tuple(
     for parameter in _parameters.PARAMETERS
     if parameter.name in ("hidden_layer_sizes", "likelihood", "max_epochs", "scaling")
 )
-# By whether entries are missing.
 _NO_NATS = {
-    True: "PCA has no nats here: its likelihood is that of rows without missing entries.",
-    False: "PCA has no nats here: its likelihood is a Gaussian, and not of the kind asked for.",
+    "missing": "PCA has no nats here: its likelihood is that of rows without missing entries.",
+    "kind": "PCA has no nats here: its likelihood is a Gaussian, and not of the kind asked for.",
+    "mixed": "PCA sees numbers by their deviation, categories one-hot and a missing entry at its "
+    "mean; it has no nats here, because a category has no density.",
 }
 EXAMPLES = """Examples:
 
@@ -165,16 +166,18 @@ def _answer(
         f"two-NN: {'-' if d is None else f'{d:.1f}'}",
         f"PCA by Minka's criterion: {'-' if found.pca_mle is None else found.pca_mle}",
     ]
+    mixed = found.linear_dimension is None
+    why = _NO_NATS["mixed" if mixed else "missing" if missing else "kind"]
     k = min(found.recommended, found.n_features - 1)
     title = f"{plural(k, 'component')}." if found.compresses else "No compression."
     lines = [
-        f"{plural(n_rows, 'row')} of {plural(found.n_features, 'feature')}, "
+        f"{plural(n_rows, 'row')} of {plural(found.n_features, 'column' if mixed else 'feature')}, "
         f"{found.n_held_out} judged without having been trained on, in {seconds:.1f} s.",
         "",
         columns([head, *body], right=(0, 1, 2, 3, 4, 5)),
-        f"Errors in {found.unit} per row, nats per row: higher is better.",
-        *([_NO_NATS[missing]] if math.isnan(table[0]["pca_log_likelihood"]) else []),
-        "; ".join(guesses) + ".",
+        *wrapped(f"Errors in {found.unit} per row, nats per row: higher is better."),
+        *(wrapped(why) if math.isnan(table[0]["pca_log_likelihood"]) else []),
+        *([] if mixed else ["; ".join(guesses) + "."]),
         "",
         f"Recommended: {title}",
         *wrapped(found.reason),

@@ -30,7 +30,7 @@ the columns' base rates, and an entry moves its raw output by (T − E T) / max(
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +49,8 @@ _LEAST_GAP = 1e-3
 _NEVER = -1e9
 _MOST_LOGITS = 10_000_000
 _RATE = 1e-3
+# Features whose moments are taken together: 64 MiB.
+_VALUES = 1 << 24
 
 
 class Joint(Likelihood):
@@ -75,7 +77,6 @@ class Joint(Likelihood):
     _order: Tensor
     _place: Tensor
     _logit_place: Tensor
-    _no_logit: Tensor
     _no_threshold: Tensor
     _unseen: Tensor
     feature_column: Tensor
@@ -119,11 +120,11 @@ class Joint(Likelihood):
             )
         starts, at = [], self.n_single
         for size in self.sizes["categorical"]:
-            starts.append([at + min(k, size - 1) for k in range(widest)])
+            starts.append([at + k if k < size else -1 for k in range(widest)])
             at += size
         self.width = at
-        self._index("_logit_place", torch.tensor(starts, dtype=torch.long))
-        self._index("_no_logit", _beyond(self.sizes["categorical"], widest))
+        logits = torch.tensor(starts, dtype=torch.long)
+        self._index("_logit_place", logits.where(logits >= 0, self.width))
         levels = max(self.sizes["ordinal"], default=2)
         self._index("_no_threshold", _beyond([n - 1 for n in self.sizes["ordinal"]], levels - 1))
         single = torch.tensor(place[: self.n_single], dtype=torch.long)
@@ -174,9 +175,15 @@ class Joint(Likelihood):
                 groups[name] = self._single(name, raw[..., at : at + n])
             at += n
         if self.members["categorical"]:
-            logits = raw[..., self._logit_place].masked_fill(self._no_logit, _NEVER)
-            groups["categorical"] = Categorical(logits=logits, validate_args=False)
+            groups["categorical"] = Categorical(logits=self._padded(raw), validate_args=False)
         return JointDistribution(groups, self._order, len(self.columns))
+
+    def _padded(self, raw: Tensor) -> Tensor:
+        """(..., J, C) logits of J columns of categories, :data:`_NEVER` where one has fewer."""
+        given = nn.functional.pad(raw, (0, 1), value=_NEVER)
+        # the gradient of an index costs ten times that of a gather
+        found = given.gather(-1, self._logit_place.flatten().expand(*raw.shape[:-1], -1))
+        return found.view(*raw.shape[:-1], *self._logit_place.shape)
 
     def _single(self, name: str, raw: Tensor) -> Distribution:
         if name == "real":
@@ -224,14 +231,15 @@ class Joint(Likelihood):
     def features(self, x: Tensor) -> Tensor:
         """T(x), (N, D_T), NaN where an entry is missing."""
         given = x[..., self._place]
-        parts = [given[..., : self.n_single]]
+        found = x.new_empty(*x.shape[:-1], self.width)
+        found[..., : self.n_single] = given[..., : self.n_single]
         at = self.n_single
-        for size in self.sizes["categorical"]:
-            code = given[..., at : at + 1]
+        for i, size in enumerate(self.sizes["categorical"]):
+            code = given[..., self.n_single + i, None]
             hot = (code == torch.arange(size, device=x.device, dtype=x.dtype)).to(x.dtype)
-            parts.append(torch.where(code.isnan(), code, hot))
-            at += 1
-        return torch.cat(parts, -1) / self.unit.to(x.dtype)
+            found[..., at : at + size] = torch.where(code.isnan(), code, hot)
+            at += size
+        return found.div_(self.unit.to(x.dtype))
 
     def by_feature(self, entries: Tensor) -> Tensor:
         """An entry's value for each feature that stands for it, (..., D) → (..., D_T)."""
@@ -274,20 +282,25 @@ class Joint(Likelihood):
         average, a number N(0, 1).
         """
         self.unit.fill_(1.0)
-        t = self.features(x)
-        n_real, n_count = len(self.members["real"]), len(self.members["count"])
-        n_binary = len(self.members["binary"])
+        n_real, n_count, n_binary = (len(self.members[name]) for name in _GROUPS[:3])
         counts = slice(n_real, n_real + n_count)
-        self._unseen.copy_(t[:, :n_real].isnan().all(0))
         ordinals = slice(n_real + n_count + n_binary, self.n_single)
-        unseen, even = t.isnan().all(0), self._even().to(t.dtype)
-        mean, variance = _moments(t)
+        t = x[..., self._place]  # of which the single ones are features
+
+        def logs(rows: Tensor) -> Tensor:
+            found = self.features(rows)
+            found[:, counts] = found[:, counts].clamp(min=0).log1p()
+            return found
+
+        # some rows at a time: one-hot they may be a hundred times as large
+        parts = torch.split(x, max(1, _VALUES // self.width))
+        mean, variance, unseen = _moments(self.features, parts)
+        centre, spread, _ = _moments(logs, parts)
+        even = self._even().to(t.dtype)
         mean = torch.where(unseen, even, mean)
-        seen, even = t.clone(), even.clone()
-        seen[:, counts] = t[:, counts].clamp(min=0).log1p()
         even[counts] = even[counts].log1p()
-        centre, spread = _moments(seen)
         centre = torch.where(unseen, even, centre)
+        self._unseen.copy_(unseen[:n_real])
         self._centre.copy_(centre)
         self.slope.copy_(1 / spread.clamp(min=_LEAST_VARIANCE))
         self.slope[:n_real] = 1.0
@@ -295,7 +308,6 @@ class Joint(Likelihood):
         self.slope[ordinals] = 1 / spread[ordinals].clamp(min=_LEAST_VARIANCE).sqrt()
         self.base.copy_(centre)
         self.base[counts] = mean[counts].clamp(min=1e-6).log()
-        n = len(x)
         self.log_r.copy_(
             (mean[counts].square() / (variance[counts] - mean[counts]).clamp(min=1e-3))
             .clamp(1e-4, 1e4)
@@ -306,7 +318,7 @@ class Joint(Likelihood):
         rates = centre.clamp(_RATE, 1 - _RATE)
         binary = slice(n_real + n_count, n_real + n_count + n_binary)
         self.base[binary] = rates[binary].logit()
-        self.base[self.n_single :] = centre[self.n_single :].clamp(min=0.5 / max(n, 1)).log()
+        self.base[self.n_single :] = centre[self.n_single :].clamp(min=0.5 / max(len(x), 1)).log()
         self.base[ordinals] = 0.0
         for i, size in enumerate(self.sizes["ordinal"]):
             code = t[:, ordinals.start + i]
@@ -318,10 +330,8 @@ class Joint(Likelihood):
             self.first[i] = theta[0]
             gaps = (theta.diff() - _LEAST_GAP).clamp(min=0.01)
             self.gaps[i, : size - 2] = gaps.log()
-        scaled = torch.cat([variance[counts], variance[ordinals]]).sqrt()
-        scaled = torch.where(scaled > 0, scaled, torch.ones_like(scaled))
-        self.unit[counts] = scaled[:n_count]
-        self.unit[ordinals] = scaled[n_count:]
+        for of in (counts, ordinals):
+            self.unit[of] = variance[of].sqrt().masked_fill(variance[of] <= 0, 1.0)
 
     def _even(self) -> Tensor:
         """E[T(x)], (D_T,), of a column of which nothing is known."""
@@ -374,13 +384,15 @@ class Joint(Likelihood):
                 )
 
 
-def _moments(t: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance of each column over the rows that have it."""
-    there = ~t.isnan()
-    n = there.sum(0).clamp(min=1)
-    mean = t.nan_to_num(0.0).sum(0) / n
-    variance = torch.where(there, t - mean, 0.0).square().sum(0) / n
-    return mean, variance
+def _moments(
+    view: Callable[[Tensor], Tensor], parts: Sequence[Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean and variance of each feature over the rows that have it, and which no row has."""
+    seen = ((t.nan_to_num(0.0).sum(0), (~t.isnan()).sum(0)) for t in map(view, parts))
+    total, there = (torch.stack(each).sum(0) for each in zip(*seen, strict=True))
+    mean = total / (n := there.clamp(min=1))
+    squares = [(view(rows) - mean).nan_to_num(0.0).square().sum(0) for rows in parts]
+    return mean, torch.stack(squares).sum(0) / n, there == 0
 
 
 def _beyond(sizes: list[int], widest: int) -> Tensor:

@@ -23,6 +23,8 @@ from isthmus.random import fork
 # cost under a second or two; beyond, a randomised decomposition of the first k.
 EXACT_SIZE = 2048
 _CHUNK = 8192
+# Of wide rows.
+_PART = 1024
 # A component with less than a millionth of the first one's standard deviation is rounding: that
 # of float32 data is 3e-8 of their size, that of eigh in float64 the root of 1e-16.
 _RANK_TOLERANCE = 1e-6
@@ -67,8 +69,8 @@ def spectrum(x: Tensor, n_components: int) -> Spectrum:
         covariance /= n
         return spectrum_of(mean, covariance, rank)
     else:
-        centred = x.double() - mean
-        total = float(centred.square().sum()) / n
+        centred = x.to(torch.float64, copy=True).sub_(mean)
+        total = sum(float(part.square().sum()) for part in torch.split(centred, _PART)) / n
         if min(n, n_features) <= EXACT_SIZE:
             _, singular, vt = torch.linalg.svd(centred, full_matrices=False)
             axes = vt[:rank]

@@ -16,14 +16,15 @@ import torch
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
+from isthmus import presets
 from isthmus.core import pca
 from isthmus.data.rows import taking
 from isthmus.data.source import Source
 from isthmus.errors import CombinationError, InvalidParameterError
 from isthmus.estimators import _input, _parameters, _settling, _sheet, _sources
 from isthmus.estimators._base import Estimator
-from isthmus.estimators._dimensions import refuse_mixed
 from isthmus.estimators._fitting import Listener
+from isthmus.estimators._validation import features_of, filled
 from isthmus.estimators.compare import compare
 
 Array = NDArray[Any]
@@ -47,7 +48,6 @@ class Choosing(Estimator):
             return
         _sources.given(self, X, min_rows=2)
         _parameters.check(self, self.n_features_in_)
-        refuse_mixed(self, f"n_components={self.n_components!r}")
         streamed = isinstance(X, Source) and not _sources.fits(X)
         if isinstance(X, Source) and not streamed:
             X = taking.whole(X)
@@ -144,8 +144,9 @@ def _by_share(estimator: Choosing, X: Any, callback: Listener | None) -> Choosin
 def _share(fitted: Estimator, data: Array) -> float:
     """1 − squared error / variance, of the held-out rows."""
     assert fitted.held_out_ is not None  # noqa: S101  (early stopping holds rows out)
-    unit = (fitted.scaling_.unit / fitted.scaling_.scale).numpy()
-    rows = data[fitted.held_out_.rows].astype(np.float64) * unit
+    head, scaling = fitted.autoencoder_.likelihood, fitted.scaling_
+    scaled = scaling.apply(torch.from_numpy(data[fitted.held_out_.rows]), torch.float64)
+    rows = (head.features(scaled) * head.by_feature(scaling.unit)).numpy()
     total = float(np.nansum(np.square(rows - np.nanmean(rows, axis=0)), axis=1).mean())
     return 1.0 - fitted.squared_error_ / total if total > 0 else 1.0
 
@@ -154,7 +155,12 @@ def _of_pca(estimator: Choosing, data: Array, share: float) -> int:
     """PCA's number of components for that share of the variance of all rows."""
     scratch = _with(estimator, 1, None)
     scratch.n_features_in_ = estimator.n_features_in_
-    x = _settling.prepare(scratch, data, torch.arange(len(data))).x * scratch.scaling_.unit.float()
+    rows = _settling.prepare(scratch, data, torch.arange(len(data)))
+    module = presets.build(**scratch._architecture).float().to(rows.x.device)
+    module.prepare(rows.x, rows.mask)
+    seen = features_of(module, rows.x, rows.mask)
+    unit = module.likelihood.by_feature(scratch.scaling_.unit.to(seen))
+    x = filled(seen, seen.nanmean(0).nan_to_num(0.0)) * unit
     s = pca.spectrum(x, x.shape[1])
     explained = s.eigenvalues.cumsum(0) / max(s.total_variance, 1e-300)
     return int((explained < share).sum()) + 1

@@ -39,8 +39,23 @@ from isthmus.estimators._expectations import deviates
 from isthmus.estimators._fitting import Listener, Progress
 from isthmus.estimators._settling import nats_of_scaling
 from isthmus.estimators._short_fits import ROUNDS, Bench, Criterion
-from isthmus.estimators._warm_start import SHEET_RATE, SHEET_STEPS, grow, take_mean, unroll
-from isthmus.evaluation.dimensions import Evidence, Factors, Local, ppca_log_likelihood
+from isthmus.estimators._validation import features_of, filled
+from isthmus.estimators._warm_start import (
+    SHEET_RATE,
+    SHEET_STEPS,
+    grow,
+    silence,
+    take_mean,
+    unroll,
+)
+from isthmus.evaluation.dimensions import (
+    Evidence,
+    Factors,
+    Local,
+    ppca_log_likelihood,
+    recommend,
+    recommend_mixed,
+)
 from isthmus.random import Seeds, fork
 
 Array = NDArray[Any]
@@ -61,6 +76,8 @@ KEPT = (
     "hidden_layer_sizes",
     "activation",
     "likelihood",
+    "kinds",
+    "handle_unknown",
     "scaling",
     "max_epochs",
     "batch_size",
@@ -98,21 +115,6 @@ class Trial(Progress):
     n_components: int = 1
 
 
-def refuse_mixed(model: Any, what: str) -> None:
-    """Numbers of components are compared by densities and PCA of numbers.
-
-    Raises:
-        CombinationError: the rows are a mixed table.
-    """
-    if model.encoding_ is not None:
-        raise CombinationError(
-            f"{what} with a mixed table",
-            "is not defined: the sizes are compared by the density and the PCA of numbers",
-            "Give n_components as a whole number to a fit, or leave out the columns that are no "
-            "numbers.",
-        )
-
-
 class Sweep:
     """Rows, parts and settings that all sizes share.
 
@@ -124,16 +126,17 @@ class Sweep:
 
     Attributes:
         source: scaled rows, missing entries filled.
-        linear: number of linear factors, 0 to D − 1.
+        linear: number of linear factors, 0 to D − 1; None of a mixed table.
         unrolled: size whose model began at an unrolled sheet, if any did better there.
-        local: two-NN in the linear dimensions, of the rows, and with shuffled columns.
+        local: two-NN in the linear dimensions, of the rows, and with shuffled columns; None of a
+            mixed table, whose rows have no such neighbourhoods.
     """
 
     def __init__(self, model: Any, X: Any, random_state: Any = None) -> None:
         self.model = _variational(model)
         self.unrolled: int | None = None
         data = _input.rows(self.model, _sources.held(X), reset=True, min_rows=FEWEST_ROWS)
-        refuse_mixed(self.model, "compare")
+        self.mixed = self.model.encoding_ is not None
         self.n_features = data.shape[1]
         if self.n_features < 2:
             raise DataError("X with 1 feature", "has no number of components to choose")
@@ -160,27 +163,41 @@ class Sweep:
 
     def _sketch(self) -> None:
         """What needs no training: PCA, factors, two-NN."""
-        x = self.source.x.cpu()
-        rows = [(x[train].double().numpy(), x[held].double().numpy()) for train, held in self.parts]
-        factors = Factors(rows)
-        self.linear = factors.dimension()
-        everything = x.double().numpy()
-        flat = factors.project(everything, self.linear) if self.linear else None
-        self.local = Local.of(everything, flat)
+        self.linear: int | None = None
+        self.local: Local | None = None
+        if not self.mixed:
+            x = self.source.x.cpu().double().numpy()
+            factors = Factors([(x[train.numpy()], x[held.numpy()]) for train, held in self.parts])
+            self.linear = factors.dimension()
+            self.local = Local.of(x, factors.project(x, self.linear) if self.linear else None)
         self.pca_error, self.pca_log_likelihood, self.total = self._pca()
 
     def _pca(self) -> tuple[Array, Array, float]:
-        """Mean held-out error for 1 … R components, log-likelihood (R, n), and the error for 0."""
+        """Mean held-out error for 1 … R components, log-likelihood (R, n), and the error for 0.
+
+        Of the features of the likelihood, a missing one at its mean. Those of a mixed table have no
+        log-likelihood that would compare with one of its columns: it is NaN.
+        """
         errors, likelihoods, total = [], [], []
         for train, held in self.parts:
-            given, target = self.source.x[train].cpu(), self.source.x[held].cpu()
-            mask = None if self.source.mask is None else self.source.mask[held].cpu()
-            every = self.n_features <= pca.EXACT_SIZE
-            s = pca.spectrum(given, self.n_features if every else 2 * LADDER[-1])
-            errors.append(pca.errors_by_size(s, target, target, self.unit, mask))
-            centred = (target.double() - s.mean) * self.unit
+            rows, judged = self.source.subset(train), self.source.subset(held)
+            module = self._begin(1, rows, at_pca=False)
+            head = module.likelihood
+            seen = features_of(module, rows.x, rows.mask).cpu()
+            mean = seen.nanmean(0).nan_to_num(0.0) if module.sees_missing else None
+            given = filled(features_of(module, judged.x, judged.mask).cpu(), mean)
+            target, unit = head.features(judged.x).cpu(), head.by_feature(self.unit)
+            mask = None if judged.mask is None else head.by_feature(judged.mask).cpu()
+            every = self.n_features <= pca.EXACT_SIZE and not self.mixed
+            s = pca.spectrum(filled(seen, mean), self.n_features if every else 2 * LADDER[-1])
+            most = min(self.n_features, len(s.axes)) if self.mixed else None
+            errors.append(pca.errors_by_size(s, given, target, unit, mask, most))
             there = None if mask is None else mask.double()
+            centred = (target.double() - s.mean) * unit
             total.append(sum_features(centred.square(), 1, there))
+            if self.mixed:
+                likelihoods.append(np.full((1, len(target)), math.nan))
+                continue
             # beyond the axes there are, the variance that is left is spread evenly
             rest = self.n_features - len(s.eigenvalues)
             left = max(0.0, s.total_variance - float(s.eigenvalues.sum())) / max(rest, 1)
@@ -188,10 +205,10 @@ class Sweep:
             likelihoods.append(
                 ppca_log_likelihood(s.mean.numpy(), s.axes.numpy(), values, target.numpy())
             )
-        most = min(e.shape[1] for e in errors)
-        error = torch.cat([e[:, :most] for e in errors]).mean(0).numpy()
-        most = min(len(rows) for rows in likelihoods)
-        likelihood = np.concatenate([rows[:most] for rows in likelihoods], axis=1)
+        least = min(e.shape[1] for e in errors)
+        error = torch.cat([e[:, :least] for e in errors]).mean(0).numpy()
+        least = min(len(rows) for rows in likelihoods)
+        likelihood = np.concatenate([rows[:least] for rows in likelihoods], axis=1)
         return error, likelihood, float(torch.cat(total).mean())
 
     @property
@@ -203,6 +220,8 @@ class Sweep:
     def sizes(self) -> list[int]:
         """Sizes worth a fit: all up to the linear dimension and one more if few, else a ladder."""
         most = min(self.n_features - 1, LADDER[-1])
+        if self.local is None:
+            return [k for k in range(1, most + 1) if k <= _EVERY_SIZE or k in LADDER]
         if self.linear == 0 and self.local.fills:  # nothing compresses: a few, to show it
             return [k for k in LADDER if k <= min(most, _EVERY_SIZE)]
         linear = min(self.linear or most, most)
@@ -216,7 +235,7 @@ class Sweep:
     @property
     def suggested(self) -> int | None:
         """Two-NN's dimension where it is below the linear one; None where there is no sheet."""
-        d = self.local.linear.value
+        d = math.nan if self.local is None else self.local.linear.value
         linear = self.linear or self.n_features
         if not math.isfinite(d) or not 1 <= max(1, round(d)) < linear:
             return None
@@ -242,7 +261,7 @@ class Sweep:
                         told,
                         validation=-float(size.bound.mean()) - self.offset,
                         squared_error=float(size.squared_error.mean()),
-                        pca_squared_error=self._pca_error_of(k),
+                        pca_squared_error=self.pca_error_of(k),
                     )
                 )
         return found
@@ -262,20 +281,32 @@ class Sweep:
         _, plain = self.bench.train(self._plain(modules), half, "error")
         return Size(judged.bound, plain.error, self.bench.active_units(modules)), modules
 
-    def evidence(self, sizes: Sequence[int], found: Sequence[Size]) -> Evidence:
-        """What :func:`isthmus.evaluation.dimensions.recommend` goes by."""
-        return Evidence(
-            n_features=self.n_features,
-            linear=self.linear,
-            local=self.local,
-            sizes=sizes,
-            error=np.array([size.squared_error.mean() for size in found]),
-            pca_error=np.array([self._pca_error_of(k) for k in sizes]),
-            total=self.total,
-            bound=np.stack([size.bound for size in found]),
+    def recommend(self, sizes: Sequence[int], found: Sequence[Size]) -> tuple[int, str]:
+        """By what :mod:`isthmus.evaluation.dimensions` goes by; see there."""
+        bound = np.stack([size.bound for size in found])
+        if self.linear is None or self.local is None:
+            return recommend_mixed(self.n_features, sizes, bound, self._independent())
+        return recommend(
+            Evidence(
+                n_features=self.n_features,
+                linear=self.linear,
+                local=self.local,
+                sizes=sizes,
+                error=np.array([size.squared_error.mean() for size in found]),
+                pca_error=np.array([self.pca_error_of(k) for k in sizes]),
+                total=self.total,
+                bound=bound,
+            )
         )
 
-    def _pca_error_of(self, k: int) -> float:
+    def _independent(self) -> Array:
+        """(n,) nats of held-out rows whose columns have nothing to do with each other."""
+        modules = [self._begin(1, self.source.subset(train)) for train, _ in self.parts]
+        for module, (train, _) in zip(modules, self.parts, strict=True):
+            silence(module, self.source.subset(train))
+        return self.bench.train(modules, self._plan(), "bound")[1].bound
+
+    def pca_error_of(self, k: int) -> float:
         return float(self.pca_error[min(k, len(self.pca_error)) - 1])
 
     @property
@@ -301,16 +332,24 @@ class Sweep:
             core = presets.build(**{**settings, **({"beta": None} if plain else {})}).float()
         return core.to(self.source.x.device)
 
+    def _begin(
+        self, k: int, rows: TensorBatches, *, plain: bool = False, at_pca: bool = True
+    ) -> Core:
+        """A new one that knows its training rows, at its linear start unless that is not wanted."""
+        module = self._build(k, plain=plain)
+        module.prepare(rows.x, rows.mask)
+        if at_pca:
+            linear_start(module, rows.x, rows.mask)
+        return module
+
     def _starts(self, k: int, before: list[Core] | None) -> list[Core]:
         """For each part its linear start, or the model before grown, by the bound on its rows."""
         starts = []
         for i, (train, _) in enumerate(self.parts):
             rows = self.source.subset(train)
-            best = self._build(k)
-            linear_start(best, rows.x)
+            best = self._begin(k, rows)
             if before is not None:
-                grown = self._build(k)
-                linear_start(grown, rows.x)  # the box of the training rows
+                grown = self._begin(k, rows)  # with the box of the training rows
                 if grow(before[i], grown, rows.x, rows.mask):
                     best = self._better(best, grown, rows, "bound")
             starts.append(best)
@@ -334,9 +373,7 @@ class Sweep:
         starts = []
         for module, (train, _) in zip(modules, self.parts, strict=True):
             rows = self.source.subset(train)
-            at_pca, at_mean = (self._build(module.n_components, plain=True) for _ in range(2))
-            linear_start(at_pca, rows.x)
-            linear_start(at_mean, rows.x)
+            at_pca, at_mean = (self._begin(module.n_components, rows, plain=True) for _ in "ab")
             take_mean(module, at_mean)
             starts.append(self._better(at_pca, at_mean, rows, "error"))
         return starts

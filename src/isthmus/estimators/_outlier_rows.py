@@ -26,9 +26,9 @@ from isthmus.estimators._base import Estimator
 from isthmus.evaluation.outlyingness import Gaussian, category_surprise, tail_surprise
 
 Floats = NDArray[np.float64]
-_CHUNK = 8192
-# Features of a mixed table that are computed together: 256 MiB.
-_VALUES = 1 << 25
+# Values that are held of each array of features: 128 MiB; and those that are scored together.
+_VALUES, _FEWEST = 1 << 24, 1000
+_SCORED, _FEW = 1 << 21, 256
 # Rows by which the number of components is chosen.
 MOST_SPECTRUM = 5_000
 
@@ -56,12 +56,27 @@ class Seen:
     @property
     def residual(self) -> Floats:
         """T(x) − E[T(x)|z], 0 where an entry is missing."""
-        return np.nan_to_num(self.features - self.fitted)
+        left: Floats = self.features - self.fitted
+        return np.nan_to_num(left, copy=False)
 
     @property
     def filled(self) -> Floats:
         """Features whose missing entries are those of the reconstruction."""
         return np.where(np.isnan(self.features), self.fitted, self.features)
+
+
+def held_together(n_features: int) -> int:
+    """How many rows of so many features are held at once: 128 MiB, 1,000 at least.
+
+    >>> held_together(100), held_together(1_000_000)
+    (167772, 1000)
+    """
+    return max(_FEWEST, _VALUES // n_features)
+
+
+def scored_together(n_features: int) -> int:
+    """How many are scored at once, an eighth of that: about ten arrays are made of them."""
+    return max(_FEW, _SCORED // n_features)
 
 
 class Numbers:
@@ -118,7 +133,7 @@ class Columns:
         self.n_columns = len(head.columns)
         self.column = head.feature_column.numpy()
         self.n_single = head.n_single  # features of categories are the last ones
-        self.block: int | None = max(_CHUNK, _VALUES // len(self.column))
+        self.block: int | None = held_together(len(self.column))
 
     def seen(self, x: Floats) -> Seen:
         """Rows (N, D) as the encoding has them."""
@@ -136,9 +151,12 @@ class Columns:
     def decoded(self, z: Floats) -> Floats:
         """(N, F) E[T(x)|z] of codes (N, K)."""
         core = self.core
-        parts = torch.split(torch.from_numpy(_input.writable(z)), _CHUNK)
-        found = [core.likelihood.expected_features(core.decode(part)) for part in parts]
-        values: Floats = torch.cat(found).numpy()
+        rows = scored_together(len(self.column))
+        codes, head = torch.from_numpy(_input.writable(z)), core.likelihood
+        values: Floats = np.empty((len(z), len(self.column)))
+        for start in range(0, len(z), rows):
+            part = slice(start, start + rows)
+            values[part] = head.expected_features(core.decode(codes[part])).numpy()
         return values
 
     def alone(self, reference: Floats) -> Callable[[Seen], Floats]:
@@ -195,7 +213,10 @@ def spectrum(x: Floats, encoding: Encoding | None) -> Floats:
     x, columns = x[:, there], columns[there]
     deviation = np.sqrt(np.bincount(columns, np.square(np.nanstd(x, axis=0))))[columns]
     scaled = (x - np.nanmean(x, axis=0)) / np.where(deviation > 0, deviation, 1.0)
-    return np.square(np.linalg.svd(np.nan_to_num(scaled), compute_uv=False))
+    scaled = np.nan_to_num(scaled, copy=False)
+    # the smaller matrix of products has the squared singular values, in a tenth of the time
+    products = scaled @ scaled.T if len(scaled) < scaled.shape[1] else scaled.T @ scaled
+    return np.maximum(np.linalg.eigvalsh(products)[::-1], 0.0)
 
 
 def with_values(

@@ -12,7 +12,14 @@ from sklearn.base import clone
 from isthmus.data.columns.encoding import Encoding
 from isthmus.estimators import _input
 from isthmus.estimators._base import Estimator
-from isthmus.estimators._outlier_rows import MOST_SPECTRUM, Seen, rows_of, spectrum
+from isthmus.estimators._outlier_rows import (
+    MOST_SPECTRUM,
+    Seen,
+    held_together,
+    rows_of,
+    scored_together,
+    spectrum,
+)
 from isthmus.estimators.models import VariationalAutoencoder
 from isthmus.evaluation.outlyingness import (
     POWER,
@@ -32,7 +39,7 @@ Floats = NDArray[np.float64]
 # Detectors that were saved before there was a view "whitened" have the first five, those from
 # before there was a view "distance" the first four.
 VIEWS = ("value", "combination", "code", "outline", "distance", "whitened")
-# Rows that values and distances are compared with.
+# Rows that values and distances are compared with; fewer where they are wide.
 MOST_REFERENCE = 20_000
 _VARIANCE_KEPT, _MOST_COMPONENTS = 0.9, 64
 _CHUNK = 512
@@ -119,39 +126,61 @@ class Views:
         }
 
     @classmethod
-    def fit(cls, model: Estimator, x: Floats, held_out: Floats, n_neighbors: int) -> Views:
-        """From the rows (N, D) of the model's fit, in a random order, and rows it did not see.
+    def fit(
+        cls,
+        model: Estimator,
+        x: Floats,
+        of_fit: NDArray[np.intp],
+        held_out: NDArray[np.intp],
+        n_neighbors: int,
+    ) -> tuple[Views, Floats]:
+        """The views, and the scores of all rows.
 
         Values and distances of the model's own rows are compared with the others of them, so these
         rows count for the tails of those views; the residual of a row that was learned says
         nothing of a new one's.
+
+        Args:
+            model: the fitted autoencoder.
+            x: (N, D) all rows.
+            of_fit: which of them it was fitted to, in a random order.
+            held_out: which it did not see.
+            n_neighbors: over which a distance between codes or outlines is averaged.
+
+        Returns:
+            The views, and (N,) what :meth:`score` gives for x.
         """
         rows = rows_of(model)
-        seen, new = rows.seen(x[: rows.block]), rows.seen(held_out)
-        few = seen.first(MOST_REFERENCE)
-        centre = seen.codes.mean(0)
-        some = seen.filled[:MOST_SPECTRUM]
+        seen, new = rows.seen(x[of_fit[: rows.block]]), rows.seen(x[held_out])
+        left, codes = seen.residual, seen.codes
+        residual = Gaussian.fit(left)
+        before, after = (float(residual(each).mean()) for each in (left, new.residual))
+        del left
+        centre = codes.mean(0)
+        reference = seen.first(min(MOST_REFERENCE, held_together(seen.features.shape[1]))).filled
+        del seen, new  # each as large as the reference
+        some = reference[:MOST_SPECTRUM]
         directions, deviation = leading_directions(some)
         views = cls(
             model=model,
-            reference=few.filled,
-            codes=few.codes,
-            residual=Gaussian.fit(seen.residual),
-            code=Gaussian.fit(seen.codes - centre),
+            reference=reference,
+            codes=codes[: len(reference)],
+            residual=residual,
+            code=Gaussian.fit(codes - centre),
             centre=centre,
             directions=directions,
             deviation=deviation,
             whitening=whitening(some, rows.columns),
+            inflation=max(after / before, 1.0) if before > 0 else 1.0,
             n_neighbors=n_neighbors,
         )
-        before, after = (float(views.residual(s.residual).mean()) for s in (seen, new))
-        views.inflation = max(after / before, 1.0) if before > 0 else 1.0
-        own, others = views._scores(few), views._scores(new)
+        scores = views._each(x)
+        own, others = scores[of_fit[: len(views.reference)]], scores[held_out]
         views.tails = tuple(
             Tail.fit(others[:, j] if name == "combination" else np.r_[own[:, j], others[:, j]])
             for j, name in enumerate(views.names)
         )
-        return views
+        return views, combined(views._surprises(scores), power=views.power)
 
     def score(self, x: Floats) -> Floats:
         """(N,) nats, at least 0, of rows (N, D) in the units of the data: the views together."""
@@ -159,9 +188,7 @@ class Views:
 
     def surprises(self, x: Floats) -> Floats:
         """(N, V) nats of each of ``names`` for rows (N, D) in the units of the data."""
-        block = self.rows.block or len(x)
-        parts = [self._surprises(self.rows.seen(x[i : i + block])) for i in range(0, len(x), block)]
-        return np.concatenate(parts)
+        return self._surprises(self._each(x))
 
     def contributions(self, x: Floats) -> Floats:
         """(N, D) nats, at least 0: each row's score, shared among its features.
@@ -178,7 +205,7 @@ class Views:
 
     def _contributions(self, x: Floats) -> Floats:
         seen = self.rows.seen(x)
-        surprises = self._surprises(seen)
+        surprises = self._surprises(self._scores(seen))
         of_residual = (self.residual(seen.residual) / self.inflation)[:, None]
         of_code = self.code(seen.codes - self.centre)[:, None]
         parts = [
@@ -221,9 +248,14 @@ class Views:
         row: Floats = seen.filled / self.deviation
         return row @ self.directions if name == "outline" else row
 
-    def _surprises(self, seen: Seen) -> Floats:
-        scores = self._scores(seen)
+    def _surprises(self, scores: Floats) -> Floats:
         return np.stack([tail(scores[:, j]) for j, tail in enumerate(self.tails)], axis=1)
+
+    def _each(self, x: Floats) -> Floats:
+        """:meth:`_scores` of rows (N, D) in the units of the data, some at a time."""
+        n = scored_together(self.reference.shape[1])
+        parts = [self._scores(self.rows.seen(x[i : i + n])) for i in range(0, len(x), n)]
+        return np.concatenate(parts)
 
     def _scores(self, seen: Seen) -> Floats:
         """(N, V), each in its own unit."""

@@ -120,7 +120,8 @@ class Bench:
     def judge_rows(self, module: Core, rows: TensorBatches) -> Judged:
         """One module on some rows: its bound, and its error at E[z|x]."""
         noise = self.deviates(module)
-        unit = self.unit.to(rows.x.device)
+        head = module.likelihood
+        unit = head.by_feature(self.unit.to(rows.x.device))
         bounds, errors = [], []
         was_training = module.training
         module.eval()
@@ -128,16 +129,18 @@ class Bench:
             trace = module.trace(x, *mask, noise=noise.to(x), corrupt=False)
             bounds.append(module.evidence(trace).double())
             p = module.decoder(trace.q.mean[None], 2)
-            error = ((module.likelihood.expectation(p)[0] - x).double() * unit).square()
-            errors.append(sum_features(error, 1, mask[0].double() if mask else None))
+            residual = head.expected_features(p)[0] - head.features(x)
+            there = head.by_feature(mask[0]).double() if mask else None
+            errors.append(sum_features((residual.double() * unit).square(), 1, there))
         module.train(was_training)
         return Judged(torch.cat(bounds).cpu().numpy(), torch.cat(errors).cpu().numpy())
 
     @torch.no_grad()
     def active_units(self, modules: Sequence[Core]) -> float:
         """Mean number of latents that move with the held-out rows."""
-        counts = [
-            n_active(activity(module.encode(self.source.x[held]).mean.cpu().numpy()))
-            for module, (_, held) in zip(modules, self.parts, strict=True)
-        ]
+        counts = []
+        for module, (_, held) in zip(modules, self.parts, strict=True):
+            rows = self.source.subset(held)
+            codes = module.encode(rows.x, rows.mask).mean
+            counts.append(n_active(activity(codes.cpu().numpy())))
         return float(np.mean(counts))

@@ -134,9 +134,9 @@ def pca_errors(
     sizes, errors = [], []
     for module, start, part in zip(modules, starts, validation.parts, strict=False):
         head = module.likelihood
-        seen = _features(module, start.rows.x, start.rows.mask)
+        seen = features_of(module, start.rows.x, start.rows.mask)
         mean = seen.nanmean(0).nan_to_num(0.0) if module.sees_missing else None
-        seen = _filled(seen, mean)
+        seen = filled(seen, mean)
         n, n_features = len(seen), seen[0].numel()
         every = min(n, n_features) <= pca.EXACT_SIZE
         known = None if head.support == "mixed" else start.spectrum
@@ -145,7 +145,7 @@ def pca_errors(
         with fork(validation.noise_seed):
             for x, *mask in part.batches(_CHUNK):
                 whole = x if not module.sees_missing else _holed(x, *mask)
-                given = _filled(head.features(module.corruption(whole).x_tilde), mean)
+                given = filled(head.features(module.corruption(whole).x_tilde), mean)
                 by_size = pca.errors_by_size(
                     s,
                     given,
@@ -165,12 +165,13 @@ def _holed(x: Tensor, mask: Tensor | None = None) -> Tensor:
     return x if mask is None else x.masked_fill(~mask, math.nan)
 
 
-def _features(module: Autoencoder, x: Tensor, mask: Tensor | None) -> Tensor:
+def features_of(module: Autoencoder, x: Tensor, mask: Tensor | None) -> Tensor:
     """T(x) of rows; NaN where an entry is missing, for an encoder that sees it."""
     return module.likelihood.features(_holed(x, mask) if module.sees_missing else x)
 
 
-def _filled(seen: Tensor, mean: Tensor | None) -> Tensor:
+def filled(seen: Tensor, mean: Tensor | None) -> Tensor:
+    """Features with missing ones at their mean; as they are where there is none."""
     return seen if mean is None else torch.where(seen.isnan(), mean, seen)
 
 

@@ -103,6 +103,28 @@ def take_mean(module: Autoencoder, plain: Autoencoder) -> None:
     plain.decoder.load_state_dict(module.decoder.state_dict())
 
 
+@torch.no_grad()
+def silence(module: Autoencoder, rows: TensorBatches) -> None:
+    """Make a model at its linear start one whose code says nothing: columns are independent.
+
+    What is left to train is what each column is by itself.
+    """
+    net, out, head = module.encoder.net, module.decoder.net, module.likelihood
+    for part in (net, out):
+        assert isinstance(part, HasLinearPath)  # noqa: S101
+        assert part.linear is not None  # noqa: S101
+        part.linear.weight.zero_()
+        part.requires_grad_(False)
+    assert isinstance(net, HasLinearPath) and net.linear is not None  # noqa: PT018, S101
+    assert isinstance(out, HasLinearPath) and out.linear is not None  # noqa: PT018, S101
+    net.linear.bias.zero_()
+    out.linear.bias.requires_grad_(True)
+    p = module.decode(rows.x.new_zeros(1, module.n_components))
+    squared = (rows.x - head.expectation(p)).square()
+    there = torch.ones_like(squared) if rows.mask is None else rows.mask.to(squared.dtype)
+    head.calibrate((squared * there).sum(0) / there.sum(0).clamp(min=1))
+
+
 def _pad(small: nn.Module, large: nn.Module, k: int, larger: int, *, outputs: bool) -> None:
     """Copy the weights; those of new latents are 0, and the box leaves them free."""
     have = small.state_dict()

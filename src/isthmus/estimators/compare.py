@@ -20,7 +20,6 @@ from isthmus.errors import InvalidParameterError
 from isthmus.estimators._base import Estimator
 from isthmus.estimators._dimensions import Sweep
 from isthmus.estimators._fitting import Listener
-from isthmus.evaluation.dimensions import recommend
 
 Array = NDArray[Any]
 
@@ -43,9 +42,10 @@ class Comparison:
         reason: why, in a sentence.
         compresses: False where nothing compresses.
         intrinsic_dimension: two-NN within the linear dimensions, None where it cannot be told.
-        linear_dimension: number of linear factors, 0 for independent features.
+        linear_dimension: number of linear factors, 0 for independent features; None for a mixed
+            table, whose one-hot columns have factors of their own.
         pca_mle: number chosen by Minka's criterion (``PCA(n_components="mle")``), None for fewer
-            rows than features.
+            rows than features and for a mixed table.
         n_features, n_held_out: D, and the rows that were judged.
         unit: of the errors.
         unrolled: size whose model did better from an unrolled sheet than from PCA, if any did.
@@ -63,7 +63,7 @@ class Comparison:
     reason: str
     compresses: bool
     intrinsic_dimension: float | None
-    linear_dimension: int
+    linear_dimension: int | None
     pca_mle: int | None
     n_features: int
     n_held_out: int
@@ -119,7 +119,7 @@ def compare(
     """Compare numbers of components and recommend one.
 
     Args:
-        X: (N, D) rows as for ``fit``, N ≥ 10, D ≥ 2.
+        X: (N, D) rows as for ``fit``, N ≥ 10, D ≥ 2, mixed tables and missing entries included.
         n_components: sizes to compare, each 1 to D − 1; "auto" for all up to one above the linear
             dimension where they are few, else a ladder.
         model: an unfitted estimator whose likelihood, scaling, widths and training settings are
@@ -152,18 +152,22 @@ def compare(
     sweep = Sweep(Estimator(beta=1.0) if model is None else model, X, random_state)
     sizes = sweep.sizes() if isinstance(n_components, str) else _sizes(n_components, sweep)
     found = sweep.run(sizes, callback)
-    evidence = sweep.evidence(sizes, found)
-    recommended, reason = recommend(evidence)
-    d = sweep.local.linear.value
+    recommended, reason = sweep.recommend(sizes, found)
+    d = math.nan if sweep.local is None else sweep.local.linear.value
     last = len(sweep.pca_log_likelihood) - 1
     pca = [sweep.pca_log_likelihood[min(k, last)].mean() + sweep.offset for k in sizes]
-    scaled = sweep.model.scaling_.kind == "standard"
+    unit = "squared data units"
+    if sweep.mixed:
+        unit = "squared standard deviations and Brier scores"
+    elif sweep.model.scaling_.kind == "standard":
+        unit = "squared standard deviations"
+    bound = np.stack([size.bound for size in found])
     return Comparison(
         n_components=np.asarray(sizes, dtype=np.int64),
-        error=evidence.error,
+        error=np.array([size.squared_error.mean() for size in found]),
         error_se=np.array([_se(size.squared_error) for size in found]),
-        pca_error=evidence.pca_error,
-        log_likelihood=evidence.bound.mean(1) + sweep.offset,
+        pca_error=np.array([sweep.pca_error_of(k) for k in sizes]),
+        log_likelihood=bound.mean(1) + sweep.offset,
         log_likelihood_se=np.array([_se(size.bound) for size in found]),
         pca_log_likelihood=np.array(pca if sweep.comparable else [math.nan] * len(sizes)),
         active_units=np.array([size.active for size in found]),
@@ -172,10 +176,10 @@ def compare(
         compresses=recommended < sweep.n_features,
         intrinsic_dimension=d if math.isfinite(d) else None,
         linear_dimension=sweep.linear,
-        pca_mle=_pca_mle(sweep.source.x),
+        pca_mle=None if sweep.mixed else _pca_mle(sweep.source.x),
         n_features=sweep.n_features,
-        n_held_out=evidence.bound.shape[1],
-        unit="squared standard deviations" if scaled else "squared data units",
+        n_held_out=bound.shape[1],
+        unit=unit,
         unrolled=sweep.unrolled,
     )
 

@@ -162,9 +162,9 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         if self.sample_shape_ is not None and model.sample_shape is None:
             model.set_params(sample_shape=_samples.stated(self.sample_shape_))
         self.autoencoder_ = model.fit(self._for_model(x[rest]), callback=callback)
-        self._views = Views.fit(model, x[rest], x[scale], self.n_neighbors)
-        self.calibration_scores_ = np.sort(self._score(x[calibration]))[::-1]
-        self.decision_scores_ = -self._score(x)
+        self._views, found = Views.fit(model, x, rest, scale, self.n_neighbors)
+        self.calibration_scores_ = np.sort(-found[calibration])[::-1]
+        self.decision_scores_ = found
         self._decide()
 
     def _decide(self) -> None:
@@ -247,7 +247,8 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
     ) -> Path:
         """Write the fitted detector to a run directory: JSON and safetensors, no pickle.
 
-        It holds the rows that new ones are compared with (20,000 at most).
+        It holds the rows that new ones are compared with: 20,000 at most, fewer where they are
+        wide.
 
         Args:
             path: the folder; it must not exist unless ``force`` is given.

@@ -171,10 +171,22 @@ def leading_directions(x: Array) -> tuple[Floats, Floats]:
     """
     n, n_features = x.shape
     deviation = _deviation(x)
-    _, singular, directions = np.linalg.svd((x - x.mean(0)) / deviation, full_matrices=False)
     edge = (1.0 + math.sqrt(n_features / n)) ** 2
-    k = max(1, int((np.square(singular) / n > edge).sum()))
-    return directions[:k].T, deviation
+    return _axes_above(edge, (x - x.mean(0)) / deviation), deviation
+
+
+def _axes_above(least: float, centred: Floats) -> Floats:
+    """Axes (D, K) of the covariance XᵀX/N with eigenvalues above ``least``, or the first."""
+    from scipy.linalg import eigh
+
+    wide = centred.shape[1] > len(centred)
+    matrix = (centred @ centred.T if wide else centred.T @ centred) / len(centred)
+    axes = eigh(matrix, subset_by_value=(least, math.inf))[1]
+    if not axes.size:
+        axes = eigh(matrix, subset_by_index=(len(matrix) - 1, len(matrix) - 1))[1]
+    found: Floats = (centred.T @ axes if wide else axes)[:, ::-1]
+    found /= np.maximum(np.linalg.norm(found, axis=0), 1e-300)
+    return found
 
 
 def whitening(x: Array, columns: Array | None = None) -> Floats:
@@ -249,7 +261,7 @@ class Gaussian:
 
         x = np.asarray(x, dtype=np.float64)
         if x.shape[1] > MOST_FULL:
-            return cls.of(np.square(x).mean(0))
+            return cls.of(np.einsum("nd,nd->d", x, x) / len(x))
         return cls.of(ledoit_wolf(x, assume_centered=True)[0])
 
     @classmethod
@@ -265,14 +277,16 @@ class Gaussian:
 
     def __call__(self, x: Array) -> Floats:
         """xᵀ C⁻¹ x of each row, (N,), without unit; on average D for rows like those of the fit."""
-        total: Floats = self.contributions(x).sum(1)
-        return total
+        distance: Floats = np.einsum("nd,nd->n", x, self._turned(x))
+        return distance
 
     def contributions(self, x: Array) -> Floats:
         """x_d (C⁻¹ x)_d, (N, D), whose sum over d is the distance; single ones may be negative."""
-        turned = x @ self.precision if self.precision.ndim == 2 else x * self.precision
-        product: Floats = x * turned
+        product: Floats = x * self._turned(x)
         return product
+
+    def _turned(self, x: Array) -> Floats:
+        return x @ self.precision if self.precision.ndim == 2 else x * self.precision
 
 
 @dataclass(frozen=True)
