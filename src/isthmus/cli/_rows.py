@@ -33,7 +33,7 @@ def opened(
     *,
     new: bool = False,
     sample_shape: tuple[int, ...] = (),
-    known: Sequence[str] = (),
+    known: Mapping[str, Any] | None = None,
 ) -> Table | Source:
     """The table in a file, or a bundled one; a source where it is large, or no single file.
 
@@ -45,7 +45,8 @@ def opened(
         reading: how it is read.
         new: whether they are rows for a model that is there: their columns may be missing wholly.
         sample_shape: of the samples that the model takes.
-        known: columns that are text where they are there, as they were in the fit.
+        known: how columns were written in the fit, of
+            :func:`isthmus.data.columns.choosing.known_of`.
 
     Raises:
         DataError: it cannot be read, or a name of ``--drop`` is not there.
@@ -55,7 +56,7 @@ def opened(
         from isthmus.data.opening import open_words
         from isthmus.data.readers import read
 
-    words = replace(reading.words, known=tuple(known))
+    words = replace(reading.words, known=known or {})
     channels, *size = sample_shape if len(sample_shape) == 3 else (0,)
     with in_flags():
         if reading.layout is None and is_one_table(data):
@@ -82,7 +83,8 @@ def of_run(
     """Rows for a model that is there: the columns of its fit by name, in the order of the fit.
 
     Columns that the fit dropped are left out again where they are there, and so are others. What
-    was text in the fit is read as text: a file may hold no code with a leading zero by chance.
+    was text in the fit is read as text: a file may hold no code with a leading zero by chance. And
+    numbers are read as those of the fit were written.
 
     Args:
         model: an estimator or a detector, fitted.
@@ -105,7 +107,8 @@ def of_run(
     names_of_fit = getattr(model, "feature_names_in_", None)
     fitted = None if names_of_fit is None else [str(name) for name in names_of_fit]
     of_fit, drop = Reading.of_record(recorded), reading.left
-    again, known = of_fit.left, _text_of_fit(model, of_fit)
+    again = of_fit.left
+    known = {**choosing.known_of(model), **dict.fromkeys(of_fit.text or ())}
     own = replace(of_fit, drop=reading.drop, text=reading.text, layout=reading.layout)
     reading = reading.or_else(own)
     shape = recorded.get("read_shape") or getattr(model, "sample_shape_", None)
@@ -118,14 +121,14 @@ def of_run(
         if names is not None and fitted is None:
             left = [*drop, *(n for n in again if n in names)]
         elif names is not None and fitted is not None:
-            extra = _extra(names, drop, fitted, data)
+            extra = _extra(names, drop, again, fitted, data)
             left = [*drop, *extra]
         found = opened(data, reading.leaving(left), new=True, known=known)
     else:
         how = {"sample_shape": samples or (), "known": known}
         found = _laid_out(data, reading, of_fit.layout, how)
         if fitted is not None and found.names is not None:
-            extra = _extra(found.names, drop, fitted, data)
+            extra = _extra(found.names, drop, again, fitted, data)
     if found.names is None and not drop and _left_again(found, again, model.n_features_in_):
         found = opened(data, reading.leaving(again), new=True, known=known)
     chosen = choosing.of_fit(
@@ -137,16 +140,6 @@ def of_run(
         samples=samples,
     )
     return chosen, [name for name in extra if name not in again]
-
-
-def _text_of_fit(model: Any, of_fit: Reading) -> tuple[str, ...]:
-    """The columns that were text in the fit, by what was said or by what they held."""
-    from isthmus.data.columns.frames import is_words
-
-    encoding = getattr(model, "encoding_", None)
-    columns = () if encoding is None else encoding.columns
-    text = [column.name for column in columns if is_words(column.arrow_value_type)]
-    return (*(of_fit.text or ()), *text)
 
 
 def said(found: Table | Source, extra: Sequence[str], data: str | os.PathLike[str]) -> list[str]:
@@ -171,13 +164,21 @@ def notes(found: Table | Source) -> list[str]:
 
 
 def _extra(
-    names: Sequence[str], drop: Sequence[str], fitted: Sequence[str], data: str | os.PathLike[str]
+    names: Sequence[str],
+    drop: Sequence[str],
+    again: Sequence[str],
+    fitted: Sequence[str],
+    data: str | os.PathLike[str],
 ) -> list[str]:
-    """The columns that the fit did not have, unless they are dropped by name already."""
+    """The columns that the fit did not have, unless they are dropped by name already.
+
+    Raises:
+        DataError: a column of the fit is missing; those that it left out are no others.
+    """
     from isthmus.data.columns.choosing import places
 
     here = [name for name in names if name not in drop]
-    places(here, fitted, os.fspath(data), more=True)
+    places([name for name in here if name not in again], fitted, os.fspath(data), more=True)
     return [name for name in here if name not in fitted]
 
 

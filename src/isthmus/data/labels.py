@@ -20,7 +20,7 @@ from pyarrow import parquet
 from isthmus.data import bundled
 from isthmus.data.files.packed import TEXT, ending_of
 from isthmus.data.readers import read
-from isthmus.data.tables import quoted, stand_in
+from isthmus.data.tables import Words, quoted, stand_in
 from isthmus.data.text.blocks import table_of_text
 from isthmus.data.text.entries import typed
 from isthmus.data.text.parsing import TextFile
@@ -116,7 +116,7 @@ def _of_csv(path: Path, origin: str, name: str) -> Array:
     if name not in file.labels:
         raise _no_column(name, file.labels, origin)
     others = [label for label in file.labels if label != name]
-    words = table_of_text(file, others, text=[name])[0].column(0)
+    words = table_of_text(file, others, Words((name,)))[0].column(0)
     return values_of(typed(words, file.layout.decimal))
 
 

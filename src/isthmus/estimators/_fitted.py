@@ -26,6 +26,7 @@ from isthmus.data import handed
 from isthmus.data.columns import frames
 from isthmus.data.columns.encoding import Encoded, Encoding
 from isthmus.data.rows.scaling import Scaling
+from isthmus.data.text.agreeing import Spelling
 from isthmus.engine.loop import Training
 from isthmus.engine.products import half_products
 from isthmus.errors import CombinationError, InvalidParameterError
@@ -70,6 +71,8 @@ class Fitted(TransformerMixin, BaseEstimator, Settings):
     held_out_: HeldOut | None
     pca_curve_: Array | None
     _fingerprint: str
+    # how the numbers of the fit were written, where it was a file of text
+    _spelling: Spelling | None = None
     _fill: Tensor
     # whether the networks have a linear path that training starts from
     _starts: bool

@@ -31,6 +31,7 @@ def given(estimator: BaseEstimator, X: Any, min_rows: int = 1) -> _input.Floats 
     Raises:
         ValueError, DataError: as :func:`isthmus.estimators._input.rows`.
     """
+    estimator._spelling = getattr(X, "spelling", None)
     if not isinstance(X, Source):
         data = _input.rows(estimator, X, reset=True, min_rows=min_rows)
         return Arrays([InMemory(data, "X")], "X") if 4 * data.size > LARGE else data
@@ -93,8 +94,9 @@ def by_name(estimator: BaseEstimator, source: Source) -> Source:
     Raises:
         DataError: a column is missing, or there is another one.
     """
+    there: Source = choosing.as_written(source, estimator)
     return choosing.of_fit(
-        source,
+        there,
         _input.names_of_fit(estimator),
         type(estimator).__name__,
         estimator.n_features_in_,
