@@ -26,7 +26,6 @@ from isthmus.data import handed
 from isthmus.data.columns import frames
 from isthmus.data.columns.encoding import Encoded, Encoding
 from isthmus.data.rows.scaling import Scaling
-from isthmus.data.text.agreeing import Spelling
 from isthmus.engine.loop import Training
 from isthmus.engine.products import half_products
 from isthmus.errors import CombinationError, InvalidParameterError
@@ -71,11 +70,9 @@ class Fitted(TransformerMixin, BaseEstimator, Settings):
     held_out_: HeldOut | None
     pca_curve_: Array | None
     _fingerprint: str
-    # how the numbers of the fit were written, where it was a file of text
-    _spelling: Spelling | None = None
+    _spelling: Any = None  # how the numbers of the fit were written, where they were text
     _fill: Tensor
-    # whether the networks have a linear path that training starts from
-    _starts: bool
+    _starts: bool  # whether the networks have a linear path that training starts from
     _codes: Tensor
     _derived: _Derived
     # what partial_fit goes on with

@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus.data.arrays.source import Arrays, InMemory
 from isthmus.data.columns import choosing, frames
-from isthmus.data.columns.encoding import Encoding, told_once
+from isthmus.data.columns.encoding import Encoding
+from isthmus.data.columns.telling import told_once
 from isthmus.data.rows.taking import tables, whole
 from isthmus.data.source import Source, TableSource, in_memory, n_rows
 from isthmus.errors import DataError

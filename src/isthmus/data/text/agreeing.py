@@ -107,10 +107,9 @@ class Place:
     of: str = "the fit"
 
     def refused(self, example: str, rule: str, remedy: str) -> DataError:
-        """The error on a column of entries such as the example."""
-        return DataError(
-            f"column {self.column!r} of {self.origin}, written {shown(example)},", rule, remedy
-        )
+        """The error on a column of entries such as the example; without one they are bare."""
+        how = f"written {shown(example)}" if example else "without a unit"
+        return DataError(f"column {self.column!r} of {self.origin}, {how},", rule, remedy)
 
 
 def agreed(found: Spelled, was: Reading, place: Place) -> Reading | None:
@@ -197,13 +196,12 @@ def check_unit(here: Reading, was: Reading, place: Place) -> None:
             stacklevel=4,
         )
         return
-    given = here.example or "without a sign"
     had = f"written {shown(was.example)}" if was.unit else "without a percent sign"
     what = "currency" if now != "%" and before != "%" else "unit"
     remedy = f"Convert the numbers to the {what} of {place.of}, and write them as there"
     if place.of == "the fit":
         remedy += "; or fit again to rows that are written so"
-    raise place.refused(given, f"must be in the {what} of {place.of}, {had}", f"{remedy}.")
+    raise place.refused(here.example, f"must be in the {what} of {place.of}, {had}", f"{remedy}.")
 
 
 def may_be_thousands(column: Any, was: Reading, decimal: str) -> bool:

@@ -146,7 +146,7 @@ class Watch:
 
 
 def _refuse_odd(column: Any) -> None:
-    odd = pc.or_(pc.is_nan(column), pc.greater(pc.abs(column), float(LARGEST_WHOLE)))
+    odd = pc.or_(pc.is_nan(column), pc.greater_equal(pc.abs(column), float(LARGEST_WHOLE)))
     if pc.any(odd).as_py():
         raise UnsettledError
 
