@@ -14,7 +14,7 @@ from command_line import call, done
 from isthmus import Autoencoder
 from isthmus.data.columns.encoding import Encoding
 from isthmus.data.text import sniff, spelling
-from isthmus.data.text.spelled import Spelled
+from isthmus.data.text.spelled import Reading, Spelled
 from isthmus.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -34,6 +34,18 @@ READ: dict[str, tuple[list[str], str, str, list[float] | None]] = {
     "below one": (["€0.459", "€1.789", "€2.001"], ",", "7", [0.459, 1.789, 2.001]),
     "percent": (["12%", "5 %", "-0.5%"], ",", "0.5", [12, 5, -0.5]),
     "a minus of its own": (["\u22123 €", "4 €", "5 €"], ",", "0.5", [-3, 4, 5]),
+    "letters of a currency": (
+        ["EUR 1.234,50", "-EUR 12", "EUR 3,5"],
+        ",",
+        "0.5",
+        [1234.5, -12, 3.5],
+    ),
+    "letters behind": (["1,234.50 USD", "12 USD", "3.5 USD"], ",", "0.5", [1234.5, 12, 3.5]),
+    "a minus behind": (["7.00-", "1,234.50", "3.25"], ",", "0.5", [-7, 1234.5, 3.25]),
+    "a minus behind a unit": (["7,00- EUR", "1.234,50 EUR", "3 EUR"], ";", "0,5", [-7, 1234.5, 3]),
+    "two currencies": (["EUR 1.50", "USD 2.50", "EUR 3.50"], ",", "0.5", None),
+    "letters without a blank": (["EUR150", "EUR250", "EUR350"], ",", "0.5", None),
+    "grades": (["2-", "1", "3-"], ",", "0.5", None),
     "thousands or fractions": (["$350,000", "$99,500", "$1,000"], ",", "7", None),
     "whatever others have": (["$350,000", "$99,500", "$1,000"], ",", "0.5", None),
     "price of fuel": (["€1.459", "€1.789", "€2.001"], ",", "0.5", None),
@@ -93,7 +105,9 @@ def test_numbers_that_are_written_are_those_that_are_read(name):
         return
     values = np.array([-1234567.25, 0.5, 12.0, 999.75, 1000.0])
     told = pa.array(reading.spell(values, READ[name][0]))
-    digits = max(len(word.strip("€% ").partition(reading.decimal)[2]) for word in READ[name][0])
+    digits = max(
+        len(word.strip("€% EUSDR-").partition(reading.decimal)[2]) for word in READ[name][0]
+    )
     np.testing.assert_allclose(reading.numbers(told), values, atol=0.51 * 10.0**-digits)
     found.add(told)
     assert found.possible
@@ -152,16 +166,18 @@ def test_no_row_is_read_by_its_neighbours():
         plain.encode(X[:1])
 
 
-def test_files_of_one_table_are_read_alike_or_refused(tmp_path):
-    for name, entries in (("a", ["1.234,50 €", "2.000,00 €"]), ("b", ["1.234 €", "2.000 €"])):
-        lines = [f"{entries[i % 2]};1.5;{i % 7}" for i in range(40)]
-        (tmp_path / f"{name}.csv").write_text("\n".join(["v;w;x", *lines]) + "\n")
-    with pytest.raises(DataError, match=r"'v'.*double.*string|'v'.*string.*double"):
-        isthmus.open_data(tmp_path)
-    done("fit", tmp_path / "a.csv", "--out", tmp_path / "run", *FIT)
-    code, _, err = call("transform", tmp_path / "run", tmp_path / "b.csv", "-o", tmp_path / "z.npy")
-    assert code == 2
-    assert "1.234 €" in err
+def test_files_of_one_table_are_read_alike(tmp_path):
+    """What can be read in several ways is, in any order of files, read as where it cannot."""
+    for first, second in ("ab", "ba"):
+        for name, entries in (
+            (first, ["1.234,50 €", "2.000,00 €"]),
+            (second, ["1.234 €", "2.000 €"]),
+        ):
+            lines = [f"{entries[i % 2]};{i}.5;{i % 7}" for i in range(40)]
+            (tmp_path / f"{name}.csv").write_text("\n".join(["v;w;x", *lines]) + "\n")
+        source = isthmus.open_data(tmp_path)
+        found = {v for p in range(2) for t in source.tables(p) for v in t["v"].to_pylist()}
+        assert found == {1234.5, 2000, 1234}
 
 
 def test_a_first_line_states_the_separator(tmp_path):
@@ -272,6 +288,8 @@ FILLED = {
     "points": (["1.5", "2"], pa.scalar(0.25), "0.25"),
     "dollars": (["$1,500.00", "$2.50"], pa.scalar(-1234.567), "-$1,234.57"),
     "percent": (["5 %", "7 %"], pa.scalar(6.4), "6 %"),
+    "letters": (["EUR 1.500,00", "EUR 2,50"], pa.scalar(-1234.567), "-EUR 1.234,57"),
+    "a minus behind": (["7.00-", "1,500.00"], pa.scalar(-1234.567), "1,234.57-"),
     "words": (["a", "b"], pa.scalar("b"), "b"),
 }
 
@@ -286,7 +304,10 @@ def test_what_is_filled_is_written_as_the_column_is(name, chunked):
     if chunked:
         given = pa.chunked_array([given[:1], given[1:]])
         column = pa.chunked_array([column[:1], column[1:]])
-    found = spelling.filled(given, column, gone, ".")
+    spelled = Spelled()
+    spelled.add(pa.array(entries))
+    how = spelled.reading()
+    found = spelling.filled(given, column, gone, how if how and spelled.sure() else Reading())
     assert found.to_pylist() == [expected, *entries, expected]
 
 
@@ -315,6 +336,7 @@ def test_a_file_is_filled_in_the_way_that_it_is_written(tmp_path):
             assert pd.Series([b]).str.fullmatch(form).all(), b
 
 
+@pytest.mark.filterwarnings("default:.*have no currency")
 def test_a_model_of_amounts_takes_files_that_spell_them(tmp_path):
     cost = RNG.lognormal(7, 1, 80)
     X = pd.DataFrame({"a": RNG.normal(size=80), "b": RNG.normal(size=80), "cost": cost.round(2)})
@@ -330,7 +352,15 @@ def test_a_model_of_amounts_takes_files_that_spell_them(tmp_path):
     for run in ("plain", "dollars"):
         for data in ("plain", "dollars"):
             path = tmp_path / f"{run}-{data}.npy"
-            done("transform", tmp_path / run, tmp_path / f"{data}.csv", "--out", path)
+            code, _, err = call(
+                "transform", tmp_path / run, tmp_path / f"{data}.csv", "--out", path
+            )
+            lost = (
+                "Warning: Numbers in column 'cost' of"
+                if (run, data) == ("dollars", "plain")
+                else ""
+            )
+            assert (code, err[: len(lost) or None]) == (0, lost)
             out.append(np.load(path))
     for codes in out[1:]:
         np.testing.assert_array_equal(out[0], codes)
@@ -368,8 +398,14 @@ def test_thousands_in_a_file_of_tabs_are_no_fractions(tmp_path):
 def test_files_with_two_decimal_signs_are_no_table(tmp_path):
     (tmp_path / "a.csv").write_text("x;y\n1;0,5\n2;3,0\n")
     (tmp_path / "b.csv").write_text("x;y\n1;1.234\n2;5.678\n")
-    with pytest.raises(DataError, match=r"'y' of .*b\.csv with decimal points.*'0,5' in line 2"):
+    with pytest.raises(DataError, match=r"'y' of .*b\.csv, written '1\.234', may be thous.*'0,5'"):
         isthmus.open_data(tmp_path)
+    (tmp_path / "b.csv").write_text("x;y\n1;1.234\n2;5.6\n")  # which can be a point alone
+    source = isthmus.open_data(tmp_path)
+    assert [t["y"].to_pylist() for p in range(2) for t in source.tables(p)] == [
+        [0.5, 3],
+        [1.234, 5.6],
+    ]
 
 
 def test_whole_numbers_beyond_all_types_are_codes(tmp_path):

@@ -53,6 +53,7 @@ def contents(data: str, reading: ReadingOptions, every: bool) -> Answer:
         found = describe(source)
     told = [str(warning.message) for warning in said if warning.category is UserWarning]
     told += [note for note in getattr(source, "notes", ()) if note not in told]
+    spelling = getattr(source, "spelling", None)
     n_skipped, n_images = len(found.skipped), found.rows + len(found.skipped)
     most = MAX_SKIPPED if reading.max_skipped is None else reading.max_skipped
     if n_skipped > most * n_images and told:
@@ -97,6 +98,7 @@ def contents(data: str, reading: ReadingOptions, every: bool) -> Answer:
         "max": found.maximum,
         "labels": None if found.labels is None else {"n": found.labels, "names": named},
         "skipped": found.skipped,
+        "spelling": None if spelling is None else spelling.recorded(),
         "warnings": told,
         "columns": [_facts(column, found.rows) for column in found.columns or ()],
         "suggestion": {**dataclasses.asdict(advice), "command": command},

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from isthmus.data.carrying import Carried
     from isthmus.data.source import Source
     from isthmus.data.tables import Table, Words
+    from isthmus.data.text.agreeing import Spelling
 
 
 class Filler:
@@ -24,9 +25,17 @@ class Filler:
         carried: all columns.
         features: names of those that the model takes, in its order.
         kinds: Arrow's types of the features as they are read.
+        spelling: how their numbers are written, where they are text.
     """
 
-    def __init__(self, carried: Carried, features: Sequence[str], kinds: Sequence[Any]) -> None:
+    def __init__(
+        self,
+        carried: Carried,
+        features: Sequence[str],
+        kinds: Sequence[Any],
+        spelling: Spelling | None,
+    ) -> None:
+        self._spelling = spelling
         self._carried, self._features, self._kinds = carried, features, kinds
         self._layout = carried.layout
         self.beside = [name for name in carried.names if name not in features]
@@ -61,7 +70,7 @@ class Filler:
         if every is None:
             return None
         features = every.features(found.names, left, size(found)[1])
-        return cls(every, features, schema.types)
+        return cls(every, features, schema.types, getattr(found, "spelling", None))
 
     def filled(self, made: Any, gone: Any) -> Any:
         """The next rows of the file.
@@ -74,6 +83,7 @@ class Filler:
 
         from isthmus.data.columns.encoded_column import filled_numbers
         from isthmus.data.text import spelling
+        from isthmus.data.text.spelled import Reading
 
         rows = self._carried.take(len(gone))
         for j, name in enumerate(self._features):
@@ -87,7 +97,9 @@ class Filler:
             if self._layout is not None:
                 if not gone[:, j].any():
                     continue
-                column = spelling.filled(given, column, gone[:, j], self._layout.decimal)
+                how = Reading(self._layout.decimal)
+                how = how if self._spelling is None else self._spelling.of(name)
+                column = spelling.filled(given, column, gone[:, j], how)
             rows = rows.set_column(at, rows.schema.field(at).with_type(column.type), column)
         return rows.replace_schema_metadata(self._carried.source.metadata)
 

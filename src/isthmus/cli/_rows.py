@@ -33,7 +33,7 @@ def opened(
     *,
     new: bool = False,
     sample_shape: tuple[int, ...] = (),
-    known: Sequence[str] = (),
+    known: Mapping[str, Any] | None = None,
     remembered: bool = False,
 ) -> Table | Source:
     """The table in a file, or a bundled one; a source where it is large, or no single file.
@@ -46,7 +46,8 @@ def opened(
         reading: how it is read.
         new: whether they are rows for a model that is there: their columns may be missing wholly.
         sample_shape: of the samples that the model takes.
-        known: columns that are text where they are there, as they were in the fit.
+        known: how columns were written in the fit, of
+            :func:`isthmus.data.columns.choosing.known_of`.
         remembered: whether the encoding is that of the fit, and these rows may be in UTF-8.
 
     Raises:
@@ -57,7 +58,7 @@ def opened(
         from isthmus.data.opening import open_words
         from isthmus.data.readers import read
 
-    words = replace(reading.words, known=tuple(known), remembered=remembered)
+    words = replace(reading.words, known=known or {}, remembered=remembered)
     channels, *size = sample_shape if len(sample_shape) == 3 else (0,)
     with in_flags():
         if reading.layout is None and is_one_table(data):
@@ -84,7 +85,8 @@ def of_run(
     """Rows for a model that is there: the columns of its fit by name, in the order of the fit.
 
     Columns that the fit dropped are left out again where they are there, and so are others. What
-    was text in the fit is read as text: a file may hold no code with a leading zero by chance.
+    was text in the fit is read as text: a file may hold no code with a leading zero by chance. And
+    numbers are read as those of the fit were written.
 
     Args:
         model: an estimator or a detector, fitted.
@@ -107,7 +109,8 @@ def of_run(
     names_of_fit = getattr(model, "feature_names_in_", None)
     fitted = None if names_of_fit is None else [str(name) for name in names_of_fit]
     of_fit, drop = ReadingOptions.of_record(recorded), reading.left
-    again, known = of_fit.left, _text_of_fit(model, of_fit)
+    again = of_fit.left
+    known = {**choosing.known_of(model), **dict.fromkeys(of_fit.text or ())}
     own = replace(of_fit, drop=reading.drop, text=reading.text, layout=reading.layout)
     remembered = reading.encoding is None
     reading = reading.or_else(own)
@@ -121,7 +124,7 @@ def of_run(
         if names is not None and fitted is None:
             left = [*drop, *(n for n in again if n in names)]
         elif names is not None and fitted is not None:
-            extra = _extra(names, drop, fitted, data)
+            extra = _extra(names, drop, again, fitted, data)
             left = [*drop, *extra]
         how: dict[str, Any] = {"known": known, "remembered": remembered}
         found = opened(data, reading.leaving(left), new=True, **how)
@@ -129,7 +132,7 @@ def of_run(
         how = {"sample_shape": samples or (), "known": known, "remembered": remembered}
         found = _laid_out(data, reading, of_fit.layout, how)
         if fitted is not None and found.names is not None:
-            extra = _extra(found.names, drop, fitted, data)
+            extra = _extra(found.names, drop, again, fitted, data)
     if found.names is None and not drop and _left_again(found, again, model.n_features_in_):
         found = opened(data, reading.leaving(again), new=True, **how)
     chosen = choosing.of_fit(
@@ -148,16 +151,6 @@ def words_for(recorded: Mapping[str, Any], reading: ReadingOptions) -> Words:
     said = reading.encoding
     encoding = said or ReadingOptions.of_record(recorded).encoding
     return replace(reading.words, encoding=encoding, remembered=said is None)
-
-
-def _text_of_fit(model: Any, of_fit: ReadingOptions) -> tuple[str, ...]:
-    """The columns that were text in the fit, by what was said or by what they held."""
-    from isthmus.data.columns.frames import is_words
-
-    encoding = getattr(model, "encoding_", None)
-    columns = () if encoding is None else encoding.columns
-    text = [column.name for column in columns if is_words(column.arrow_value_type)]
-    return (*(of_fit.text or ()), *text)
 
 
 def said(found: Table | Source, extra: Sequence[str], data: str | os.PathLike[str]) -> list[str]:
@@ -182,13 +175,21 @@ def notes(found: Table | Source) -> list[str]:
 
 
 def _extra(
-    names: Sequence[str], drop: Sequence[str], fitted: Sequence[str], data: str | os.PathLike[str]
+    names: Sequence[str],
+    drop: Sequence[str],
+    again: Sequence[str],
+    fitted: Sequence[str],
+    data: str | os.PathLike[str],
 ) -> list[str]:
-    """The columns that the fit did not have, unless they are dropped by name already."""
+    """The columns that the fit did not have, unless they are dropped by name already.
+
+    Raises:
+        DataError: a column of the fit is missing; those that it left out are no others.
+    """
     from isthmus.data.columns.choosing import places
 
     here = [name for name in names if name not in drop]
-    places(here, fitted, os.fspath(data), more=True)
+    places([name for name in here if name not in again], fitted, os.fspath(data), more=True)
     return [name for name in here if name not in fitted]
 
 

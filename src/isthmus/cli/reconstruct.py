@@ -85,8 +85,8 @@ def reconstruct(
     with _interrupts.starting():
         import numpy as np
 
-        from isthmus.data.columns.encoding import untold
         from isthmus.data.columns.frames import arrow
+        from isthmus.data.columns.telling import untold
         from isthmus.data.tables import quoted
         from isthmus.data.writers import check_destination, write_frames
 

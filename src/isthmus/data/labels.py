@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def _of_csv(path: Path, origin: str, name: str, words: Words) -> Array:
     if name not in file.labels:
         raise _no_column(name, file.labels, origin)
     others = [label for label in file.labels if label != name]
-    found = table_of_text(file, others, text=[name])[0].column(0)
+    found = table_of_text(file, others, replace(words, text=(name,)))[0].column(0)
     return values_of(typed(found, file.layout.decimal))
 
 

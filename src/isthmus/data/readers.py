@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -36,13 +36,24 @@ from isthmus.data.tables import (
     refuse_duplicates,
     stand_in,
 )
+from isthmus.data.text.agreeing import Spelling
 from isthmus.data.text.blocks import table_of_text
 from isthmus.data.text.parsing import TextFile
+from isthmus.data.text.settling import told
 from isthmus.data.text.sniff import layout_of
 from isthmus.errors import DataError
 
 Read = tuple[np.ndarray, tuple[str, ...] | None]
-_Found = tuple[list[str], list[Any], bool, list[str]]
+
+
+class _Found(NamedTuple):
+    """Columns of any kind: their names, whether the file has them, and how it is written."""
+
+    names: list[str]
+    columns: list[Any]
+    named: bool
+    notes: list[str]
+    spelling: Spelling | None
 
 
 def read(
@@ -93,7 +104,9 @@ def read(
         if not path.stat().st_size:
             raise DataError(f"{origin}", "is empty", "Check how it was made.")
         if isinstance(reader, _Columns):
-            names, columns, is_named, notes = reader.read(path, origin, tuple(drop), words)
+            names, columns, is_named, notes, spelling = reader.read(
+                path, origin, tuple(drop), words
+            )
             if not mixed:
                 refuse_others(names, columns, origin)
             values = _numbers(columns)
@@ -103,8 +116,9 @@ def read(
             frame = pa.Table.from_arrays(columns, names=names) if mixed else None
         else:
             (values, given), frame, notes = reader(path, origin, tuple(drop)), None, []
+            spelling = None
     table = checked(values, given, origin, allow_missing=allow_missing, allow_empty=allow_empty)
-    return replace(table, frame=frame, notes=tuple(notes))
+    return replace(table, frame=frame, notes=tuple(notes), spelling=spelling)
 
 
 def names_in(data: str | os.PathLike[str], words: Words = AS_USUAL) -> list[str] | None:
@@ -174,13 +188,14 @@ def _npz(path: Path, origin: str, drop: tuple[str, ...]) -> Read:
 
 
 def _text_columns(path: Path, origin: str, drop: tuple[str, ...], words: Words) -> _Found:
-    """Names and columns of any kind, whether the file has the names, and notes on it."""
     file = TextFile.of(path, origin, words)
     words.check(file.labels, origin)
-    table, notes = table_of_text(file, drop, [*words.text, *words.known])
+    table, parsed = table_of_text(file, drop, words)
     if not table.num_rows:
         raise DataError(f"{origin}", "has a header but no rows", "Check how it was made.")
-    return table.column_names, table.columns, file.layout.names is not None, notes
+    named = file.layout.names is not None
+    notes = told([parsed], origin)
+    return _Found(table.column_names, table.columns, named, notes, parsed.spelling)
 
 
 def _names_of(file: Any) -> list[str]:
@@ -191,7 +206,7 @@ def _names_of(file: Any) -> list[str]:
 
 
 def _parquet_columns(path: Path, origin: str, drop: tuple[str, ...], words: Words) -> _Found:
-    """Names and columns of any kind; what pandas marked as its index is not a column."""
+    """What pandas marked as its index is not a column."""
     try:
         with parquet.ParquetFile(path) as file:
             footer.check(file.metadata, origin)
@@ -199,7 +214,8 @@ def _parquet_columns(path: Path, origin: str, drop: tuple[str, ...], words: Word
             refuse_duplicates(every, origin)
             names = [every[j] for j in kept(every, drop, origin)]
             table = file.read(columns=names)
-        return names, [without(table.column(n), words.na_values or ()) for n in names], True, []
+        columns = [without(table.column(n), words.na_values or ()) for n in names]
+        return _Found(names, columns, True, [], None)
     except DataError:
         raise
     except (pa.ArrowException, OSError, ValueError, LookupError) as error:

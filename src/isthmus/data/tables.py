@@ -14,8 +14,8 @@ import hashlib
 import io
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,8 @@ class Table:
             read as numbers alone. A column of ``values`` that is not of numbers then holds 0 for
             an entry that is there: it counts entries and says no more.
         notes: sentences on how it is written, where nobody might expect it.
+        spelling: how its numbers are written, where they are text:
+            :class:`isthmus.data.text.agreeing.Spelling`.
     """
 
     values: np.ndarray
@@ -47,6 +49,7 @@ class Table:
     origin: str
     frame: Any = None
     notes: tuple[str, ...] = ()
+    spelling: Any = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ class Words:
         text: columns of separated text that are text whatever they hold, such as postal codes.
         na_values: what stands for a missing entry, in place of :data:`MISSING_TOKENS`; None for
             these. The empty entry is missing in any case.
-        known: columns that are text too where they are there, as they were in a fit.
+        known: how columns were written in a fit, by name: None of those that were text, and are
+            where they are there; of numbers a :class:`isthmus.data.text.spelled.Reading`.
         encoding: of separated text without a byte order mark; None for UTF-8.
         remembered: whether the encoding is that of another file: what is UTF-8 is read so then.
 
@@ -67,13 +71,24 @@ class Words:
 
     text: tuple[str, ...] = ()
     na_values: tuple[str, ...] | None = None
-    known: tuple[str, ...] = ()
+    known: Mapping[str, Any] = field(default_factory=dict)
     encoding: str | None = None
     remembered: bool = False
 
     def __post_init__(self) -> None:
         if self.encoding is not None:
             refuse_unknown(f"encoding={self.encoding!r}", self.encoding)
+
+    @property
+    def every_text(self) -> list[str]:
+        """The columns that are text where they are there."""
+        return [*self.text, *(name for name, how in self.known.items() if how is None)]
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """How columns of numbers were written in the fit."""
+        known = {name: how for name, how in self.known.items() if how is not None}
+        return {name: how for name, how in known.items() if name not in self.text}
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ error that names the column and both files. Files without rows are left out and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,8 @@ from isthmus.data.files.paths import changed
 from isthmus.data.files.shards import Shard, row_bytes
 from isthmus.data.labels import values_of
 from isthmus.data.matrix import is_numeric, is_text, matrix, numpy_type, refuse_others, without
-from isthmus.data.tables import drop_advice, flagged, kept, quoted, refuse_duplicates
+from isthmus.data.tables import AS_USUAL, drop_advice, flagged, kept, quoted, refuse_duplicates
+from isthmus.data.text.agreeing import Known, Spelling, differs
 from isthmus.errors import DataError
 
 
@@ -40,6 +41,9 @@ class Tabular:
         skipped: names of files that were left out.
         na_values: words that stand for a missing entry in columns of text.
         notes: sentences on how the files are written, where nobody might expect it.
+        spelling: how their numbers are written, where they are text.
+        again: reads the files once more, as it is known how their columns were written before.
+        known: how they were, as far as it was known when they were read.
     """
 
     def __init__(
@@ -55,8 +59,14 @@ class Tabular:
         skipped: Sequence[str] = (),
         na_values: Sequence[str] = (),
         notes: Sequence[str] = (),
+        spelling: Spelling | None = None,
+        again: Callable[[Known], Tabular] | None = None,
+        known: Known = AS_USUAL.known,
     ) -> None:
         self.origin = origin
+        self.spelling = spelling
+        self._again, self._known = again, known
+        self._as_known: Tabular = self
         self.notes = tuple(notes)
         self._na_values = tuple(na_values)
         self.parsed = double
@@ -91,6 +101,21 @@ class Tabular:
             only = pa.schema([schema.field(label)])
             parts = [t for piece in range(len(self.lengths)) for t in self._tables(piece, only)]
             self.labels = values_of(pa.concat_tables(parts).column(0))
+
+    def as_known(self, known: Known) -> Tabular:
+        """The same rows, read as it is known how their columns were written in a fit.
+
+        Raises:
+            DataError: they are written otherwise, and cannot be read so.
+        """
+        if self._again is None or self.spelling is None or known == self._as_known._known:
+            return self._as_known
+        here = {field.name: field.type for field in self.schema}
+        others = (name for name in known if name in here)
+        if any(differs(here[n], self.spelling.of(n), known[n]) for n in others):
+            self._as_known = self._again(known)
+            return self._as_known
+        return self
 
     def read(self, piece: int) -> Iterator[np.ndarray]:
         """Blocks of numbers (n, D); a column of another kind is refused by name.

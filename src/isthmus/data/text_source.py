@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from isthmus.data.files.paths import named
 from isthmus.data.tables import Words
 from isthmus.data.tabular import Tabular
-from isthmus.data.text.blocks import is_blank, shards_as_written, text_shards, told
+from isthmus.data.text.agreeing import Known, common
+from isthmus.data.text.blocks import is_blank, shards_as_written, text_shards
 from isthmus.data.text.parsing import TextFile
+from isthmus.data.text.settling import told
 from isthmus.errors import DataError
 
 
@@ -57,11 +60,25 @@ def source_of_text(
         first = next(file.name for file in files if file.layout.names is not None)
         raise DataError(unnamed[0], f"must have a header, as {first} has", "Add the line of names.")
     words.check(files[0].labels, origin)
+
+    def again(known: Known) -> Tabular:
+        return source_of_text(
+            paths,
+            origin,
+            given,
+            drop=drop,
+            label=label,
+            words=replace(words, known=known),
+            as_written=False,
+        )
+
+    notes, spelling = list[str](), None
     if as_written:
-        shards, notes = shards_as_written(files, origin), []
+        shards = shards_as_written(files, origin)
     else:
-        parsed = text_shards(files, origin, own, [*words.text, *words.known])
+        parsed = text_shards(files, origin, own, words)
         shards, notes = [each.shard for each in parsed], told(parsed, origin)
+        spelling = common([each.spelling for each in parsed])
     if not any(sum(shard.lengths) for shard in shards):
         raise DataError(origin, "has a header but no rows", "Check how it was made.")
     return Tabular(
@@ -74,4 +91,7 @@ def source_of_text(
         double=True,
         skipped=skipped,
         notes=notes,
+        spelling=spelling,
+        again=None if as_written else again,
+        known=words.known,
     )

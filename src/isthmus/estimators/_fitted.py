@@ -70,9 +70,9 @@ class Fitted(TransformerMixin, BaseEstimator, Settings):
     held_out_: HeldOut | None
     pca_curve_: Array | None
     _fingerprint: str
+    _spelling: Any = None  # how the numbers of the fit were written, where they were text
     _fill: Tensor
-    # whether the networks have a linear path that training starts from
-    _starts: bool
+    _starts: bool  # whether the networks have a linear path that training starts from
     _codes: Tensor
     _derived: _Derived
     # what partial_fit goes on with

@@ -17,9 +17,10 @@ from isthmus.data import handed
 from isthmus.data.columns import choosing, frames
 from isthmus.data.columns.axes import Axis, in_words
 from isthmus.data.columns.encoding import Encoded, Encoding
+from isthmus.data.columns.telling import note_empty, told_once
 from isthmus.data.matrix import refuse_others
 from isthmus.data.source import Source
-from isthmus.data.tables import Table, quoted, shown
+from isthmus.data.tables import Table, quoted, shown, stand_in
 from isthmus.errors import CombinationError, DataError
 from isthmus.estimators import _samples
 
@@ -76,6 +77,7 @@ def _checked(estimator: BaseEstimator, X: Any, reset: bool, min_rows: int) -> Fl
     if getattr(estimator, "encoding_", None) is not None:
         return _encoded(estimator, X, reset, min_rows)
     _refuse_text(estimator, X)
+    origin = frames.origin_of(X)[0]
     if isinstance(X, Table):
         X = _table(estimator, X, reset, min_rows)
     else:
@@ -107,7 +109,18 @@ def _checked(estimator: BaseEstimator, X: Any, reset: bool, min_rows: int) -> Fl
             raise DataError(
                 f"column {name} of X", "has no value in any row", "Drop it, or fill it."
             )
+    elif getattr(estimator, "sample_shape_", None) is None:
+        _note_empty(estimator, data, origin)
     return data
+
+
+def _note_empty(estimator: BaseEstimator, data: Floats, origin: str) -> None:
+    """Have it told which columns are empty in all rows; most often the first row tells of none."""
+    some = np.flatnonzero(np.isnan(data[0]))
+    empty = some[np.isnan(data[:, some]).all(0)] if len(some) else some
+    names = names_of_fit(estimator)
+    with told_once():
+        note_empty(origin, len(data), [stand_in(j) if names is None else names[j] for j in empty])
 
 
 def _is_finite(X: Any) -> bool:

@@ -16,6 +16,7 @@ from isthmus import presets
 from isthmus._mark import TENSORS
 from isthmus.data.columns.encoding import Encoding
 from isthmus.data.rows.scaling import Scaling
+from isthmus.data.text.agreeing import Spelling
 from isthmus.errors import RunError
 from isthmus.estimators import _samples
 from isthmus.estimators._base import Estimator
@@ -139,6 +140,8 @@ def _restore(estimator: Estimator, model: dict[str, Any], run: directory.Run) ->
     # runs written before these were recorded lack them
     estimator.diverged_ = bool(fit.get("diverged_", False))
     estimator._fingerprint = str(run.config["data"].get("fingerprint", ""))
+    spelling = run.config["data"].get("spelling")
+    estimator._spelling = None if spelling is None else Spelling.of_record(spelling)
     estimator.held_out_ = held_out_of(run.tensors)
     estimator.pca_curve_ = curve_of(run.tensors)
     rows, codes = (run.tensors.get(PROBE + name) for name in ("rows", "codes"))

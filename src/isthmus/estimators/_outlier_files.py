@@ -147,6 +147,7 @@ def _restore(run: directory.Run, autoencoder: Any, create: Callable[..., Detecto
     detector.n_features_in_ = int(about["n_features"])
     detector.sample_shape_ = autoencoder.sample_shape_
     detector.encoding_ = autoencoder.encoding_
+    detector._spelling = autoencoder._spelling
     if autoencoder.n_features_in_ != detector.n_features_in_:
         raise ValueError(f"n_features is {detector.n_features_in_}, and the autoencoder's is not")
     if about["feature_names"] is not None:

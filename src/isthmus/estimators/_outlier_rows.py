@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from isthmus.core.joint import Joint
 from isthmus.data.columns.encoding import Encoded, Encoding
+from isthmus.data.columns.telling import untold
 from isthmus.errors import DataError
 from isthmus.estimators import _input
 from isthmus.estimators._base import Estimator
@@ -95,9 +96,11 @@ class Numbers:
 
     def seen(self, x: Floats) -> Seen:
         """Rows (N, D) in the units of the data."""
-        codes = np.asarray(self.model.transform(x))  # a DataFrame where set_output asks for one
+        with untold():  # of empty columns: the detector tells of those of all rows
+            codes = np.asarray(self.model.transform(x))  # a DataFrame where set_output asks for one
+            made = self.model.reconstruct(x)
         scaled = _scaled(self.model, x)
-        return Seen(scaled, scaled, _scaled(self.model, self.model.reconstruct(x)), codes)
+        return Seen(scaled, scaled, _scaled(self.model, made), codes)
 
     def decoded(self, z: Floats) -> Floats:
         """(N, F) E[T(x)|z] of codes (N, K)."""

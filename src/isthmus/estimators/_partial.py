@@ -41,6 +41,7 @@ def one_pass(estimator: Blueprint, X: Any) -> None:
     if not first:
         estimator.autoencoder_.likelihood.check(torch.from_numpy(data))
     if first:
+        estimator._spelling = getattr(X, "spelling", None)
         _parameters.check(estimator, data.shape[1])
         source = _settling.prepare(estimator, data, torch.arange(len(data)))
         seeds = estimator._seeds(estimator.random_state)

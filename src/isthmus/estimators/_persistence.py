@@ -40,6 +40,7 @@ def save(
     """Write the run; see :meth:`isthmus.estimators.Autoencoder.save`."""
     parameters = {name: as_json(value) for name, value in estimator.get_params(deep=False).items()}
     names = getattr(estimator, "feature_names_in_", None)
+    spelling = estimator._spelling
     config: dict[str, Any] = {
         "versions": directory.versions(),
         "command": provenance.get("command"),
@@ -58,6 +59,7 @@ def save(
             "origin": provenance.get("origin"),
             "drop": provenance.get("drop"),
             **{key: provenance[key] for key in _SAID if provenance.get(key) is not None},
+            **({} if spelling is None else {"spelling": spelling.recorded()}),
             "input_shape": None if estimator.input_shape_ is None else list(estimator.input_shape_),
         },
         "fit": {

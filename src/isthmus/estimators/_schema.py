@@ -19,6 +19,7 @@ from isthmus import presets
 from isthmus._machine import memory
 from isthmus.data.columns.encoding import Encoding
 from isthmus.data.columns.kinds import MOST_CATEGORIES, Kind
+from isthmus.data.text.spelled import GROUPS, is_unit
 from isthmus.errors import RunError
 
 _DEEPEST, _WIDEST = 64, 10_000_000
@@ -86,6 +87,31 @@ class Model(_Closed):
         return self
 
 
+class Signs(_Closed):
+    """How the numbers of a column were written."""
+
+    decimal: Literal["", ".", ","]
+    group: str = ""
+    before: str = ""
+    after: str = ""
+    behind: bool = False
+    example: Annotated[str, Field(max_length=1000)] = ""
+
+    @model_validator(mode="after")
+    def _are_signs(self) -> Signs:
+        units = all(not sign or is_unit(sign) for sign in (self.before, self.after))
+        if not units or self.group not in ("", *GROUPS) or self.group == self.decimal != "":
+            raise ValueError("no numbers are written so")
+        return self
+
+
+class Written(_Closed):
+    """How the numbers of the fit were written: :class:`isthmus.data.text.agreeing.Spelling`."""
+
+    decimal: Literal[".", ","]
+    columns: dict[str, Signs]
+
+
 class Data(_Closed):
     """The rows of the fit."""
 
@@ -100,6 +126,7 @@ class Data(_Closed):
     encoding: Annotated[str, Field(max_length=40)] | None = None
     layout: Annotated[str, Field(max_length=4)] | None = None
     max_skipped: Annotated[float, Field(ge=0, le=1)] | None = None
+    spelling: Written | None = None
     # of the images or series that flat rows were made of
     read_shape: Annotated[list[Width], Field(min_length=2, max_length=3)] | None = None
     input_shape: Annotated[list[Width], Field(min_length=2, max_length=3)] | None = None

@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus.data.arrays.source import Arrays, InMemory
 from isthmus.data.columns import choosing, frames
-from isthmus.data.columns.encoding import Encoding, told_once
+from isthmus.data.columns.encoding import Encoding
+from isthmus.data.columns.telling import told_once
 from isthmus.data.rows.taking import tables, whole
 from isthmus.data.source import Source, TableSource, in_memory, n_rows
 from isthmus.errors import DataError
@@ -31,6 +32,7 @@ def given(estimator: BaseEstimator, X: Any, min_rows: int = 1) -> _input.Floats 
     Raises:
         ValueError, DataError: as :func:`isthmus.estimators._input.rows`.
     """
+    estimator._spelling = getattr(X, "spelling", None)
     if not isinstance(X, Source):
         data = _input.rows(estimator, X, reset=True, min_rows=min_rows)
         return Arrays([InMemory(data, "X")], "X") if 4 * data.size > LARGE else data
@@ -93,8 +95,9 @@ def by_name(estimator: BaseEstimator, source: Source) -> Source:
     Raises:
         DataError: a column is missing, or there is another one.
     """
+    there: Source = choosing.as_written(source, estimator)
     return choosing.of_fit(
-        source,
+        there,
         _input.names_of_fit(estimator),
         type(estimator).__name__,
         estimator.n_features_in_,

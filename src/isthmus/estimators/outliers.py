@@ -143,6 +143,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         return self
 
     def _fit(self, X: Any, callback: Listener | None) -> None:
+        self._spelling = getattr(X, "spelling", None)
         x = _input.rows(self, _sources.held(X), reset=True, min_rows=FEWEST_ROWS).astype(np.float64)
         self._check()
         random = _input.random_state_of(self.random_state)
@@ -162,6 +163,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         if self.sample_shape_ is not None and model.sample_shape is None:
             model.set_params(sample_shape=_samples.stated(self.sample_shape_))
         self.autoencoder_ = model.fit(self._for_model(x[rest]), callback=callback)
+        self.autoencoder_._spelling = self._spelling  # with which it is saved
         self._views, found = Views.fit(model, x, rest, scale, self.n_neighbors)
         self.calibration_scores_ = np.sort(-found[calibration])[::-1]
         self.decision_scores_ = found

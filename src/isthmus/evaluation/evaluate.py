@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from isthmus.core.corruption import Identity
 from isthmus.data import handed
-from isthmus.data.columns.choosing import places, warn_of_position
+from isthmus.data.columns.choosing import as_written, places, warn_of_position
 from isthmus.data.columns.encoding import Encoding
 from isthmus.data.columns.frames import addressed, arrow, names_of, origin_of
 from isthmus.data.rows.taking import whole
@@ -109,7 +109,7 @@ def evaluate(
     kind_of = type(model).__name__
     numbers = _by_name(names, kind_of) if encoding is None else _encoder(encoding, kind_of)
     with addressed(X):
-        x, given_names = numbers(X)
+        x, given_names = numbers(as_written(X, model))
     # the model compares names and number of the columns, and says what does not fit
     if encoding is None:
         model.transform(x[:2] if names is None else Table(x[:2], given_names or names, "X"))

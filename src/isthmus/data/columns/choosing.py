@@ -15,9 +15,12 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import pyarrow as pa
 
-from isthmus.data.matrix import matrix, refuse_others
+from isthmus.data.columns.frames import is_words
+from isthmus.data.matrix import is_numeric, matrix, refuse_others
 from isthmus.data.source import Source, TableSource
 from isthmus.data.tables import Table, drop_advice, quoted, stand_in
+from isthmus.data.text.agreeing import Spelling
+from isthmus.data.text.spelled import Reading
 from isthmus.errors import DataError
 
 Whole = TypeVar("Whole", bound=Table | Source)
@@ -60,6 +63,38 @@ def of_fit(
         return rows
     warn_of_position(rows.names, fitted, model, rows.origin)
     return rows if rows.names is fitted else called(rows, fitted)
+
+
+def known_of(model: Any) -> dict[str, Reading | None]:
+    """How the columns of a fit were written, by name: None of text, and nothing of others that
+    were no text in a file. Without names they are those of their positions in that file.
+
+    Args:
+        model: an estimator or a detector, fitted.
+    """
+    encoding = getattr(model, "encoding_", None)
+    spelling: Spelling | None = getattr(model, "_spelling", None)
+    columns = () if encoding is None else encoding.columns
+    known: dict[str, Reading | None] = {
+        column.name: None for column in columns if is_words(column.arrow_value_type)
+    }
+    if spelling is None:
+        return known
+    given = getattr(model, "feature_names_in_", None)
+    names = map(stand_in, range(model.n_features_in_)) if given is None else map(str, given)
+    others = {c.name for c in columns if not is_numeric(c.arrow_value_type)}
+    return {
+        name: spelling.of(name) for name in (*names, *spelling.columns) if name not in others
+    } | known
+
+
+def as_written(X: Any, model: Any) -> Any:
+    """A source of text, read as the columns of the fit were written; anything else as it is.
+
+    Raises:
+        DataError: it is written otherwise, and cannot be read so.
+    """
+    return X.as_known(known_of(model)) if hasattr(X, "as_known") else X
 
 
 def refuse_other_samples(
@@ -210,6 +245,7 @@ class Chosen:
         self.label_names = getattr(source, "label_names", ())
         self.skipped = getattr(source, "skipped", ())
         self.notes = getattr(source, "notes", ())
+        self.spelling = getattr(source, "spelling", None)
         if isinstance(source, TableSource):
             fields = [source.schema.field(j) for j in at]
             renamed = zip(fields, self._labels, strict=True)

@@ -24,9 +24,7 @@ in any case: it is another column, or written otherwise, and the model would kno
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -39,12 +37,11 @@ from isthmus.data.columns.axes import Axis
 from isthmus.data.columns.choosing import places
 from isthmus.data.columns.encoded_column import Column, Place, column_of
 from isthmus.data.columns.kinds import CODED, NUMERIC, Kind, Survey, as_numbers, stated, surveyed
-from isthmus.data.tables import quoted, refuse_duplicates, shown
+from isthmus.data.columns.telling import Seen, note_empty, note_unknown, told_once, untold
+from isthmus.data.tables import refuse_duplicates
 from isthmus.errors import DataError, InvalidParameterError
 
 UNKNOWN = ("missing", "error")
-HANDFUL = 5
-"""Entries of a column that may all be of categories that the fit did not see."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,14 +157,17 @@ class Encoding(BaseModel):
         place = Place(*frames.origin_of(table))
         at = places(table.column_names, self.names, place.origin)
         matrix = np.empty((table.num_rows, len(self.columns)))
+        empty: list[str] = []
         with told_once():
             for j, column in enumerate(self.columns):
                 values, unknown = column.encode(table.column(at[j]), place)
                 off = values == -1.0
+                entries = int((~np.isnan(values)).sum())
+                empty += [column.name] * (not entries)
                 if column.kind in CODED and handle_unknown != "error":
-                    entries = int((~np.isnan(values)).sum())
                     example = unknown[0] if unknown else None
-                    _note(column, place.origin, entries, int(off.sum()), example)
+                    seen = Seen(column.categories, entries, int(off.sum()), example)
+                    note_unknown(place.origin, column.name, seen)
                 if unknown:
                     if handle_unknown == "error":
                         raise place.misfit(
@@ -180,6 +180,7 @@ class Encoding(BaseModel):
                         )
                     values[off] = np.nan
                 matrix[:, j] = values
+            note_empty(place.origin, table.num_rows, empty)
         return matrix
 
     def decode(self, matrix: np.ndarray, frame: str = "arrow") -> Any:
@@ -260,93 +261,3 @@ def _tell_looks(survey: Survey) -> None:
             f"like {look}. {survey.looks.remedy()}",
             stacklevel=3,
         )
-
-
-@dataclass
-class _Seen:
-    """Entries of a column, those of them that the fit did not see, and one of these."""
-
-    column: Column
-    origin: str
-    entries: int = 0
-    unknown: int = 0
-    example: Any = None
-
-
-class _Unknown:
-    """Entries of categories that the fit did not see, by column."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, _Seen] = {}
-
-    def tell(self) -> None:
-        """Warn of them, if there are any.
-
-        Raises:
-            DataError: a column holds nothing else, in more than a handful of rows.
-        """
-        seen = [one for one in self.found.values() if one.unknown]
-        for one in seen:
-            if one.unknown == one.entries > HANDFUL:
-                known = quoted(one.column.categories)
-                raise DataError(
-                    f"column {one.column.name!r} of {one.origin}",
-                    f"must hold categories that the fit saw, {known}; all {one.entries} entries "
-                    f"are others, such as {shown(one.example)}",
-                    "It may be another column, or be written otherwise: mend it, leave it empty "
-                    "where nothing is known of it, or fit again to rows that have these.",
-                )
-        if not seen:
-            return
-        count = sum(one.unknown for one in seen)
-        entries = "1 entry is" if count == 1 else f"{count} entries are"
-        told = []
-        for one in seen:
-            several = f"{one.unknown}, such as " if len(seen) > 1 and one.unknown > 1 else ""
-            told.append(f"{one.column.name!r} ({several}{shown(one.example)})")
-        warnings.warn(
-            f"{entries} of a category that the fit did not see and count as missing: "
-            f"column{'s' * (len(told) > 1)} {', '.join(told[:5])}.",
-            stacklevel=4,
-        )
-
-
-_TOLD: ContextVar[_Unknown | None] = ContextVar("unknown categories", default=None)
-
-
-def _note(column: Column, origin: str, entries: int, unknown: int, example: Any) -> None:
-    tally = _TOLD.get()
-    assert tally is not None  # noqa: S101  (within told_once)
-    seen = tally.found.setdefault(column.name, _Seen(column, origin))
-    seen.entries += entries
-    seen.unknown += unknown
-    seen.example = example if seen.example is None else seen.example
-
-
-@contextmanager
-def told_once() -> Iterator[None]:
-    """Within it, unknown categories are counted; at its end one warning tells of all of them.
-
-    Raises:
-        DataError: at its end, a column holds nothing else.
-    """
-    if _TOLD.get() is not None:
-        yield
-        return
-    tally = _Unknown()
-    token = _TOLD.set(tally)
-    try:
-        yield
-    finally:
-        _TOLD.reset(token)
-    tally.tell()
-
-
-@contextmanager
-def untold() -> Iterator[None]:
-    """Within it, nothing is said or counted of unknown categories: they were, or will be."""
-    token = _TOLD.set(_Unknown())
-    try:
-        yield
-    finally:
-        _TOLD.reset(token)

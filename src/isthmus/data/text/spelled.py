@@ -1,18 +1,23 @@
 """Numbers and dates as people spell them: ``$1,234.50``, ``1.234,50 €``, ``12 %``, ``05.06.2024``.
 
 A *reading* is a decimal sign, a sign between groups of three digits or none, and a currency or
-percent sign before or after the number or none. Text is numbers in a reading where every entry is
-written in it: every number from 1,000 on with its groups, the same currency or percent sign in
-every entry, no zero before other digits (a code).
+percent sign before or after the number or none; a currency may be of three letters (``EUR 5``),
+and the minus of a fraction may stand behind it (``7.00-``). Text is numbers in a reading where
+every entry is written in it: every number from 1,000 on with its groups, the same currency or
+percent sign in every entry, no zero before other digits (a code).
 
 Columns of separated text are read so where that cannot turn a code into a number:
 
 - only one reading fits its entries. ``1,234`` throughout may be 1234 or 1.234, and stays text,
   whatever other columns have: another file of the same columns might tell otherwise;
-- and it shows that they are amounts: a currency or percent sign, or both groups and a fraction.
+- and it shows that they are amounts: a currency or percent sign, a minus behind, or both groups and
+  a fraction.
   Groups alone do not (``12.345.678`` may be the number of a person, ``101,205`` a list of two
   codes), nor does the other decimal sign alone (``1,5`` among points may be a list, ``24.12`` among
   commas a day).
+
+Where the numbers of a fit are known, new ones are read by how those were written:
+:mod:`isthmus.data.text.agreeing`.
 
 A percent sign is a unit, as a currency is: ``12%`` is 12. Where text is not read so,
 :class:`Looks` says what it looks like. Dates in other forms than ISO 8601 are only told of:
@@ -34,8 +39,22 @@ import pyarrow.compute as pc
 from isthmus.data.tables import shown
 
 _BLANKS = " \t\u00a0\u202f"
-_GROUPS = (",", ".", "'", "\u2019", "\u00a0", "\u202f")
+GROUPS = (",", ".", "'", "\u2019", "\u00a0", "\u202f")
+"""Signs between groups of digits."""
 _MINUS = "\u2212"
+_BEHIND = "^([^-]*[0-9][.,][0-9]+)[-\u2212]([^0-9]*)$"
+"""An entry with the minus behind; only of a fraction, for ``2-`` may be a grade."""
+# ISO 4217: what is legal tender, without funds and metals.
+_ISO_4217 = """
+    AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP
+    BYN BZD CAD CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP
+    GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR
+    KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK
+    MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR
+    SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS
+    UAH UGX USD UYU UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW
+"""
+_CURRENCIES = frozenset(_ISO_4217.split())
 _GLANCE = 50
 _DATE = (
     r"^\s*([0-9]{1,2}[./][0-9]{1,2}[./]([0-9]{4}|[0-9]{2})|[0-9]{4}[./][0-9]{1,2}[./][0-9]{1,2}"
@@ -55,6 +74,7 @@ class Reading:
         before: currency or percent sign before the number; empty for none.
         after: the same after it.
         example: an entry that is written so.
+        behind: whether the minus may stand behind the number.
 
     >>> Reading(",", ".", after="€").numbers(pa.array(["1.234,50 €", "-3 €", None])).to_pylist()
     [1234.5, -3.0, None]
@@ -65,12 +85,20 @@ class Reading:
     before: str = ""
     after: str = ""
     example: str = ""
+    behind: bool = False
+
+    @property
+    def unit(self) -> str:
+        """The currency or percent sign; empty for none."""
+        return self.before or self.after
 
     @property
     def pattern(self) -> str:
-        """A regular expression for all of an entry, for Arrow and for Python."""
+        """A regular expression for all of an entry, for Arrow and for Python, its minus before."""
         d, g, b = re.escape(self.decimal), re.escape(self.group), f"[{_BLANKS}]*"
-        before, after = re.escape(self.before), re.escape(self.after)
+        blank = f"[{_BLANKS}]+" if self.unit.isalpha() else ""  # EUR5 may be a code
+        before = f"{re.escape(self.before)}{blank}" if self.before else ""
+        after = f"{blank}{re.escape(self.after)}" if self.after else ""
         power = "" if before or after or g else "([eE][+-]?[0-9]+)?"
         whole = f"(0|[1-9][0-9]{{0,2}}({g}[0-9]{{3}})*)" if g else "(0|[1-9][0-9]*)"
         sign = f"[+{_MINUS}-]?"
@@ -79,10 +107,12 @@ class Reading:
 
     def numbers(self, column: Any) -> Any:
         """Text that is written so, as float64."""
+        if self.behind:
+            column = _turned(column)
         for sign in (*_BLANKS, self.group, self.before, self.after):
             column = pc.replace_substring(column, sign, "") if sign else column
         column = pc.replace_substring(column, _MINUS, "-")
-        if self.decimal != ".":
+        if self.decimal == ",":
             column = pc.replace_substring(column, self.decimal, ".")
         return pc.cast(column, pa.float64())
 
@@ -102,28 +132,39 @@ class Reading:
             number = f"{abs(value):,.{digits}f}".replace(".", "\0").replace(",", self.group)
             number = number.replace("\0", self.decimal)
             whole = f"{self.before}{blank * bool(self.before)}{number}"
-            minus = "-" if value < 0 else ""
-            told.append(f"{minus}{whole}{blank * bool(self.after)}{self.after}")
+            sign = "-" if value < 0 else ""
+            whole = f"{whole}{sign}" if self.behind else f"{sign}{whole}"
+            told.append(f"{whole}{blank * bool(self.after)}{self.after}")
         return told
 
 
 def _readings_of(entry: str) -> list[Reading]:
     """Every reading that one entry may be written in."""
     bare = entry.strip().strip("+-" + _MINUS).strip()
-    before, after = bare[:1], bare[-1:]
-    before = before if _is_unit(before) else ""
-    after = after if not before and _is_unit(after) else ""
+    before = _unit_of(bare[:1], bare[:3])
+    after = "" if before else _unit_of(bare[-1:], bare[-3:])
     every = [
         Reading(decimal, group, before, after)
         for decimal in ".,"
-        for group in ("", *_GROUPS)
+        for group in ("", *GROUPS)
         if group != decimal
     ]
     return [reading for reading in every if re.match(reading.pattern, entry)]
 
 
-def _is_unit(sign: str) -> bool:
-    return sign == "%" or (bool(sign) and unicodedata.category(sign) == "Sc")
+def is_unit(sign: str) -> bool:
+    """Whether it is a percent sign, the sign of a currency, or its three letters."""
+    known = sign == "%" or sign in _CURRENCIES
+    return known or (len(sign) == 1 and unicodedata.category(sign) == "Sc")
+
+
+def _unit_of(*parts: str) -> str:
+    return next((part for part in parts if is_unit(part)), "")
+
+
+def _turned(column: Any) -> Any:
+    """Text with a minus that stands behind a number before it."""
+    return pc.replace_substring_regex(column, _BEHIND, r"-\1\2")
 
 
 class Spelled:
@@ -132,7 +173,8 @@ class Spelled:
     >>> found = Spelled()
     >>> found.add(pa.array(["$1,234", None, "$12.50"]))
     >>> found.reading()
-    Reading(decimal='.', group=',', before='$', after='', example='$1,234')
+    Reading(decimal='.', group=',', before='$', after='', example='$1,234',
+            behind=False)
     >>> found.sure()  # they are amounts
     True
     """
@@ -140,6 +182,7 @@ class Spelled:
     def __init__(self) -> None:
         self._left: list[Reading] | None = None
         self._seen: set[str] = set()
+        self._behind = False
         self.example = ""
 
     def add(self, column: Any) -> None:
@@ -151,12 +194,16 @@ class Spelled:
             return
         if self._left is None:
             self.example = column[0].as_py()
-            self._left = _readings_of(self.example)
+            self._left = _readings_of(_turned(pa.scalar(self.example)).as_py())
         for part in (column.slice(0, _GLANCE), column):  # most text is told by a glance
-            self._left = [r for r in self._left if _all(part, r.pattern)]
+            turned = _turned(part) if self._left else part
+            self._left = [r for r in self._left if _all(turned, r.pattern)]
         if not self._left:
             return
-        for sign in _GROUPS:
+        if not self._behind and (i := _first(column, _BEHIND, regex=True)) is not None:
+            self._behind = True
+            self.example = column[i].as_py()
+        for sign in GROUPS:
             if sign not in self._seen and (i := _first(column, sign)) is not None:
                 self._seen.add(sign)
                 self.example = max(self.example, column[i].as_py(), key=len)
@@ -169,24 +216,36 @@ class Spelled:
     @property
     def plain(self) -> bool:
         """Whether they are digits alone, such as those of a postal code."""
-        return Reading() in (self._left or ()) and not self._seen
+        return Reading() in (self._left or ()) and not self._seen and not self._behind
 
-    def reading(self) -> Reading | None:
-        """The only reading that fits, None where there are none or several."""
+    def readings(self) -> list[Reading]:
+        """One for each way in which the entries may be read to other numbers."""
         found: dict[tuple[str, str], Reading] = {}
         for r in self._left or ():
             signs = (r.group if r.group in self._seen else "", self._decimal(r))
             found.setdefault(signs, r)
-        only = next(iter(found.values())) if len(found) == 1 else None
-        return only and replace(only, example=self.example)
+        return [replace(r, example=self.example, behind=self._behind) for r in found.values()]
+
+    def reading(self) -> Reading | None:
+        """The only reading that fits, None where there are none or several."""
+        found = self.readings()
+        return found[0] if len(found) == 1 else None
 
     def sure(self) -> bool:
         """Whether the column can be nothing but numbers: no code, and no list of codes."""
         reading = self.reading()
         if reading is None:
             return False
-        amounts = reading.group in self._seen and bool(self._decimal(reading))
-        return bool(reading.before or reading.after) or amounts
+        amounts = self.shown(reading).group and self._decimal(reading)
+        return bool(reading.unit or reading.behind or amounts)
+
+    def shown(self, reading: Reading) -> Reading:
+        """A reading of them with those signs alone that an entry shows, or that others tell."""
+        group = reading.group if reading.group in self._seen else ""
+        decimal = self._decimal(reading)
+        if not decimal and group in (",", "."):
+            decimal = "." if group == "," else ","
+        return replace(reading, decimal=decimal, group=group)
 
     def _decimal(self, reading: Reading) -> str:
         return reading.decimal if reading.decimal in self._seen else ""
@@ -231,6 +290,7 @@ def _all(column: Any, pattern: str) -> bool:
     return bool(pc.all(pc.match_substring_regex(column, pattern)).as_py())
 
 
-def _first(column: Any, sign: str) -> int | None:
-    at: int = pc.index(pc.match_substring(column, sign), True).as_py()
+def _first(column: Any, sign: str, *, regex: bool = False) -> int | None:
+    match = pc.match_substring_regex if regex else pc.match_substring
+    at: int = pc.index(match(column, sign), True).as_py()
     return at if at >= 0 else None

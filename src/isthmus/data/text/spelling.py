@@ -1,7 +1,7 @@
 """What is made up for the holes of a column of text, written as the entries that are there are.
 
-Truth values in their capitals, numbers with the decimal sign of the file, or as the column spells
-them (:mod:`isthmus.data.text.spelled`), moments with the separator, the resolution and the zone of
+Truth values in their capitals, numbers as the column was read (:mod:`isthmus.data.text.spelled`),
+moments with the separator, the resolution and the zone of
 the first one.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from isthmus.data.text.spelled import Spelled
+from isthmus.data.text.spelled import Reading
 
 _MOMENT = re.compile(
     r"\s*\d{4}-\d\d-\d\d(?P<between>[ T])(?P<clock>\d\d(:\d\d){0,2})(?:\.(?P<fraction>\d+))?"
@@ -24,17 +24,18 @@ _MOMENT = re.compile(
 _EXAMPLES = 1000
 
 
-def filled(given: Any, made: Any, gone: np.ndarray, decimal: str) -> Any:
+def filled(given: Any, made: Any, gone: np.ndarray, how: Reading) -> Any:
     """The column of text with its holes filled.
 
     Args:
         given: (N,), as it is written.
         made: (N,), of any kind, what to write in the holes.
         gone: (N,), where they are.
-        decimal: the decimal sign of the file.
+        how: the way in which its numbers were read.
 
     >>> given = pa.array(["1.234,50 €", "", "3,00 €"])
-    >>> filled(given, pa.array([0.0, 5.5, 0.0]), np.array([False, True, False]), ",").to_pylist()
+    >>> how = Reading(",", ".", after="€")
+    >>> filled(given, pa.array([0.0, 5.5, 0.0]), np.array([False, True, False]), how).to_pylist()
     ['1.234,50 €', '5,50 €', '3,00 €']
     """
     kind = made.type
@@ -46,7 +47,7 @@ def filled(given: Any, made: Any, gone: np.ndarray, decimal: str) -> Any:
     if pa.types.is_timestamp(kind):
         words = _moments(made, there)
     elif pa.types.is_floating(kind):
-        words = _numbers(made, there, decimal)
+        words = _numbers(made, there, how)
     else:
         words = made.cast(pa.string())
     if pa.types.is_boolean(kind):
@@ -59,14 +60,11 @@ def filled(given: Any, made: Any, gone: np.ndarray, decimal: str) -> Any:
     return pc.coalesce(words.cast(given.type).take(places), given)
 
 
-def _numbers(made: Any, there: Any, decimal: str) -> Any:
-    found = Spelled()
-    found.add(there)
-    reading = found.reading()
-    if reading is not None and found.sure():
-        values = np.asarray(made, np.float64)
-        return pa.array(reading.spell(values, there.slice(0, _EXAMPLES).to_pylist()))
-    return pc.replace_substring(made.cast(pa.string()), ".", decimal)
+def _numbers(made: Any, there: Any, how: Reading) -> Any:
+    if how.unit or how.group or how.behind:
+        like = there.slice(0, _EXAMPLES).to_pylist() or [how.example] * bool(how.example)
+        return pa.array(how.spell(np.asarray(made, np.float64), like))
+    return pc.replace_substring(made.cast(pa.string()), ".", how.decimal or ".")
 
 
 def _moments(made: Any, there: Any) -> Any:

@@ -1,0 +1,226 @@
+"""How the numbers of a table are written, kept, so that later tables are read in the same way.
+
+``1.218`` alone is 1218 among numbers such as ``1.218,50`` and 1.218 among points. A fit knows
+which, and a file of later rows may hold nothing else. So what was written in the fit is kept by
+column, a :class:`isthmus.data.text.spelled.Reading` of those signs that it showed. Entries of new
+rows that can be read in one way only are read so; those that can be read in several ways as in the
+fit: with its decimal sign, and with its sign between groups of digits or none. Where the fit does
+not tell, or other columns have the other decimal sign than in the fit, the column is refused.
+
+A unit is never converted: ``€ 5`` where the fit had ``$ 5``, and ``0.35`` where it had ``35%``, are
+refused. Numbers without a currency are taken for the currency of the fit, with a warning.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from isthmus.data.tables import shown
+from isthmus.data.text.spelled import Reading, Spelled
+from isthmus.errors import DataError
+
+Known = Mapping[str, Reading | None]
+"""By the names of columns: how their numbers were written before; None of text."""
+_SAME = {"€": "EUR", "£": "GBP"}
+_ROUNDING = 1e-6
+_FIELDS = ("decimal", "group", "before", "after", "behind", "example")
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """How the numbers of a table are written.
+
+    Args:
+        decimal: the decimal sign of columns that are not among the others.
+        columns: how those are written that have other signs.
+
+    >>> kept = Spelling(".", {"cost": Reading(",", ".", after="€", example="1.234,50 €")})
+    >>> Spelling.of_record(kept.recorded()) == kept, kept.of("size").decimal
+    (True, '.')
+    """
+
+    decimal: str
+    columns: Mapping[str, Reading] = field(default_factory=dict)
+
+    def of(self, name: str) -> Reading:
+        """How a column is written."""
+        return self.columns.get(name, Reading(self.decimal))
+
+    def recorded(self) -> dict[str, Any]:
+        """What JSON can hold of it."""
+        signs = {
+            name: {f: v for f in _FIELDS if (v := getattr(how, f)) or f == "decimal"}
+            for name, how in self.columns.items()
+        }
+        return {"decimal": self.decimal, "columns": signs}
+
+    @classmethod
+    def of_record(cls, recorded: Mapping[str, Any]) -> Spelling:
+        """What :meth:`recorded` gave."""
+        columns = {name: Reading(**signs) for name, signs in recorded["columns"].items()}
+        return cls(recorded["decimal"], columns)
+
+
+def differs(kind: pa.DataType, here: Reading, how: Reading | None) -> bool:
+    """Whether a column would be read otherwise, if it were known how it was written.
+
+    Args:
+        kind: Arrow's type that it has.
+        here: how it is written, where it is of numbers.
+        how: how it was written before; None of text.
+    """
+    if pa.types.is_string(kind):
+        return how is not None
+    numbers = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    return numbers and (how is None or replace(here, example="") != replace(how, example=""))
+
+
+def common(parts: Sequence[Spelling]) -> Spelling:
+    """Of the files of one table: of each column the first that shows more than a decimal point."""
+    columns: dict[str, Reading] = {}
+    for part in parts:
+        names = {*part.columns}
+        columns |= {name: part.of(name) for name in names if name not in columns}
+    return Spelling(parts[0].decimal, columns)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where new entries stand.
+
+    Args:
+        column: its name.
+        origin: the file.
+        decimal: that of other columns, where it is not that of the fit; else empty.
+        of: what the numbers were written in that are known.
+    """
+
+    column: str
+    origin: str
+    decimal: str = ""
+    of: str = "the fit"
+
+    def refused(self, example: str, rule: str, remedy: str) -> DataError:
+        """The error on a column of entries such as the example; without one they are bare."""
+        how = f"written {shown(example)}" if example else "without a unit"
+        return DataError(f"column {self.column!r} of {self.origin}, {how},", rule, remedy)
+
+
+def agreed(found: Spelled, was: Reading, place: Place) -> Reading | None:
+    """How entries are read, where it is known how those of the fit were written.
+
+    Args:
+        found: the entries.
+        was: how they were written in the fit.
+        place: where they stand.
+
+    Returns:
+        The reading; None where they are no numbers.
+
+    Raises:
+        DataError: they contradict the fit, or can be read in several ways.
+
+    >>> found = Spelled()
+    >>> found.add(pa.array(["1.218"]))
+    >>> agreed(found, Reading(",", ".", example="1.218,50"), Place("cost", "x.csv")).decimal
+    ','
+    """
+    ways = found.readings()
+    if not ways:
+        return None
+    check_unit(ways[0], was, place)
+    if len(ways) == 1:
+        return ways[0]
+    told = [(way, found.shown(way)) for way in ways]
+    fits = [way for way, signs in told if _fits(signs, was)]
+    here = [way for way, signs in told if place.decimal == signs.decimal]
+    if len(fits) == 1 and (not place.decimal or fits == here):
+        return fits[0]
+    if not fits and len(here) == 1:
+        return here[0]
+    example = f", such as {shown(was.example)}" if was.example else ""
+    decimal = {",": "decimal commas", ".": "decimal points", "": "no fraction"}
+    other = (
+        f", and other columns of the file have {decimal[place.decimal]}" if place.decimal else ""
+    )
+    plain = 1234.5
+    raise place.refused(
+        found.example,
+        f"may be thousands or have a fraction; {place.of} has {decimal[was.decimal]}{example}"
+        f"{other}",
+        f"Write it so that it can be read in one way, best as {plain}.",
+    )
+
+
+def _fits(signs: Reading, was: Reading) -> bool:
+    decimal = not signs.decimal or signs.decimal == (was.decimal or ".")
+    return decimal and signs.group in ("", was.group)
+
+
+def other_sign(shows: Mapping[str, Spelled], known: Known) -> str:
+    """The decimal sign of a file where it is not that of the fit; else empty.
+
+    Args:
+        shows: the entries of its columns.
+        known: how they were written in the fit.
+    """
+    for name, found in shows.items():
+        was, only = known.get(name), found.reading()
+        if was is None or only is None:
+            continue
+        here = found.shown(only).decimal
+        if here and was.decimal and here != was.decimal:
+            return here
+    return ""
+
+
+def check_unit(here: Reading, was: Reading, place: Place) -> None:
+    """Refuse numbers in another unit; warn where they have lost the currency of the fit.
+
+    Raises:
+        DataError: a percent sign or a currency is there and was not, or another one.
+    """
+    now, before = (_SAME.get(each.unit, each.unit) for each in (here, was))
+    if now == before or (not before and now != "%"):
+        return
+    if not now and before != "%":
+        warnings.warn(
+            f"Numbers in column {place.column!r} of {place.origin} have no currency, and those of "
+            f"{place.of} had one, such as {shown(was.example)}: they are taken for the same.",
+            stacklevel=4,
+        )
+        return
+    had = f"written {shown(was.example)}" if was.unit else "without a percent sign"
+    what = "currency" if now != "%" and before != "%" else "unit"
+    remedy = f"Convert the numbers to the {what} of {place.of}, and write them as there"
+    if place.of == "the fit":
+        remedy += "; or fit again to rows that are written so"
+    raise place.refused(here.example, f"must be in the {what} of {place.of}, {had}", f"{remedy}.")
+
+
+def may_be_thousands(column: Any, was: Reading, decimal: str) -> bool:
+    """Whether numbers that were read with a decimal sign may be thousands in the spelling of a fit.
+
+    Such as ``1.218``: none has other than three decimals, or none, and all are below 1000.
+
+    Args:
+        column: (n,), of Arrow.
+        was: how they were written in the fit.
+        decimal: the sign.
+
+    >>> was = Reading(",", ".")
+    >>> [may_be_thousands(pa.array([x]), was, ".") for x in (1.218, 1.5, 0.218, 1218.0)]
+    [True, True, False, False]
+    """
+    if was.group != decimal and (decimal == "," or was.decimal != ","):
+        return False
+    values = np.abs(np.asarray(column.drop_null().cast(pa.float64()), np.float64))
+    thousands = values * 1000
+    whole = np.abs(thousands - np.round(thousands)) < _ROUNDING
+    return bool((whole & ((values == 0) | (values >= 1)) & (values < 1000)).all())

@@ -1,0 +1,219 @@
+"""What columns of separated text are to be read as, where that is not told by their first block.
+
+A file is parsed as Arrow takes it, under a :class:`Watch`. What that finds unsettled (codes,
+amounts, ``1.218`` where a fit had decimal commas) is told from all entries as text, by
+:func:`kinds_of`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from isthmus.data.files.shards import Shard
+from isthmus.data.tables import Words, flagged
+from isthmus.data.text.agreeing import Place, Spelling, agreed, may_be_thousands, other_sign
+from isthmus.data.text.entries import LARGEST_WHOLE, Entries, Stray
+from isthmus.data.text.parsing import TextFile
+from isthmus.data.text.sniff import Layout
+from isthmus.data.text.spelled import Reading
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A text file that was read.
+
+    Attributes:
+        shard: the rows.
+        coded: columns that are text for a code in them.
+        layout: how the file is written.
+        spelled: columns of numbers that are spelled otherwise than Arrow reads them.
+        beyond: columns of numbers with whole ones that are rounded, and one of these.
+    """
+
+    shard: Shard
+    coded: list[str]
+    layout: Layout
+    spelled: dict[str, Reading]
+    beyond: dict[str, str]
+
+    @property
+    def spelling(self) -> Spelling:
+        """How its numbers are written."""
+        return Spelling(self.layout.decimal, self.spelled)
+
+
+def told(parsed: Iterable[Parsed], origin: str) -> list[str]:
+    """Sentences on how files of one table are written, where nobody might expect it."""
+    spelled: dict[str, Reading] = {}
+    beyond: dict[str, str] = {}
+    notes: dict[str, None] = {}
+    for each in parsed:
+        spelled = {**each.spelled, **spelled}
+        beyond = {**each.beyond, **beyond}
+        notes |= dict.fromkeys(f"{origin}: {note}." for note in each.layout.notes)
+    if spelled:
+        names = ", ".join(_spoken(name, how) for name, how in spelled.items())
+        notes[f"Read as numbers in {origin}: {names}."] = None
+    for name, value in beyond.items():
+        notes[
+            f"Whole numbers in column {name!r} of {origin}, such as {value}, have more digits than "
+            "numbers of 64 bits hold, so that different ones may become equal. If they are codes, "
+            f"read them as text: {flagged('text', name)}."
+        ] = None
+    return list(notes)
+
+
+def _spoken(name: str, how: Reading) -> str:
+    value = how.numbers(pa.array([how.example]))[0].as_py()
+    return f"{name!r} ({how.example.strip()} is {value:.15g})"
+
+
+@dataclass
+class Kinds:
+    """By the position of a column, as text; ``readings`` of those that Arrow cannot read."""
+
+    types: dict[str, Any]
+    coded: list[str] = field(default_factory=list)
+    readings: dict[str, Reading] = field(default_factory=dict)
+    beyond: dict[str, str] = field(default_factory=dict)
+
+
+class UnsettledError(Exception):
+    """An entry was taken for what it may not be: the file is to be read as text first."""
+
+
+class Watch:
+    """Looks at blocks that Arrow parsed for what may have to be read otherwise.
+
+    Args:
+        schema: of the blocks, with the names of the columns.
+        file: which they are of.
+        words: which columns are text, and how others were written before.
+    """
+
+    def __init__(self, schema: pa.Schema, file: TextFile, words: Words) -> None:
+        self.beyond: dict[str, str] = {}
+        self._names, self._file, self._decimal = schema.names, file, file.layout.decimal
+        self._known, text = words.numbers, words.every_text
+        kinds = list(enumerate(schema.types))
+        strings = [j for j, kind in kinds if pa.types.is_string(kind)]
+        self._strays = {j: Stray(self._decimal) for j in strings if schema.names[j] not in text}
+        self._floats = [j for j, kind in kinds if pa.types.is_floating(kind)]
+        self._whole = [j for j, kind in kinds if pa.types.is_integer(kind)]
+        self._doubts = {j: 0 for j in self._floats if schema.names[j] in self._known}
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """The next rows.
+
+        Raises:
+            UnsettledError: a number may be rounded, or a ``nan`` is not among what is missing.
+        """
+        for j in self._floats:
+            _refuse_odd(batch.column(j))
+        for j, rows in list(self._doubts.items()):
+            column = batch.column(j)
+            self._doubts[j] = rows + len(column) - column.null_count
+            if not may_be_thousands(column, self._known[self._names[j]], self._decimal):
+                del self._doubts[j]
+        for j in self._whole:
+            name, column = self._names[j], batch.column(j)
+            for end in pc.min_max(column).values() if name not in self.beyond else ():
+                if end.is_valid and abs(end.as_py()) > LARGEST_WHOLE:
+                    self.beyond[name] = str(end)
+        for j, stray in self._strays.items():
+            stray.add(batch.column(j))
+
+    def settle(self) -> None:
+        """Say at the end that a column is to be read otherwise, or is at fault.
+
+        Raises:
+            UnsettledError: it may be of spelled numbers.
+            DataError: words stand among its numbers.
+        """
+        for j, stray in self._strays.items():
+            known = self._names[j] in self._known and stray.spelled.possible
+            if known or stray.spelled.sure():
+                raise UnsettledError
+        if any(self._doubts.values()):
+            raise UnsettledError
+        for j, stray in self._strays.items():
+            self._file.refuse_stray(self._names[j], stray)
+
+
+def _refuse_odd(column: Any) -> None:
+    odd = pc.or_(pc.is_nan(column), pc.greater_equal(pc.abs(column), float(LARGEST_WHOLE)))
+    if pc.any(odd).as_py():
+        raise UnsettledError
+
+
+def kinds_of(file: TextFile, keep: list[int], words: Words, of: str) -> Kinds:
+    """The kind of every column that holds all of its entries, and which of them hold codes.
+
+    Args:
+        file: to read.
+        keep: positions of the columns.
+        words: which columns are text, and how others were written before.
+        of: where they were written so.
+
+    Raises:
+        DataError: words among numbers, or numbers that can be read in several ways.
+    """
+    text, decimal = words.every_text, file.layout.decimal
+    found = {str(j): Entries(decimal, file.labels[j] in text) for j in keep}
+    for batch in file.strings(keep):
+        for at, entries in found.items():
+            entries.add(batch.column(batch.schema.get_field_index(at)))
+    types = {at: entries.kind for at, entries in found.items()}
+    numbers = words.numbers
+    shows = {file.labels[int(at)]: entries.stray.spelled for at, entries in found.items()}
+    sign = other_sign(shows, numbers)
+    readings: dict[str, Reading] = {}
+    for at, entries in found.items():
+        name = file.labels[int(at)]
+        was = numbers.get(name)
+        how = entries.reading()
+        if was is not None and not entries.coded and not entries.text:
+            how = agreed(entries.stray.spelled, was, Place(name, file.name, sign, of)) or how
+            how = None if how is not None and _is_plain(how, entries, decimal) else how
+        if how is not None:
+            readings[at], types[at] = how, pa.string()
+        elif entries.astray:
+            file.refuse_stray(name, entries.stray)
+    coded = [file.labels[int(at)] for at, entries in found.items() if entries.coded]
+    beyond = {
+        file.labels[int(at)]: entries.beyond
+        for at, entries in found.items()
+        if entries.beyond and not pa.types.is_string(types[at])
+    }
+    return Kinds(types, coded, readings, beyond)
+
+
+def _is_plain(how: Reading, entries: Entries, decimal: str) -> bool:
+    """Whether Arrow reads the column so."""
+    signs = entries.stray.spelled.shown(how)
+    plain = not signs.unit and not signs.group and not signs.behind
+    return plain and signs.decimal in ("", decimal) and not pa.types.is_string(entries.kind)
+
+
+def respelled(
+    schema: pa.Schema, tables: Iterator[pa.Table], readings: Mapping[str, Reading]
+) -> tuple[pa.Schema, Iterator[pa.Table]]:
+    """The same with numbers in place of text that spells them."""
+    made = schema
+    for name in readings:
+        made = made.set(schema.get_field_index(name), pa.field(name, pa.float64()))
+
+    def every() -> Iterator[pa.Table]:
+        for table in tables:
+            columns = [
+                readings[name].numbers(column) if name in readings else column
+                for name, column in zip(schema.names, table.columns, strict=True)
+            ]
+            yield pa.table(columns, schema=made)
+
+    return made, every() if readings else tables

@@ -1,0 +1,300 @@
+"""New rows are read as those of the fit were written, or it is said that they cannot be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+import isthmus
+from command_line import call, done
+from isthmus import Autoencoder, OutlierDetector
+from isthmus.data.text.agreeing import Spelling, other_sign
+from isthmus.data.text.spelled import Reading, Spelled
+from isthmus.errors import DataError, RunError
+
+RNG = np.random.default_rng(0)
+FIT = ("--max-epochs", "1", "--n-components", "1", "--hidden-layer-sizes", "4", "--seed", "0")
+ROWS = pd.DataFrame(
+    {
+        "cost": RNG.lognormal(6, 1.2, 60).round(2),
+        "size": RNG.normal(50, 12, 60).round(1),
+        "count": RNG.poisson(20, 60),
+    }
+)
+
+
+def english(value: float, digits: int) -> str:
+    return f"{value:,.{digits}f}"
+
+
+def german(value: float, digits: int) -> str:
+    return english(value, digits).translate(str.maketrans(",.", ".,"))
+
+
+def plain(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}"
+
+
+WAYS: dict[str, Callable[[float, int], str]] = {"en": english, "de": german, "plain": plain}
+
+
+def written(path: Path, how: Callable[[float, int], str], X: pd.DataFrame, unit: str = "") -> Path:
+    digits = {"cost": 2, "size": 1, "count": 0}
+    lines = [
+        [how(row[name], n) + (unit if name == "cost" else "") for name, n in digits.items()]
+        for _, row in X.iterrows()
+    ]
+    path.write_text("\n".join(";".join(line) for line in [list(digits), *lines]) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    for name, how in WAYS.items():
+        written(folder / f"{name}.csv", how, ROWS)
+        written(folder / f"{name}_eur.csv", how, ROWS, " €")
+    return folder
+
+
+def model_of(path: Path) -> Autoencoder:
+    model = Autoencoder(1, max_epochs=1, hidden_layer_sizes=(4,), random_state=0)
+    return model.fit(isthmus.open_data(path))
+
+
+@pytest.mark.parametrize("fitted", WAYS)
+def test_one_run_gives_the_same_codes_however_rows_are_written(fitted, files, tmp_path):
+    model = model_of(files / f"{fitted}.csv")
+    done("fit", files / f"{fitted}.csv", "--out", tmp_path / "run", *FIT)
+    expected = model.transform(ROWS)
+    every = []
+    for way in WAYS:
+        done("transform", tmp_path / "run", files / f"{way}.csv", "-o", tmp_path / f"{way}.npy")
+        every.append(np.load(tmp_path / f"{way}.npy"))
+        found = model.transform(isthmus.open_data(files / f"{way}.csv"))
+        np.testing.assert_array_equal(found, expected)
+    for codes in every[1:]:
+        np.testing.assert_array_equal(codes, every[0])
+
+
+# How the fit is written, the lines of a new file, and the cost there; else what is said of it.
+ALONE: dict[str, tuple[str, str, float | str]] = {
+    "thousands in the fit": ("de", "1.218;50;20", 1218),
+    "and others as in the fit": ("de", "1.218;50,1;20", 1218),
+    "others are otherwise": ("de", "1.218;50.1;20", "columns of the file have decimal points"),
+    "points in the fit": ("plain", "1.218;50;20", 1.218),
+    "as others here are not": ("plain", "1.218;50,1;20", "fit has decimal points, and other"),
+    "English thousands": ("en", "1,218;50.1;20", 1218),
+    "no groups in the fit": ("plain", "1,218;50;20", "the fit has decimal points. Write it so"),
+    "clear by itself": ("de", "1,218.50;50.1;20", 1218.5),
+    "clear, and plain": ("de", "1218.5;50;20", 1218.5),
+    "the unit of the fit": ("de_eur", "1.218 €;50;20", 1218),
+    "before the number": ("de_eur", "€ 1.218;50;20", 1218),
+    "in letters": ("de_eur", "1.218 EUR;50;20", 1218),
+    "another unit": ("de_eur", "1.218 $;50;20", "must be in the currency of the fit, written '"),
+    "percent": ("de_eur", "12 %;50;20", "must be in the unit of the fit"),
+    "a new percent sign": ("plain", "12%;50;20", "unit of the fit, without a percent sign"),
+    "a new currency": ("plain", "12.50 €;50;20", 12.5),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ALONE)
+def test_what_is_ambiguous_alone_is_read_as_in_the_fit(case, files, tmp_path):
+    fitted, line, cost = ALONE[case]
+    model, path = model_of(files / f"{fitted}.csv"), tmp_path / "new.csv"
+    path.write_text(f"cost;size;count\n{line}\n")
+    again = isthmus.load(model.save(tmp_path / "run"))
+    for each in (model, again):
+        if isinstance(cost, str):
+            with pytest.raises(DataError, match=r"column 'cost' of .*new\.csv") as told:
+                each.transform(isthmus.open_data(path))
+            assert cost in str(told.value)
+            continue
+        size = 50.1 if ".1;" in line or ",1;" in line else 50.0
+        expected = each.transform(pd.DataFrame({"cost": [cost], "size": [size], "count": [20]}))
+        found = each.transform(isthmus.open_data(path))
+        np.testing.assert_array_equal(found, expected)
+    code, _, err = call("transform", tmp_path / "run", path, "--out", tmp_path / "z.npy")
+    assert code == (2 if isinstance(cost, str) else 0)
+    if isinstance(cost, str):
+        assert cost in err
+    else:
+        np.testing.assert_allclose(np.load(tmp_path / "z.npy"), found, atol=1e-6)
+
+
+def test_a_percent_sign_is_not_lost_in_silence(tmp_path):
+    X = RNG.uniform(5, 95, (60, 2)).round(1)
+    (tmp_path / "fit.csv").write_text("a,b\n" + "".join(f"{a}%,{b}\n" for a, b in X))
+    (tmp_path / "new.csv").write_text("a,b\n" + "".join(f"{a / 100:.3f},{b}\n" for a, b in X))
+    model = model_of(tmp_path / "fit.csv")
+    with pytest.raises(DataError, match=r"'a' of .*new\.csv, without a unit, must be in the unit"):
+        model.transform(isthmus.open_data(tmp_path / "new.csv"))
+
+
+def test_a_currency_that_is_gone_is_told(files):
+    model = model_of(files / "de_eur.csv")
+    source = isthmus.open_data(files / "plain.csv")
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="'cost' of .*plain.csv have no currency.* taken for"):
+            found = model.transform(isthmus.open_data(files / "plain.csv"))
+        np.testing.assert_array_equal(found, model.transform(ROWS))
+    with pytest.warns(UserWarning, match="have no currency"):
+        model.transform(source)
+
+
+def test_each_file_of_a_folder_is_read_for_itself(files, tmp_path):
+    model = model_of(files / "de.csv")
+    for i, (name, how) in enumerate(WAYS.items()):
+        written(tmp_path / f"{i}_{name}.csv", how, ROWS)
+    (tmp_path / "9.csv").write_text("cost;size;count\n1.218;50;20\n")
+    expected = pd.concat([ROWS] * 3 + [pd.DataFrame({"cost": [1218.0], "size": 50, "count": 20})])
+    found = model.transform(isthmus.open_data(tmp_path))
+    np.testing.assert_array_equal(found, model.transform(expected.astype({"count": float})))
+
+
+def test_a_detector_remembers_too(files, tmp_path):
+    (tmp_path / "new.csv").write_text("cost;size;count\n1.218;50,1;20\n")
+    made = pd.DataFrame({"cost": [1218.0], "size": [50.1], "count": [20]})
+    small = Autoencoder(1, max_epochs=1, hidden_layer_sizes=(4,))
+    detector = OutlierDetector(small).fit(isthmus.open_data(files / "de.csv"))
+    again = OutlierDetector.load(detector.save(tmp_path / "detector"))
+    for each in (detector, again):
+        found = each.score_samples(isthmus.open_data(tmp_path / "new.csv"))
+        np.testing.assert_array_equal(found, each.score_samples(made))
+    out = ("--out", tmp_path / "z.csv")
+    done("outliers", tmp_path / "new.csv", "--detector", tmp_path / "detector", *out)
+    np.testing.assert_allclose(pd.read_csv(tmp_path / "z.csv")["score"], found, atol=1e-6)
+
+
+def test_holes_are_filled_as_the_file_is_read(files, tmp_path):
+    done("fit", files / "de_eur.csv", "--out", tmp_path / "run", *FIT)
+    (tmp_path / "new.csv").write_text("cost;size;count\n1.218 €;50,1;20\n;49,5;21\n2.000 €;;19\n")
+    out = tmp_path / "out.csv"
+    done("reconstruct", tmp_path / "run", tmp_path / "new.csv", "--fill", "--out", out)
+    lines = [line.split(";") for line in out.read_text().splitlines()]
+    assert lines[1] == ["1.218 €", "50,1", "20"]
+    assert lines[2][0].endswith(" €")
+    assert "," in lines[3][1]
+
+
+def test_runs_from_before_read_as_before(files, tmp_path):
+    run = model_of(files / "de.csv").save(tmp_path / "run")
+    (tmp_path / "new.csv").write_text("cost;size;count\n1.218;50;20\n")
+    config = json.loads((run / "config.json").read_text())
+    assert config["data"]["spelling"]["columns"]["cost"]["group"] == "."
+    del config["data"]["spelling"]
+    (run / "config.json").write_text(json.dumps(config))
+    model = isthmus.load(run)
+    expected = model.transform(pd.DataFrame({"cost": [1.218], "size": [50], "count": [20]}))
+    found = model.transform(isthmus.open_data(tmp_path / "new.csv"))
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "signs", [{"group": "5"}, {"before": "(.*)"}, {"decimal": "x"}, {"group": ","}, {"more": 1}]
+)
+def test_signs_that_are_none_are_refused(signs, files, tmp_path):
+    run = model_of(files / "de.csv").save(tmp_path / "run")
+    config = json.loads((run / "config.json").read_text())
+    config["data"]["spelling"]["columns"]["cost"] |= signs
+    (run / "config.json").write_text(json.dumps(config))
+    with pytest.raises(RunError, match="its schema promises"):
+        isthmus.load(run)
+
+
+def test_the_record_is_the_same_again():
+    kept = Spelling(",", {"a": Reading("", "'", before="CHF", behind=True, example="CHF 1'2")})
+    assert Spelling.of_record(json.loads(json.dumps(kept.recorded()))) == kept
+    assert kept.of("b") == Reading(",")
+
+
+def test_columns_that_the_fit_did_not_have_do_not_tell_of_its_sign():
+    shows = {name: Spelled() for name in "ab"}
+    for found in shows.values():
+        found.add(pa.array(["0.5"]))
+    assert other_sign(shows, {"b": Reading(".")}) == ""
+    assert other_sign(shows, {"b": Reading(",")}) == "."
+
+
+# ------------------------------------------------------------------ what else is said of new rows
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_column_that_is_empty_now_is_told(ending, mixed, tmp_path):
+    X = ROWS.assign(kind=np.where(ROWS["count"] > 20, "a", "b")) if mixed else ROWS
+    gone = X.assign(size=np.nan)
+    for name, frame in (("fit", X), ("new", gone), ("few", gone[:5])):
+        path = tmp_path / f"{name}.{ending}"
+        frame.to_csv(path, index=False) if ending == "csv" else frame.to_parquet(path)
+    done("fit", tmp_path / f"fit.{ending}", "--out", tmp_path / "run", *FIT)
+    for verb, more in (("transform", ("-o", tmp_path / "z.csv", "--force")), ("score", ())):
+        done(verb, tmp_path / "run", tmp_path / f"few.{ending}", *more)
+        here = f"Column 'size' of .*new.{ending} has no entry in all 60 rows, and had some in"
+        with pytest.warns(UserWarning, match=here) as said:
+            isthmus.load(tmp_path / "run").transform(isthmus.open_data(tmp_path / f"new.{ending}"))
+        assert len(said) == 1
+
+
+def test_what_the_fit_left_out_is_not_what_it_did_not_see(tmp_path):
+    X = ROWS.assign(id=np.arange(60) * 7)
+    X.to_csv(tmp_path / "fit.csv", index=False)
+    X.drop(columns="size").assign(other=1).to_csv(tmp_path / "new.csv", index=False)
+    done("fit", tmp_path / "fit.csv", "--drop", "id", "--out", tmp_path / "run", *FIT)
+    code, _, err = call("score", tmp_path / "run", tmp_path / "new.csv")
+    assert code == 2
+    assert "it lacks 'size', and has 'other', which the fit did not see" in " ".join(err.split())
+    assert "'id'" not in err
+
+
+def test_zeros_that_were_lost_are_told_of(tmp_path):
+    X = ROWS.assign(zip=np.where(ROWS["count"] > 20, "08001", "00033"))
+    X.to_csv(tmp_path / "fit.csv", index=False)
+    model = model_of(tmp_path / "fit.csv")
+    hint = r"The fit had '08001' where '8001' is here: zeros before numbers get lost"
+    new = X.assign(zip=np.where(ROWS["count"] > 20, "8001", "33"))
+    new.to_csv(tmp_path / "new.csv", index=False)
+    for rows in (isthmus.open_data(tmp_path / "new.csv"), new.assign(zip=new["zip"].astype(int))):
+        with pytest.raises(DataError, match="zeros before numbers get lost"):
+            model.transform(rows)
+    with pytest.warns(UserWarning, match=hint):
+        model.transform(X.assign(zip=["8001", *X["zip"][1:]]))
+
+
+CODES = {
+    "with an e": (["12e0544", "3410922", "77e1000"], True),
+    "with a small e": (["12e05", "34109", "77123"], True),
+    "an e of numbers": (["1e5", "123.5", "12e5"], False),
+    "all with an e": (["10e3", "25e3", "99e3"], False),
+    "telephones": (["+4930123456", "+4930123457", "+33612345678"], True),
+    "one without a plus": (["+4930123456", "4930123457", "4930123458"], True),
+    "signed numbers": (["+1234567", "-1234567", "+7654321"], False),
+    "small numbers with a plus": (["+5", "+12", "+7"], False),
+}
+
+
+@pytest.mark.parametrize("case", CODES)
+def test_codes_that_would_be_numbers_are_text(case, tmp_path):
+    entries, text = CODES[case]
+    body = "".join(f"{entry},{i}.5\n" for i, entry in enumerate(entries * 20))
+    (tmp_path / "x.csv").write_text(f"a,b\n{body}")
+    (table,) = isthmus.open_data(tmp_path / "x.csv").tables(0)
+    assert table["a"].to_pylist()[:3] == (entries if text else [float(e) for e in entries])
+
+
+def test_whole_numbers_that_become_equal_are_told_of(tmp_path):
+    for entries in (["9007199254740993", "9007199254740992", "1.5"], ["9007199254740993", "1"]):
+        body = "".join(f"{entry},{i}.5\n" for i, entry in enumerate(entries * 20))
+        (tmp_path / "x.csv").write_text(f"a,b\n{body}")
+        (note,) = isthmus.open_data(tmp_path / "x.csv").notes
+        assert "'a' of" in note
+        assert "such as 9007199254740993, have more digits" in note
+        assert "--text a" in " ".join(done("info", tmp_path / "x.csv").split())
+    (tmp_path / "x.csv").write_text("a,b\n" + "9007199254740992,0.5\n" * 20)
+    assert isthmus.open_data(tmp_path / "x.csv").notes == ()
