@@ -44,6 +44,7 @@ READ: dict[str, tuple[list[str], str, str, list[float] | None]] = {
     "a minus behind": (["7.00-", "1,234.50", "3.25"], ",", "0.5", [-7, 1234.5, 3.25]),
     "a minus behind a unit": (["7,00- EUR", "1.234,50 EUR", "3 EUR"], ";", "0,5", [-7, 1234.5, 3]),
     "two currencies": (["EUR 1.50", "USD 2.50", "EUR 3.50"], ",", "0.5", None),
+    "letters beside whole numbers": (["TOP 10", "TOP 20", "TOP 50"], ",", "0.5", None),
     "letters without a blank": (["EUR150", "EUR250", "EUR350"], ",", "0.5", None),
     "grades": (["2-", "1", "3-"], ",", "0.5", None),
     "thousands or fractions": (["$350,000", "$99,500", "$1,000"], ",", "7", None),

@@ -10,8 +10,8 @@ Columns of separated text are read so where that cannot turn a code into a numbe
 
 - only one reading fits its entries. ``1,234`` throughout may be 1234 or 1.234, and stays text,
   whatever other columns have: another file of the same columns might tell otherwise;
-- and it shows that they are amounts: a currency or percent sign, a minus behind, or both groups and
-  a fraction.
+- and it shows that they are amounts: a currency or percent sign, three letters of a currency beside
+  groups or a fraction, a minus behind, or both groups and a fraction.
   Groups alone do not (``12.345.678`` may be the number of a person, ``101,205`` a list of two
   codes), nor does the other decimal sign alone (``1,5`` among points may be a list, ``24.12`` among
   commas a day).
@@ -236,8 +236,10 @@ class Spelled:
         reading = self.reading()
         if reading is None:
             return False
-        amounts = self.shown(reading).group and self._decimal(reading)
-        return bool(reading.unit or reading.behind or amounts)
+        group, decimal = self.shown(reading).group, self._decimal(reading)
+        if reading.unit.isalpha():  # TOP 10 is no sum in the currency of Tonga
+            return bool(group or decimal)
+        return bool(reading.unit or reading.behind or (group and decimal))
 
     def shown(self, reading: Reading) -> Reading:
         """A reading of them with those signs alone that an entry shows, or that others tell."""
