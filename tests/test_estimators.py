@@ -320,6 +320,7 @@ def test_models_are_float32_whatever_torchs_default_is(cls: type, tmp_path: Any)
 
 
 @each_class
+@pytest.mark.filterwarnings("ignore:Column 'x3' of X has no entry in all 20 rows")
 def test_a_missing_entry_is_coded_as_the_mean_scored_without_and_imputed(cls: type) -> None:
     model = fitted(cls)
     x = X[:20].copy()

@@ -159,7 +159,12 @@ def outliers(
         check_place(save, force)
     origin, extra = data if new is None else new, list[str]()
     as_fitted: dict[str, Any] = {}
-    about = {} if detector is None else _detectors.recorded(detector)
+    about = {}
+    if detector is not None:
+        spelled = {"--" + name.replace("_", "-"): value for name, value in values.items()}
+        also = {"--new": new, "--model": model, "--save": save, "--seed": seed}
+        judge = _detectors.opened(detector, {**rules, **also, **spelled})
+        about = _detectors.recorded(detector)
     # of the rows that are judged; of other rows than those of the fit as a run remembers it
     words = words_for(about, reading) if new is None else words_for(reading.recorded(), AS_USUAL)
     known = None if not label else _known(label, origin, data, words)
@@ -176,9 +181,6 @@ def outliers(
                 judge, as_fitted, new, AS_USUAL.leaving(_leave(new, [], label, words))
             )
     else:
-        spelled = {"--" + name.replace("_", "-"): value for name, value in values.items()}
-        also = {"--new": new, "--model": model, "--save": save, "--seed": seed}
-        judge = _detectors.opened(detector, {**rules, **also, **spelled})
         rule = {"threshold": judge.threshold}
         given, extra = of_run(judge, about, data, left)
     judged = table if detector is None and new is None else as_table(given)
