@@ -93,6 +93,9 @@ class Estimator(Blueprint, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
     ) -> None:
         given = _sources.given(self, X, min_rows=2)
         _parameters.check(self, self.n_features_in_)
+        if _parameters.is_chosen(self.n_components):
+            self._choose(X, callback, checkpoint, resume_from)
+            return
         if self.verbose and self.sample_shape_ is not None:
             told = f"{_samples.words(self.sample_shape_)}; network={self._network()!r}"
             print(f"[{type(self).__name__}] {told}")
@@ -115,13 +118,23 @@ class Estimator(Blueprint, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             )
         self._keep(result, material.n_rows, material.whole.rows)
         if result.interrupted:
-            warnings.warn("Training was interrupted; the best state so far is kept.", stacklevel=4)
+            warnings.warn("Training was interrupted; the best state so far is kept.", stacklevel=3)
         if result.diverged:
             warnings.warn(
                 f"The loss is no finite number after step {result.history[-1]['step']}; the state "
                 f"of step {self.n_steps_} is kept. Try a lower learning_rate.",
-                stacklevel=4,
+                stacklevel=3,
             )
+
+    def _choose(
+        self,
+        X: Any,
+        callback: Listener | None,
+        checkpoint: str | Path | None,
+        resume_from: str | Path | None,
+    ) -> None:
+        """Fit with a number of components from the rows; the models have it, which are above."""
+        raise NotImplementedError
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """One pass over these rows at a constant learning rate.

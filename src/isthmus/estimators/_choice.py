@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from isthmus.core import pca
 from isthmus.data.rows import taking
 from isthmus.data.source import Source
 from isthmus.errors import CombinationError, InvalidParameterError
-from isthmus.estimators import _input, _parameters, _settling, _sheet, _sources
+from isthmus.estimators import _input, _settling, _sheet, _sources
 from isthmus.estimators._base import Estimator
 from isthmus.estimators._fitting import Listener
 from isthmus.estimators._validation import features_of, filled
@@ -32,57 +31,54 @@ Array = NDArray[Any]
 MOST_COMPARED = 20_000
 
 
-@dataclass(eq=False, repr=False)
-class Choosing(Estimator):
-    """An estimator that may choose its number of components from the rows it is fitted to."""
+def choose(
+    estimator: Estimator,
+    X: Any,
+    callback: Listener | None,
+    checkpoint: str | Path | None,
+    resume_from: str | Path | None,
+) -> None:
+    """Fit with the number of components that the parameter asks for.
 
-    def _fit(
-        self,
-        X: Any,
-        callback: Listener | None,
-        checkpoint: str | Path | None,
-        resume_from: str | Path | None,
-    ) -> None:
-        if not _parameters.is_chosen(self.n_components):
-            super()._fit(X, callback, checkpoint, resume_from)
-            return
-        _sources.given(self, X, min_rows=2)
-        _parameters.check(self, self.n_features_in_)
-        streamed = isinstance(X, Source) and not _sources.fits(X)
-        if isinstance(X, Source) and not streamed:
-            X = taking.whole(X)
-        if isinstance(self.n_components, str):
-            few = taking.sample(X, MOST_COMPARED) if streamed else X
-            k, unrolled = _recommended(self, few, callback)
-            winner = _with(self, k, self.random_state)
-            winner.fit(X, callback=callback, checkpoint=checkpoint, resume_from=resume_from)
-            if unrolled and not streamed:
-                _sheet.retry(winner, X, callback)
-        elif streamed:
+    Raises:
+        InvalidParameterError: the share of variance cannot be reached.
+        CombinationError: it needs held-out rows and there are none, or it is to be resumed.
+    """
+    streamed = isinstance(X, Source) and not _sources.fits(X)
+    if isinstance(X, Source) and not streamed:
+        X = taking.whole(X)
+    if isinstance(estimator.n_components, str):
+        few = taking.sample(X, MOST_COMPARED) if streamed else X
+        k, unrolled = _recommended(estimator, few, callback)
+        winner = _with(estimator, k, estimator.random_state)
+        winner.fit(X, callback=callback, checkpoint=checkpoint, resume_from=resume_from)
+        if unrolled and not streamed:
+            _sheet.retry(winner, X, callback)
+    elif streamed:
+        raise CombinationError(
+            f"n_components={estimator.n_components!r} with rows that are read from {X.origin}",
+            "would read all of them for several fits",
+            "Give a whole number, or 'auto', which chooses by a sample.",
+        )
+    else:
+        if resume_from is not None:  # a checkpoint is of one fit, so that none is written here
             raise CombinationError(
-                f"n_components={self.n_components!r} with rows that are read from {X.origin}",
-                "would read all of them for several fits",
-                "Give a whole number, or 'auto', which chooses by a sample.",
+                f"resume_from with n_components={estimator.n_components!r}",
+                "has nothing to go on from: a share of variance takes several fits",
+                "Give a whole number, or 'auto'.",
             )
-        else:
-            if resume_from is not None:  # a checkpoint is of one fit, so that none is written here
-                raise CombinationError(
-                    f"resume_from with n_components={self.n_components!r}",
-                    "has nothing to go on from: a share of variance takes several fits",
-                    "Give a whole number, or 'auto'.",
-                )
-            winner = _by_share(self, X, callback)
-        parameters = self.get_params(deep=False)
-        fitted = {name: value for name, value in vars(winner).items() if name not in parameters}
-        self.__dict__.update(fitted)
+        winner = _by_share(estimator, X, callback)
+    parameters = estimator.get_params(deep=False)
+    fitted = {name: value for name, value in vars(winner).items() if name not in parameters}
+    estimator.__dict__.update(fitted)
 
 
-def _with(estimator: Choosing, k: int, random_state: Any) -> Choosing:
+def _with(estimator: Estimator, k: int, random_state: Any) -> Estimator:
     given = estimator.get_params(deep=False)
     return type(estimator)(**{**given, "n_components": k, "random_state": random_state})
 
 
-def _recommended(estimator: Choosing, X: Any, callback: Listener | None) -> tuple[int, bool]:
+def _recommended(estimator: Estimator, X: Any, callback: Listener | None) -> tuple[int, bool]:
     """The number, and whether the comparison's model of that size began at an unrolled sheet."""
     found = compare(X, model=estimator, random_state=estimator.random_state, callback=callback)
     most = found.n_features - 1
@@ -97,7 +93,7 @@ def _recommended(estimator: Choosing, X: Any, callback: Listener | None) -> tupl
     return k, found.unrolled == k
 
 
-def _by_share(estimator: Choosing, X: Any, callback: Listener | None) -> Choosing:
+def _by_share(estimator: Estimator, X: Any, callback: Listener | None) -> Estimator:
     """The fit of the smallest K whose share of the held-out variance is as asked.
 
     PCA's number is a bound from above, up to its own spread over held-out rows; below it by
@@ -115,7 +111,7 @@ def _by_share(estimator: Choosing, X: Any, callback: Listener | None) -> Choosin
         state = int(check_random_state(state).randint(2**31 - 1))
     most = estimator.n_features_in_ - 1
     data = _input.rows(estimator, X, reset=False, min_rows=2)
-    fits: dict[int, Choosing] = {}
+    fits: dict[int, Estimator] = {}
 
     def reached(k: int) -> float:
         if k not in fits:
@@ -151,7 +147,7 @@ def _share(fitted: Estimator, data: Array) -> float:
     return 1.0 - fitted.squared_error_ / total if total > 0 else 1.0
 
 
-def _of_pca(estimator: Choosing, data: Array, share: float) -> int:
+def _of_pca(estimator: Estimator, data: Array, share: float) -> int:
     """PCA's number of components for that share of the variance of all rows."""
     scratch = _with(estimator, 1, None)
     scratch.n_features_in_ = estimator.n_features_in_

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 
-from isthmus.estimators._choice import Choosing
+from isthmus.estimators._base import Estimator
+from isthmus.estimators._choice import choose
 
 
 @dataclass(eq=False, repr=False)
-class Autoencoder(Choosing):
+class Autoencoder(Estimator):
     """Undercomplete autoencoder: the non-linear PCA.
 
     L(x) = −log p(x | z = m(x)) with fewer latents than features. By default training starts at
@@ -123,9 +124,11 @@ class Autoencoder(Choosing):
         (150, 4)
     """
 
+    _choose = choose
+
 
 @dataclass(eq=False, repr=False)
-class DenoisingAutoencoder(Choosing):
+class DenoisingAutoencoder(Estimator):
     """Denoising autoencoder: corrupt the input, keep the clean target (Vincent et al. 2008).
 
     L(x) = E_{x̃ ~ C(x̃|x)}[−log p(x | z = m(x̃))]. Parameters are those of :class:`Autoencoder`;
@@ -143,10 +146,11 @@ class DenoisingAutoencoder(Choosing):
 
     _: KW_ONLY
     noise: str | None = "auto"
+    _choose = choose
 
 
 @dataclass(eq=False, repr=False)
-class ContractiveAutoencoder(Choosing):
+class ContractiveAutoencoder(Estimator):
     """Contractive autoencoder: a code that moves little when its input does (Rifai et al. 2011).
 
     L(x) = −log p(x | z = m(x)) + λ‖∂m(x)/∂x‖²_F. Parameters are those of :class:`Autoencoder`.
@@ -162,10 +166,11 @@ class ContractiveAutoencoder(Choosing):
 
     _: KW_ONLY
     contraction: float = 1.0
+    _choose = choose
 
 
 @dataclass(eq=False, repr=False)
-class VariationalAutoencoder(Choosing):
+class VariationalAutoencoder(Estimator):
     """Variational autoencoder: a distribution for each latent (Kingma & Welling 2014).
 
     L(x) = E_{q(z|x)}[−log p(x|z)] + β KL(q(z|x) ‖ N(0, I)). Parameters are those of
@@ -182,9 +187,10 @@ class VariationalAutoencoder(Choosing):
 
     _: KW_ONLY
     beta: float | None = 1.0
+    _choose = choose
 
 
-MODELS: dict[str, type[Choosing]] = {
+MODELS: dict[str, type[Estimator]] = {
     cls.__name__: cls
     for cls in (
         Autoencoder,
