@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.command_line import done
 
 from isthmus import Autoencoder, load
 from isthmus.errors import RunError
@@ -58,6 +59,8 @@ HOSTILE = {
     "a number as text": (("data", "n_rows"), "40", "n_rows"),
     "other sizes": (("model", "architecture", "hidden_layer_sizes"), [7], "promises"),
     "names of others": (("data", "feature_names"), ["a"] * 6, "6 names"),
+    "no encoding": (("data", "encoding"), "../../x", "must be an encoding of text"),
+    "bytes to bytes": (("data", "encoding"), "rot13", "must be an encoding of text"),
     "no list of names": (("data", "feature_names"), {"a": 1}, "feature_names"),
 }
 
@@ -126,3 +129,10 @@ def test_history_of_words_is_damage(run):
     (run / "history.json").write_text('[{"step": "one"}]')
     with pytest.raises(RunError, match="no number"):
         load(run)
+
+
+def test_names_of_a_run_do_not_steer_a_terminal(run):
+    names = [f"a{i}\x1b[2J\x07" for i in range(5)]
+    alter(run, "data", "feature_names", value=names)
+    assert "\x1b" not in done("info", str(run))
+    assert r"a0\x1b[2J\x07" in done("info", str(run))

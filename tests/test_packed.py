@@ -20,6 +20,7 @@ from isthmus.data import labels
 from isthmus.data.columns import choosing
 from isthmus.data.files import packed
 from isthmus.data.source import in_memory
+from isthmus.data.tables import Words
 
 RNG = np.random.default_rng(0)
 ROWS = [f"r{i},{x:.4f},{x * 2:.3f},0{i:03}" for i, x in enumerate(RNG.normal(size=40))]
@@ -101,6 +102,8 @@ def test_what_unpacks_to_too_much_is_refused_before_it_is_read(
     path.write_bytes(gzip.compress(b"a,b\n" + b"0,0\n" * (1 << 22)))
     with pytest.raises(DataError, match=r"unpacks to more than 200 times its \d+ bytes"):
         open_data(path)
+    with pytest.raises(DataError, match=r"unpacks to more than 200 times its \d+ bytes"):
+        packed.plain(path, "t.csv.gz", Words(encoding="cp1252", remembered=True))
     assert [p.name for p in tmp_path.iterdir()] == ["t.csv.gz"]
     path.write_bytes(gzip.compress(b"a,b\n" + b"0,0\n" * 1000, mtime=0))
     assert sum(open_data(path).lengths) == 1000

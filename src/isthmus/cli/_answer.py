@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,6 +44,24 @@ def wrapped(text: str, first: str = "", later: str | None = None) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+_CODES = (*range(9), *range(11, 32), *range(127, 160))
+_CONTROL = {code: f"\\x{code:02x}" for code in _CODES}
+
+
+def visible(text: str) -> str:
+    r"""Control characters spelled out: what a file holds must not steer a terminal.
+
+    >>> print(visible("\x1b[2J" + "a line\n"), end="")
+    \x1b[2Ja line
+    """
+    return text.translate(_CONTROL)
+
+
+def warn(sentence: str) -> None:
+    """Say it on stderr, in front of what the verb hands back."""
+    print(f"Warning: {visible(sentence)}", file=sys.stderr)
 
 
 def as_json(facts: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ import typer
 
 from isthmus import __version__
 from isthmus.cli import _interrupts, _options
-from isthmus.cli._answer import Answer, as_json
+from isthmus.cli._answer import Answer, as_json, visible, warn
 from isthmus.cli._errors import failure
 from isthmus.errors import IsthmusError, RunError, by_flag
 
@@ -93,7 +93,7 @@ def run(words: list[str], verbs: Mapping[str, str]) -> int:
 def _printed(answer: Answer, words: list[str]) -> int:
     as_object = "--json" in words
     quiet = not {"--quiet", "-q"}.isdisjoint(words)
-    text = as_json(answer.facts) if as_object and answer.facts else answer.text
+    text = as_json(answer.facts) if as_object and answer.facts else visible(answer.text)
     try:
         if text and (as_object or not quiet):
             encoding = sys.stdout.encoding or "utf-8"
@@ -137,7 +137,7 @@ def _parsed(words: list[str], verbs: Mapping[str, str]) -> Callable[[], Answer] 
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"Warning: {by_flag(str(message))}", file=sys.stderr)
+    warn(by_flag(str(message)))
 
 
 def _told(error: BaseException, words: list[str]) -> Answer:
@@ -145,5 +145,5 @@ def _told(error: BaseException, words: list[str]) -> Answer:
     failed = failure(error)
     if "--debug" in words or os.environ.get("ISTHMUS_DEBUG", "0") not in ("", "0"):
         traceback.print_exception(error)
-    print(failed.sentence(), file=sys.stderr)
+    print(visible(failed.sentence()), file=sys.stderr)
     return failed.answer() if "--json" in words else Answer(code=failed.code)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from isthmus.cli._answer import warn
 from isthmus.cli._words import plural
 
 # Rows by which a column is given up that has a number twice, or a fraction.
@@ -26,7 +26,7 @@ def warning(
 
     def tell(progress: Progress) -> None:
         while left:
-            print(f"Warning: {left.pop(0)}", file=sys.stderr)
+            warn(left.pop(0))
         if listener is not None:
             listener(progress)
 

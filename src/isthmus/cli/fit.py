@@ -14,7 +14,7 @@ import typer
 
 from isthmus._mark import is_run
 from isthmus.cli import _config, _idle, _interrupts, _parameters, _resume
-from isthmus.cli._answer import Answer, number
+from isthmus.cli._answer import Answer, number, warn
 from isthmus.cli._blocks import size
 from isthmus.cli._options import OUTPUT, DataFile, Force, Quiet, Seed, seed_of
 from isthmus.cli._progress import training
@@ -134,7 +134,7 @@ def fit(
             estimator.fit(table, callback=tell, **checkpoints)
     if getattr(estimator, "diverged_", False):
         told.append(_diverged(estimator))
-        print(f"Warning: {told[-1]}", file=sys.stderr)
+        warn(told[-1])
     with _interrupts.saving():
         command = shlex.join(["isthmus", *sys.argv[1:]])
         provenance = {"origin": data, **reading.recorded(), "command": command}

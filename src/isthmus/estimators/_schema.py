@@ -12,13 +12,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 from torch import nn
 
 from isthmus import presets
 from isthmus._machine import memory
 from isthmus.data.columns.encoding import Encoding
 from isthmus.data.columns.kinds import MOST_CATEGORIES, Kind
+from isthmus.data.tables import refuse_unknown
 from isthmus.data.text.spelled import GROUPS, is_unit
 from isthmus.errors import RunError
 
@@ -87,6 +96,11 @@ class Model(_Closed):
         return self
 
 
+def _known(encoding: str) -> str:
+    refuse_unknown("encoding", encoding)  # a ValueError, as Pydantic wants
+    return encoding
+
+
 class Signs(_Closed):
     """How the numbers of a column were written."""
 
@@ -123,7 +137,7 @@ class Data(_Closed):
     drop: list[str] | None = None
     text: list[str] | None = None
     na_values: list[str] | None = None
-    encoding: Annotated[str, Field(max_length=40)] | None = None
+    encoding: Annotated[str, Field(max_length=40), AfterValidator(_known)] | None = None
     layout: Annotated[str, Field(max_length=4)] | None = None
     max_skipped: Annotated[float, Field(ge=0, le=1)] | None = None
     spelling: Written | None = None

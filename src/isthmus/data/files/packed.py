@@ -15,7 +15,9 @@ import bz2
 import codecs
 import gzip
 import io
+import math
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,50 +58,57 @@ def plain(path: Path, name: str, words: Words = AS_USUAL) -> tuple[Path, Spool |
         DataError: it is damaged, in another encoding, unpacks to too much, or does not fit on
             the disk.
     """
-    packed = path.suffix.lower() in PACKED
     with _bytes(path) as file:
         first = _next(file, name)
-        encoding = _encoding(path, first, words)
-        if not packed and encoding is None:
-            return path, None
-        spool, size = Spool(name), path.stat().st_size
-        most = max(ALWAYS, TIMES * size) if packed else None
-        turned = None if encoding is None else codecs.getincrementaldecoder(encoding)()
-        with spool.writing("text.csv") as copy, copy.open("wb") as out:
-            count, block = 0, first
-            while True:
-                count += len(block)
-                if most is not None and count > most:
-                    raise DataError(
-                        name,
-                        f"unpacks to more than {most / size:.0f} times its {size} bytes",
-                        "Unpack it first, if you trust where it is from.",
-                    )
-                out.write(block if turned is None else _turned(turned, block, name, encoding))
-                if not block:
-                    return copy, spool
-                block = _next(file, name)
+    encoding = _encoding(path, name, first, words)
+    if path.suffix.lower() not in PACKED and encoding is None:
+        return path, None
+    spool = Spool(name)
+    turned = None if encoding is None else codecs.getincrementaldecoder(encoding)()
+    with spool.writing("text.csv") as copy, copy.open("wb") as out:
+        for block in _blocks(path, name):
+            out.write(block if turned is None else _turned(turned, block, name, encoding))
+    return copy, spool
 
 
-def _encoding(path: Path, first: bytes, words: Words) -> str | None:
+def _blocks(path: Path, name: str) -> Iterator[bytes]:
+    """All bytes as they are unpacked, an empty block at the end.
+
+    Raises:
+        DataError: it is damaged, or unpacks to too much.
+    """
+    size, count = path.stat().st_size, 0
+    most = max(ALWAYS, TIMES * size) if path.suffix.lower() in PACKED else math.inf
+    with _bytes(path) as file:
+        while block := _next(file, name):
+            count += len(block)
+            if count > most:
+                raise DataError(
+                    name,
+                    f"unpacks to more than {most / size:.0f} times its {size} bytes",
+                    "Unpack it first, if you trust where it is from.",
+                )
+            yield block
+    yield b""
+
+
+def _encoding(path: Path, name: str, first: bytes, words: Words) -> str | None:
     """How the text is written, None for UTF-8; its mark goes before what is stated."""
     stated = None if words.encoding is None else codecs.lookup(words.encoding).name
     if first.startswith(_MARKS) and not (stated or "").startswith("utf-32"):
         return "utf-16"
     if stated in (None, "utf-8", "utf-8-sig", "ascii") or first.startswith(codecs.BOM_UTF8):
         return None
-    return None if words.remembered and _is_utf8(path) else stated
+    return None if words.remembered and _is_utf8(path, name) else stated
 
 
-def _is_utf8(path: Path) -> bool:
+def _is_utf8(path: Path, name: str) -> bool:
     decoder = codecs.getincrementaldecoder("utf-8")()
-    with _bytes(path) as file:
-        try:
-            while block := _next(file, str(path)):
-                decoder.decode(block)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return False
+    try:
+        for block in _blocks(path, name):
+            decoder.decode(block, final=not block)
+    except UnicodeDecodeError:
+        return False
     return True
 
 
