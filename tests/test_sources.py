@@ -26,6 +26,7 @@ from isthmus import DataError, open_data
 from isthmus.data.arrays import source as arrays
 from isthmus.data.files import shards, spool
 from isthmus.data.matrix import matrix
+from isthmus.data.readers import read
 from isthmus.data.source import Source, TableSource, in_memory, n_rows
 from isthmus.data.text import blocks
 from isthmus.errors import InvalidParameterError
@@ -789,3 +790,13 @@ def test_a_matrix_has_the_columns_whole_however_many_rows_a_pass_writes(
     found = matrix(arrays)
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, holed.T)
+
+
+def test_an_index_of_pandas_that_has_a_name_is_told_of(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a": list("vwxyz"), "b": 1.5, "c": 2.0}).set_index("a")
+    frame.to_parquet(tmp_path / "t.parquet")
+    source = open_data(tmp_path / "t.parquet")
+    assert source.names == ("b", "c")
+    (note,) = source.notes
+    assert "pandas marked 'a' as its index, which is no column" in note
+    assert read(tmp_path / "t.parquet").notes == source.notes

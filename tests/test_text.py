@@ -18,13 +18,13 @@ from pyarrow import parquet
 
 import isthmus
 from command_line import call, done
-from isthmus import Autoencoder
+from isthmus import Autoencoder, open_data
 from isthmus.cli import _rows
 from isthmus.data import labels, tables
 from isthmus.data.columns.encoding import Encoding
 from isthmus.data.columns.telling import HANDFUL
 from isthmus.data.readers import read
-from isthmus.data.source import TableSource
+from isthmus.data.source import TableSource, in_memory
 from isthmus.data.text import blocks, sniff
 from isthmus.errors import DataError
 
@@ -633,3 +633,43 @@ def test_blank_lines_stay_in_what_is_filled(tmp_path: Path, end: str) -> None:
     changed = [i for i, (a, b) in enumerate(zip(lines, written, strict=False)) if a != b]
     assert len(written) == len(lines) + 1
     assert changed == [lines.index("4,1.0,")]
+
+
+FIRST_LINES = {
+    "years above numbers": ("2019,2020,2021\n1.5,2,3\n2,3,4\n", None, 3, "taken for a row"),
+    "rows that rise alike": ("1,2,3\n4,5,6\n7,8,9\n", None, 3, ""),
+    "a row of words and numbers": ("39,State,77516\n50,Self,83311\n", "39", 1, "names the columns"),
+    "years beside a name": ("name,2019,2020\na,1,2\n", "name", 1, "names the columns"),
+    "amounts": ("1.218,50 €;1 %;Köln\n2.218,50 €;2 %;Köln\n", None, 2, "Read as numbers"),
+    "percentiles above numbers": ("25%,50%\n1,2\n3,4\n", "25%", 2, ""),
+    "positions above numbers": ("0,1,2\n1.5,2.5,3\n", "0", 1, ""),
+    "names in quotes": ('"2019","2020","2021"\n1.5,2,3\n', "2019", 1, ""),
+}
+
+
+@pytest.mark.parametrize("case", FIRST_LINES)
+def test_a_first_line_that_may_be_names_or_a_row_is_told_of(tmp_path: Path, case: str) -> None:
+    text, first, n, said = FIRST_LINES[case]
+    (tmp_path / "t.csv").write_text(text)
+    source = open_data(tmp_path / "t.csv")
+    assert (source.names or [None])[0] == first
+    assert sum(source.lengths) == n
+    assert said in " ".join(source.notes)
+    assert bool(said) == bool(source.notes)
+
+
+def test_one_column_of_decimal_commas_opens_as_the_error_says(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("v\n1,5\n2,5\n")
+    with pytest.raises(DataError, match="put the line sep=; first"):
+        open_data(path)
+    path.write_text("sep=;\nv\n1,5\n2,5\n")
+    assert in_memory(open_data(path)).tolist() == [[1.5], [2.5]]
+
+
+def test_a_number_of_thousands_of_digits_is_told_of_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n1,2\n" + "9" * 5000 + ",3\n")
+    (note,) = open_data(path).notes
+    assert "999..., have more digits" in note
+    assert len(note) < 400

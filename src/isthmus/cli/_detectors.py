@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from isthmus.cli import _interrupts
 from isthmus.cli._answer import Answer, columns, number
-from isthmus.cli._words import plural
+from isthmus.cli._words import plural, written
 from isthmus.errors import InvalidParameterError, RunError
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def described(path: str) -> Answer:
         ("detector", f"by a {type(model).__name__}: {plural(n_features, 'feature')} → "
          f"{plural(k, 'component')}"),
         ("data", f"{plural(n_rows, 'row')} of {plural(n_features, 'feature')} ({listed})"),
+        *written(recorded(path).get("spelling")),
         ("rule", ", ".join(f"{name}={value!r}" for name, value in rule.items())),
         ("threshold", f"score below {number(detector.offset_)} nats; "
          f"{int(detector.labels_.sum())} of its own rows"),
@@ -82,6 +83,7 @@ def described(path: str) -> Answer:
         "model": type(model).__name__,
         "n_rows": n_rows,
         "n_features": n_features,
+        "spelling": recorded(path).get("spelling"),
         "feature_names": None if names is None else [str(name) for name in names],
         "n_components": k,
         **rule,

@@ -116,7 +116,7 @@ def _call(words: list[str], verbs: Mapping[str, str]) -> Answer:
     """The verb's answer or its error, while warnings are one line each."""
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _warn
+            warnings.showwarning = _Once()
             asked = _parsed(words, verbs)
             with _interrupts.working():
                 return asked() if asked else Answer()
@@ -136,8 +136,17 @@ def _parsed(words: list[str], verbs: Mapping[str, str]) -> Callable[[], Answer] 
     return asked if callable(asked) else None
 
 
-def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    warn(by_flag(str(message)))
+class _Once:
+    """Warnings as lines on stderr, each sentence once, wherever it comes from."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def __call__(self, message: Warning | str, *_: Any, **__: Any) -> None:
+        sentence = by_flag(str(message))
+        if sentence not in self._said:
+            self._said.add(sentence)
+            warn(sentence)
 
 
 def _told(error: BaseException, words: list[str]) -> Answer:

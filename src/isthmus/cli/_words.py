@@ -193,3 +193,13 @@ def _start(parameters: Mapping[str, Any]) -> str:
 
 def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
+
+
+def written(spelling: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """How the numbers of a fit were written, where it was not with a decimal point alone."""
+    if spelling is None:
+        return []
+    shown = [f"{name} as {signs['example']}" for name, signs in spelling["columns"].items()]
+    shown += ["decimal commas"] if spelling["decimal"] == "," else []
+    more = [f"{len(shown) - 5} more"] if len(shown) > 5 else []
+    return [("written", ", ".join([*shown[:5], *more]))] if shown else []

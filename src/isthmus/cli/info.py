@@ -6,7 +6,7 @@ import dataclasses
 import math
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,7 +15,7 @@ from isthmus.cli import _detectors, _interrupts
 from isthmus.cli._answer import Answer, columns, number
 from isthmus.cli._contents import SHOWN, contents
 from isthmus.cli._reading import AS_USUAL, ReadingOptions
-from isthmus.cli._words import held_out, in_bytes, plural, verdict
+from isthmus.cli._words import held_out, in_bytes, plural, verdict, written
 from isthmus.errors import DataError, RunError
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _described(run: str, found: directory.Run) -> Answer:
         ("model", f"{name}: {of} → {plural(n_components, 'component')}, {hidden}"),
         ("set", ", ".join(f"{k}={v!r}" for k, v in changed.items()) or "all as by default"),
         ("data", f"{plural(data['n_rows'], 'row')} of {of} ({listed})"),
-        *_written(data.get("spelling")),
+        *written(data.get("spelling")),
         (
             "training",
             f"kept after {number(fit['n_epochs_'])} epochs ({fit['n_steps_']} steps); "
@@ -157,16 +157,6 @@ def _described(run: str, found: directory.Run) -> Answer:
         "attached": there,
     }
     return Answer(f"{run}\n{columns(told)}", facts)
-
-
-def _written(spelling: dict[str, Any] | None) -> list[tuple[str, str]]:
-    """How the numbers of the fit were written, where it was not with a decimal point alone."""
-    if spelling is None:
-        return []
-    shown = [f"{name} as {signs['example']}" for name, signs in spelling["columns"].items()]
-    shown += ["decimal commas"] if spelling["decimal"] == "," else []
-    more = [f"{len(shown) - 5} more"] if len(shown) > 5 else []
-    return [("written", ", ".join([*shown[:5], *more]))] if shown else []
 
 
 def _attachment(run: str, name: str) -> str:

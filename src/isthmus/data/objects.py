@@ -193,6 +193,8 @@ def is_hub_dataset(data: Any) -> bool:
 class HubShard:
     """The rows of a Hugging Face dataset whose order is not that of its files, block by block."""
 
+    notes: Sequence[str] = ()
+
     def __init__(self, data: Any, name: str) -> None:
         self.name = name
         if not hasattr(data, "with_format"):

@@ -297,6 +297,7 @@ class _Paths:
                 label=self.label,
                 partitions=given,
                 na_values=self.words.na_values or (),
+                notes=[note for shard in shards for note in shard.notes][:1],
             )
         if kind == "text":
             return source_of_text(

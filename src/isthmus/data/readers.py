@@ -25,6 +25,7 @@ from isthmus.data.arrays.npz import read_npy, read_npz
 from isthmus.data.files import footer, paths
 from isthmus.data.files.packed import TEXT, ending_of
 from isthmus.data.files.paths import damaged, named
+from isthmus.data.files.shards import index_notes, index_of
 from isthmus.data.matrix import is_numeric, matrix, refuse_others, without
 from isthmus.data.tables import (
     AS_USUAL,
@@ -201,7 +202,7 @@ def _text_columns(path: Path, origin: str, drop: tuple[str, ...], words: Words) 
 def _names_of(file: Any) -> list[str]:
     """Without what pandas marked as its index."""
     schema = file.schema_arrow
-    index = (schema.pandas_metadata or {}).get("index_columns", [])
+    index = index_of(schema)
     return [name for name in schema.names if name not in index]
 
 
@@ -214,8 +215,9 @@ def _parquet_columns(path: Path, origin: str, drop: tuple[str, ...], words: Word
             refuse_duplicates(every, origin)
             names = [every[j] for j in kept(every, drop, origin)]
             table = file.read(columns=names)
+            notes = index_notes(index_of(file.schema_arrow), origin)
         columns = [without(table.column(n), words.na_values or ()) for n in names]
-        return _Found(names, columns, True, [], None)
+        return _Found(names, columns, True, notes, None)
     except DataError:
         raise
     except (pa.ArrowException, OSError, ValueError, LookupError) as error:

@@ -63,10 +63,15 @@ def flags(outlier: Array) -> NDArray[np.bool_]:
     array([False,  True])
     """
     words = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "no": 0, "yes": 1, "false": 0, "true": 1}
-    found = [str(value).strip().lower() for value in np.asarray(outlier).tolist()]
-    odd = next((value for value in found if value not in words), None)
+    given = np.asarray(outlier).tolist()
+    found = [str(value).strip().lower() for value in given]
+    odd = next((was for was, value in zip(given, found, strict=True) if value not in words), None)
     if odd is not None:
-        raise DataError(f"outlier label {odd!r}", "must be 0 (not an outlier) or 1 (an outlier)")
+        raise DataError(
+            f"outlier label {odd!r}",
+            "must be 0 (not an outlier) or 1 (an outlier)",
+            "Write them so; no and yes, or false and true, are taken too. None may be missing.",
+        )
     marks = np.array([words[value] for value in found], dtype=bool)
     if marks.all() or not marks.any():
         raise DataError(

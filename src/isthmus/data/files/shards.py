@@ -17,10 +17,25 @@ from pyarrow import ipc, parquet
 
 from isthmus.data.files.paths import Stamp, damaged, named
 from isthmus.data.source import BLOCK_BYTES
+from isthmus.data.tables import quoted
 from isthmus.errors import DataError
 
 _MAPPED = 1 << 26
 """Bytes of a record batch from which it is mapped instead of read: it may not fit into memory."""
+
+
+def index_of(schema: pa.Schema) -> list[str]:
+    """The columns that pandas marked as its index."""
+    index = (schema.pandas_metadata or {}).get("index_columns", [])
+    return [name for name in index if name in schema.names]
+
+
+def index_notes(index: Sequence[str], origin: str) -> list[str]:
+    """A sentence on an index that has a name: somebody may have meant a column."""
+    named = [name for name in index if not name.startswith("__index_level_")]
+    if not named:
+        return []
+    return [f"{origin}: pandas marked {quoted(named)} as its index, which is no column."]
 
 
 class Shard(Protocol):
@@ -30,11 +45,13 @@ class Shard(Protocol):
         name: by which errors speak of it.
         schema: of its columns.
         lengths: rows of every piece.
+        notes: sentences on what nobody might expect of it.
     """
 
     name: str
     schema: pa.Schema
     lengths: tuple[int, ...]
+    notes: Sequence[str]
 
     def tables(self, piece: int, columns: Sequence[str]) -> Iterator[pa.Table]:
         """The rows of one piece in order, in blocks with these columns."""
@@ -84,6 +101,8 @@ def grouped(lengths: Sequence[int], most: int) -> list[range]:
 class Memory:
     """A table that is in memory."""
 
+    notes: Sequence[str] = ()
+
     def __init__(self, table: pa.Table, name: str) -> None:
         self.name = name
         self.table = table
@@ -107,6 +126,8 @@ class ParquetFile:
         index: whether what pandas marked as its index is a column like any other.
     """
 
+    notes: Sequence[str]
+
     def __init__(self, path: Path, name: str, keep: object = None, *, index: bool = False) -> None:
         self.name = name
         self._stamp = Stamp.of(path)
@@ -114,7 +135,8 @@ class ParquetFile:
         with _reading(self._stamp, name, "Parquet"), parquet.ParquetFile(path) as file:
             self._metadata = meta = file.metadata
             schema = file.schema_arrow
-        away = [] if index else (schema.pandas_metadata or {}).get("index_columns", [])
+        away = [] if index else index_of(schema)
+        self.notes = index_notes(away, name)
         fields = [field for field in schema if field.name not in away]
         self.schema = pa.schema(fields, schema.metadata)
         groups = [meta.row_group(i).num_rows for i in range(meta.num_row_groups)]
@@ -145,6 +167,8 @@ class ParquetFile:
 
 class ArrowFile:
     """An Arrow or Feather file; a piece is some record batches, or all of a stream."""
+
+    notes: Sequence[str] = ()
 
     def __init__(self, path: Path, name: str) -> None:
         self.name = name

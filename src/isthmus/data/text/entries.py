@@ -273,10 +273,19 @@ def _any(there: Any, pattern: str) -> bool:
 
 
 def first_beyond(there: Any) -> str:
-    """The first entry that is a whole number beyond :data:`LARGEST_WHOLE`; empty where none is."""
+    """The first entry that is a whole number beyond :data:`LARGEST_WHOLE`, as much of it as a
+    sentence holds; empty where none is.
+    """
     long = there.filter(pc.match_substring_regex(there, _BEYOND))
     words = (word.as_py().strip() for word in long)
-    return next((word for word in words if abs(int(word)) > LARGEST_WHOLE), "")
+    most = len(str(LARGEST_WHOLE))
+    longer = (word for word in words if len(word.lstrip("+-0")) > most or _beyond(word))
+    found = next(longer, "")
+    return found if len(found) <= 40 else f"{found[:37]}..."
+
+
+def _beyond(word: str) -> bool:
+    return abs(int(word)) > LARGEST_WHOLE
 
 
 def numbers(column: Any, decimal: str) -> Any:

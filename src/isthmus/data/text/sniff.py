@@ -9,7 +9,8 @@
 - A header: the first line, unless all of it is numbers (or missing). Numbers are names all the same
   where they are quoted above a line without quotes, and where they are 0, 1, 2, ... as pandas names
   columns. A first line of names and numbers, with text below every name, is a row of data unless
-  the numbers are whole and different from one another.
+  the numbers are whole and different from one another; amounts above amounts count as numbers.
+  Where it may be either, a note says what it was taken for.
 
 Not promised: line breaks inside quotes, comments.
 """
@@ -18,10 +19,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from isthmus.data.files.packed import plain
-from isthmus.data.tables import AS_USUAL, MISSING_TOKENS, Words
+from isthmus.data.tables import AS_USUAL, MISSING_TOKENS, Words, quoted
+from isthmus.data.text.spelled import is_amount
 from isthmus.errors import DataError
 
 SEPARATORS = ("\t", ";", ",")
@@ -57,6 +60,7 @@ class Layout:
             of the separator, blank lines.
         fraction: the line and the field from which a decimal comma was told.
         stated: whether the first line states the separator.
+        doubt: what is to be said of the first line, where it may be names and may be a row.
     """
 
     separator: str
@@ -69,6 +73,7 @@ class Layout:
     before: str = ""
     fraction: tuple[int, str] = (0, "")
     stated: bool = False
+    doubt: str = ""
 
     @property
     def spoken(self) -> str:
@@ -78,7 +83,8 @@ class Layout:
     @property
     def notes(self) -> list[str]:
         """What is to be said of it."""
-        return [f"its first line states that {self.spoken} separate it"] if self.stated else []
+        stated = f"its first line states that {self.spoken} separate it" if self.stated else ""
+        return [note for note in (stated, self.doubt) if note]
 
 
 def layout_of(path: Path, origin: str, words: Words = AS_USUAL) -> Layout:
@@ -101,7 +107,7 @@ def layout_of(path: Path, origin: str, words: Words = AS_USUAL) -> Layout:
     second = lines[1][1] if len(lines) > 1 else ""
     separator = said[1] if said else _separator(first, second)
     rows = [split(line, separator) for _, line in lines]
-    _refuse_preamble(lines, separator, origin)
+    _refuse_preamble(lines, [separator, *(() if said else SEPARATORS)], origin)
     fraction = _decimal_comma(lines, rows) if separator != "," else None
     decimal = "," if fraction else "."
     below = rows[1] if len(rows) > 1 else []
@@ -120,33 +126,37 @@ def layout_of(path: Path, origin: str, words: Words = AS_USUAL) -> Layout:
         before,
         fraction or (0, ""),
         said is not None,
+        "" if quotes else _doubt(rows[0], below, header, decimal),
     )
 
 
-def _refuse_preamble(lines: list[tuple[int, str]], separator: str, origin: str) -> None:
+def _refuse_preamble(lines: list[tuple[int, str]], signs: list[str], origin: str) -> None:
     """Refuse lines before the line of names, by their own number: a title, a comment.
 
     They have fewer fields than all lines after them; where they have no separator, lines of numbers
-    tell which it is.
+    tell which of those that come next it is.
 
     Raises:
         DataError: there are some.
     """
     if any('"' in line for _, line in lines):  # a line may end within quotes
         return
-    bare = len(split(lines[0][1], separator)) == 1
-    for sign in dict.fromkeys([separator, *(SEPARATORS if bare else ())]):
+    bare = len(split(lines[0][1], signs[0])) == 1
+    for sign in dict.fromkeys(signs if bare else signs[:1]):
         rows = [split(line, sign) for _, line in lines]
         n = len(rows[-1])
         k = next(i for i in range(len(rows)) if all(len(row) == n for row in rows[i:]))
-        told = sign == separator or any(is_number(field, ".") for field in rows[-1])
+        told = sign == signs[0] or any(is_number(field, ".") for field in rows[-1])
         if 0 < k <= len(rows) - 2 and told and n > max(map(len, rows[:k])):
             first = len(rows[0])
+            remedy = "Delete what stands before the names, or name every column."
+            if first == 1 and n == 2 and sign == ",":
+                remedy += " Where commas are decimal signs of one column, put the line sep=; first."
             raise DataError(
                 f"line {lines[0][0] + 1} of {origin}",
                 f"must name {n} columns, as many as line {lines[k][0] + 1} and those after it have "
                 f"fields separated by {SPOKEN.get(sign, repr(sign))}; it has {first}",
-                "Delete what stands before the names, or name every column.",
+                remedy,
             )
 
 
@@ -223,8 +233,10 @@ def is_number(field: str, decimal: str) -> bool:
 
 
 def _is_header(first: list[str], second: list[str], decimal: str) -> bool:
-    numbers = [field for field in first if is_number(field, decimal)]
+    amounts = _amounts(first, second)
+    numbers = [f for j, f in enumerate(first) if is_number(f, decimal) or j in amounts]
     texts = [j for j, f in enumerate(first) if f not in _MISSING and not is_number(f, decimal)]
+    texts = [j for j in texts if j not in amounts]
     if texts:  # beside words, inf is one: inflation, say
         numbers = [field for field in numbers if any(sign.isdigit() for sign in field)]
     if not numbers:
@@ -238,3 +250,36 @@ def _is_header(first: list[str], second: list[str], decimal: str) -> bool:
     ):
         return True
     return all(field.isdigit() for field in numbers) and len(set(numbers)) == len(numbers)
+
+
+def _amounts(first: list[str], second: list[str]) -> set[int]:
+    """Where two lines have amounts one above the other, such as ``1.218,50 €``."""
+    if len(second) != len(first):
+        return set()
+    return {
+        j for j, pair in enumerate(zip(first, second, strict=True)) if all(map(is_amount, pair))
+    }
+
+
+def _doubt(first: list[str], second: list[str], header: bool, decimal: str) -> str:
+    """What is to be said of a first line that may be names as well as a row; mostly nothing."""
+    numbers = [f for f in first if is_number(f, decimal) and any(map(str.isdigit, f))]
+    if header and numbers and first[-1] != str(len(first) - 1 - (first[0] == "")):
+        return (
+            f"its first line names the columns, {quoted(numbers)} among the names; where it is a "
+            "row, put a line of names above it"
+        )
+    if not header and len(first) > 2 and _evenly(first) and not _evenly(second):
+        return (
+            f"its first line, {', '.join(first[:5])}{', ...' * (len(first) > 5)}, is taken for a "
+            "row; where it names the columns, write the names in quotes"
+        )
+    return ""
+
+
+def _evenly(fields: list[str]) -> bool:
+    """Whether they are whole numbers that rise by the same step, as years do."""
+    if not all(field.isdigit() and len(field) < 10 for field in fields):
+        return False
+    steps = {int(b) - int(a) for a, b in pairwise(fields)}
+    return len(steps) == 1 and min(steps) > 0

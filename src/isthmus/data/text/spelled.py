@@ -152,6 +152,19 @@ def _readings_of(entry: str) -> list[Reading]:
     return [reading for reading in every if re.match(reading.pattern, entry)]
 
 
+def is_amount(entry: str) -> bool:
+    """Whether one entry by itself is an amount, such as ``1.218,50 €``.
+
+    >>> [is_amount(entry) for entry in ("1.218,50 €", "12 %", "TOP 10", "12.50")]
+    [True, True, False, False]
+    """
+    if not any(sign.isdigit() for sign in entry):
+        return False
+    found = Spelled()
+    found.add(pa.array([entry]))
+    return found.sure()
+
+
 def is_unit(sign: str) -> bool:
     """Whether it is a percent sign, the sign of a currency, or its three letters."""
     known = sign == "%" or sign in _CURRENCIES
