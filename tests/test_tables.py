@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -606,3 +607,35 @@ def test_an_array_is_evaluated_by_the_places_of_the_columns() -> None:
     assert by_place == named
     with pytest.raises(DataError, match=f"must have {X.shape[1]}, as the data of the fit"):
         evaluate(model, X.to_numpy()[:, 1:], kind="new")
+
+
+ARROW_TYPES = {
+    "string": pa.string(),
+    "large string": pa.large_string(),
+    "day": pa.date32(),
+    "moment": pa.timestamp("us"),
+    "whole": pa.int64(),
+    "Boolean": pa.bool_(),
+}
+
+
+@pytest.mark.parametrize("case", [*ARROW_TYPES, "object"])
+def test_columns_of_pandas_on_arrow_and_of_objects_come_back_as_they_were(case: str) -> None:
+    days = pd.date_range("2024-01-01", periods=40)
+    values: dict[str, Any] = {
+        "day": days.date,
+        "moment": days,
+        "whole": range(40),
+        "Boolean": [i % 2 == 0 for i in range(40)],
+    }
+    dtype = object if case == "object" else pd.ArrowDtype(ARROW_TYPES[case])
+    column = pd.Series(values.get(case, ["a", "b", "c", "d"] * 10), dtype=dtype)
+    frame = pd.DataFrame({"x": np.arange(40) / 7, "city": ["u", "v"] * 20, "it": column})
+    frame.loc[3, "it"] = None
+    model = DenoisingAutoencoder(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0)
+    model.fit(frame)
+    for made in (model.impute(frame), model.inverse_transform(model.transform(frame))):
+        assert made["it"].dtype == column.dtype
+        assert not made["it"].isna().any()
+    known = frame["it"].notna()
+    assert model.impute(frame)["it"][known].tolist() == frame["it"][known].tolist()

@@ -21,6 +21,8 @@ from isthmus.data.matrix import is_numeric, is_text, refuse_complex
 from isthmus.data.tables import Table, refuse_duplicates, stand_in
 from isthmus.errors import DataError, InvalidParameterError, IsthmusError, by_flag, by_frame
 
+_OF_ARROW = "[pyarrow]"
+_WORDS = (pa.string(), pa.large_string())
 Flavour = Literal["pandas", "polars", "arrow", "array"]
 
 
@@ -291,9 +293,12 @@ def of(table: pa.Table, flavour: str, dtypes: dict[str, str]) -> Any:
         )
     frame = table.to_pandas()
     for name, dtype in dtypes.items():
-        column = frame[name]
-        if dtype == "object" and column.dtype.kind == "b":
+        column, given = frame[name], table.column(name)
+        if dtype == "object" and (pa.types.is_boolean(given.type) or is_text(given.type)):
             frame[name] = column.astype(object)
+        if dtype.endswith(_OF_ARROW):
+            frame[name] = _of_arrow(given, dtype, column)
+            continue
         # of the other types (dates, objects, categories) Arrow's own tells all
         if not _suits(dtype, table.schema.field(name).type) or str(column.dtype) in (
             dtype,
@@ -305,6 +310,16 @@ def of(table: pa.Table, flavour: str, dtypes: dict[str, str]) -> Any:
             continue  # NumPy has no missing whole number
         frame[name] = column.astype(dtype)
     return frame
+
+
+def _of_arrow(given: pa.ChunkedArray, dtype: str, column: Any) -> Any:
+    """A column of pandas that keeps Arrow's array, where that has the type of this name."""
+    import pandas
+
+    kind = {f"{kind}{_OF_ARROW}": kind for kind in (given.type, *_WORDS)}.get(dtype)
+    if kind is None or (kind != given.type and not is_words(given.type)):
+        return column
+    return pandas.Series(pandas.arrays.ArrowExtensionArray(given.cast(kind)), column.index)
 
 
 def _suits(dtype: str, kind: pa.DataType) -> bool:
