@@ -13,7 +13,7 @@ import isthmus
 from command_line import call, done
 from isthmus import Autoencoder
 from isthmus.data.columns.encoding import Encoding
-from isthmus.data.text import sniff, spelling
+from isthmus.data.text import filling, sniff
 from isthmus.data.text.spelled import Reading, Spelled
 from isthmus.errors import DataError
 
@@ -308,7 +308,7 @@ def test_what_is_filled_is_written_as_the_column_is(name, chunked):
     spelled = Spelled()
     spelled.add(pa.array(entries))
     how = spelled.reading()
-    found = spelling.filled(given, column, gone, how if how and spelled.sure() else Reading())
+    found = filling.filled(given, column, gone, how if how and spelled.sure() else Reading())
     assert found.to_pylist() == [expected, *entries, expected]
 
 

@@ -24,7 +24,7 @@ def as_table(found: Table | Source) -> Table:
 
     if isinstance(found, Whole):
         return found
-    return _as_table(sample(found, MOST_SAMPLED), found.origin)
+    return sample(found, MOST_SAMPLED)
 
 
 def together(found: Table | Source) -> Table | None:
@@ -37,21 +37,14 @@ def together(found: Table | Source) -> Table | None:
         return found
     if not fits(found):
         return None
-    return _as_table(whole(found), found.origin)
+    return whole(found)
 
 
 def picked(source: Source, positions: Any) -> Table:
     """The rows at these positions, rising."""
     from isthmus.data.rows.taking import take
 
-    return _as_table(take(source, positions), source.origin)
-
-
-def _as_table(found: Any, origin: str) -> Table:
-    from isthmus.data.readers import table_of
-    from isthmus.data.tables import Table as Whole
-
-    return found if isinstance(found, Whole) else table_of(found, origin)
+    return take(source, positions)
 
 
 def size(found: Table | Source) -> tuple[int, int]:

@@ -82,7 +82,7 @@ class Filler:
         import pyarrow as pa
 
         from isthmus.data.columns.encoded_column import filled_numbers
-        from isthmus.data.text import spelling
+        from isthmus.data.text import filling
         from isthmus.data.text.spelled import Reading
 
         rows = self._carried.take(len(gone))
@@ -99,7 +99,7 @@ class Filler:
                     continue
                 how = Reading(self._layout.decimal)
                 how = how if self._spelling is None else self._spelling.of(name)
-                column = spelling.filled(given, column, gone[:, j], how)
+                column = filling.filled(given, column, gone[:, j], how)
             rows = rows.set_column(at, rows.schema.field(at).with_type(column.type), column)
         return rows.replace_schema_metadata(self._carried.source.metadata)
 

@@ -22,6 +22,7 @@ from isthmus.errors import DataError, InvalidParameterError
 if TYPE_CHECKING:
     from isthmus.data.source import Source
     from isthmus.data.tables import Table, Words
+    from isthmus.data.text.agreeing import Written
 
 # Bytes of a file that is read whole: as text it may take twice that in memory.
 READ_WHOLE = 1 << 28
@@ -33,7 +34,7 @@ def opened(
     *,
     new: bool = False,
     sample_shape: tuple[int, ...] = (),
-    known: Mapping[str, Any] | None = None,
+    known: Written | None = None,
     remembered: bool = False,
 ) -> Table | Source:
     """The table in a file, or a bundled one; a source where it is large, or no single file.
@@ -46,8 +47,7 @@ def opened(
         reading: how it is read.
         new: whether they are rows for a model that is there: their columns may be missing wholly.
         sample_shape: of the samples that the model takes.
-        known: how columns were written in the fit, of
-            :func:`isthmus.data.columns.choosing.known_of`.
+        known: how the columns of the fit were written.
         remembered: whether the encoding is that of the fit, and these rows may be in UTF-8.
 
     Raises:
@@ -58,7 +58,7 @@ def opened(
         from isthmus.data.opening import open_words
         from isthmus.data.readers import read
 
-    words = replace(reading.words, known=known or {}, remembered=remembered)
+    words = replace(reading.words, fit=known, remembered=remembered)
     channels, *size = sample_shape if len(sample_shape) == 3 else (0,)
     with in_flags():
         if reading.layout is None and is_one_table(data):
@@ -110,7 +110,7 @@ def of_run(
     fitted = None if names_of_fit is None else [str(name) for name in names_of_fit]
     of_fit, drop = ReadingOptions.of_record(recorded), reading.left
     again = of_fit.left
-    known = {**choosing.known_of(model), **dict.fromkeys(of_fit.text or ())}
+    known = replace(model.written_, text=tuple(of_fit.text or ()))
     own = replace(of_fit, drop=reading.drop, text=reading.text, layout=reading.layout)
     remembered = reading.encoding is None
     reading = reading.or_else(own)

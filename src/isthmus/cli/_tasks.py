@@ -81,7 +81,7 @@ def identifiers(found: Table | Source) -> list[str]:
     if not isinstance(found, Whole):
         if len(found.feature_shape) > 1:
             return []
-        from isthmus.data.readers import table_of
+        from isthmus.data.rows.taking import table_of
 
         (first,) = islice(blocks(found, mixed=is_mixed(found)), 1)
         table = first if isinstance(first, Whole) else table_of(first, found.origin)

@@ -102,6 +102,16 @@ def matrix(columns: Sequence[Any]) -> np.ndarray:
     return values
 
 
+def counted(columns: Sequence[Any]) -> np.ndarray:
+    """Columns of any kind as :func:`matrix` makes them, 0 for what is there and no number."""
+    return matrix(
+        [
+            column if is_numeric(column.type) else pc.if_else(pc.is_null(column), None, 0.0)
+            for column in columns
+        ]
+    )
+
+
 def numpy_type(kind: Any) -> np.dtype[Any]:
     """NumPy's type for a numeric column of this Arrow type without missing entries."""
     if pa.types.is_null(kind):

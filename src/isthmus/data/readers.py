@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import parquet
 
 from isthmus.data import bundled
@@ -26,7 +25,7 @@ from isthmus.data.files import footer, paths
 from isthmus.data.files.packed import TEXT, ending_of
 from isthmus.data.files.paths import damaged, named
 from isthmus.data.files.shards import index_notes, index_of
-from isthmus.data.matrix import is_numeric, matrix, refuse_others, without
+from isthmus.data.matrix import counted, refuse_others, without
 from isthmus.data.tables import (
     AS_USUAL,
     Table,
@@ -110,7 +109,7 @@ def read(
             )
             if not mixed:
                 refuse_others(names, columns, origin)
-            values = _numbers(columns)
+            values = counted(columns)
             if reader.double:
                 values = values.astype(np.float64, copy=False)
             given = tuple(names) if is_named else None
@@ -146,21 +145,6 @@ def names_in(data: str | os.PathLike[str], words: Words = AS_USUAL) -> list[str]
     return None
 
 
-def _numbers(columns: Sequence[Any]) -> np.ndarray:
-    """(N, D), 0 for what is no number."""
-    return matrix(
-        [
-            column if is_numeric(column.type) else pc.if_else(pc.is_null(column), None, 0.0)
-            for column in columns
-        ]
-    )
-
-
-def table_of(frame: pa.Table, origin: str) -> Table:
-    """A table of columns of any kind, as :func:`read` gives one with ``mixed``."""
-    return Table(_numbers(frame.columns), tuple(frame.schema.names), origin, frame)
-
-
 def _without(
     values: np.ndarray,
     names: Sequence[str] | None,
@@ -191,10 +175,11 @@ def _npz(path: Path, origin: str, drop: tuple[str, ...]) -> Read:
 def _text_columns(path: Path, origin: str, drop: tuple[str, ...], words: Words) -> _Found:
     file = TextFile.of(path, origin, words)
     words.check(file.labels, origin)
+    named = file.layout.names is not None
+    words = words.among([name for name in file.labels if name not in drop], named)
     table, parsed = table_of_text(file, drop, words)
     if not table.num_rows:
         raise DataError(f"{origin}", "has a header but no rows", "Check how it was made.")
-    named = file.layout.names is not None
     notes = told([parsed], origin)
     return _Found(table.column_names, table.columns, named, notes, parsed.spelling)
 

@@ -14,8 +14,8 @@ import hashlib
 import io
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,10 @@ class Table:
         notes: sentences on how it is written, where nobody might expect it.
         spelling: how its numbers are written, where they are text:
             :class:`isthmus.data.text.agreeing.Spelling`.
+
+    Attributes:
+        again: of rows of a source, gives them as they are read where it is known how the columns
+            of a fit were written. What is made of a table by ``dataclasses.replace`` has none.
     """
 
     values: np.ndarray
@@ -50,6 +54,16 @@ class Table:
     frame: Any = None
     notes: tuple[str, ...] = ()
     spelling: Any = None
+    again: Callable[[Any], Table] | None = field(default=None, init=False, repr=False)
+
+    def as_known(self, fit: Any) -> Table:
+        """The same rows, read as the columns of a fit were written
+        (:class:`isthmus.data.text.agreeing.Written`).
+
+        Raises:
+            DataError: they are written otherwise, and cannot be read so.
+        """
+        return self if self.again is None else self.again(fit)
 
 
 @dataclass(frozen=True)
@@ -62,6 +76,8 @@ class Words:
             these. The empty entry is missing in any case.
         known: how columns were written in a fit, by name: None of those that were text, and are
             where they are there; of numbers a :class:`isthmus.data.text.spelled.Reading`.
+        fit: the same, :class:`isthmus.data.text.agreeing.Written`, until the columns of the file
+            are known: see :meth:`among`.
         encoding: of separated text without a byte order mark; None for UTF-8.
         remembered: whether the encoding is that of another file: what is UTF-8 is read so then.
 
@@ -72,6 +88,7 @@ class Words:
     text: tuple[str, ...] = ()
     na_values: tuple[str, ...] | None = None
     known: Mapping[str, Any] = field(default_factory=dict)
+    fit: Any = None
     encoding: str | None = None
     remembered: bool = False
 
@@ -112,16 +129,11 @@ class Words:
         if self.text:
             raise InvalidParameterError(f"text={self.text!r}", f"has no meaning for {of}")
 
-    def flags(self) -> list[str]:
-        """What says the same on the command line."""
-        text = ["--text", as_list(self.text)] if self.text else []
-        missing = [] if self.na_values is None else ["--na-values", as_list(self.na_values)]
-        return text + missing
-
-    def recorded(self) -> dict[str, list[str] | None]:
-        """What a run keeps of it; None where nothing was said."""
-        na_values = None if self.na_values is None else list(self.na_values)
-        return {"text": list(self.text) or None, "na_values": na_values}
+    def among(self, labels: Sequence[str], named: bool) -> Words:
+        """The same for a file with these columns, which has their names or not."""
+        if self.fit is None:
+            return self
+        return replace(self, known=self.fit.of(labels, named), fit=None)
 
     def check(self, names: Sequence[str], origin: str) -> None:
         """Refuse a column that is not there.

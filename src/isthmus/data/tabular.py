@@ -23,7 +23,7 @@ from isthmus.data.files.shards import Shard, row_bytes
 from isthmus.data.labels import values_of
 from isthmus.data.matrix import is_numeric, is_text, matrix, numpy_type, refuse_others, without
 from isthmus.data.tables import AS_USUAL, drop_advice, flagged, kept, quoted, refuse_duplicates
-from isthmus.data.text.agreeing import Known, Spelling, differs
+from isthmus.data.text.agreeing import Known, Spelling, Written, differs
 from isthmus.errors import DataError
 
 
@@ -102,12 +102,13 @@ class Tabular:
             parts = [t for piece in range(len(self.lengths)) for t in self._tables(piece, only)]
             self.labels = values_of(pa.concat_tables(parts).column(0))
 
-    def as_known(self, known: Known) -> Tabular:
-        """The same rows, read as it is known how their columns were written in a fit.
+    def as_known(self, fit: Written) -> Tabular:
+        """The same rows, read as the columns of a fit were written.
 
         Raises:
             DataError: they are written otherwise, and cannot be read so.
         """
+        known = fit.of(self.schema.names, self.names is not None)
         if self._again is None or self.spelling is None or known == self._as_known._known:
             return self._as_known
         here = {field.name: field.type for field in self.schema}

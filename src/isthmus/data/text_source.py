@@ -9,10 +9,10 @@ from pathlib import Path
 from isthmus.data.files.paths import named
 from isthmus.data.tables import Words
 from isthmus.data.tabular import Tabular
-from isthmus.data.text.agreeing import Known, common
+from isthmus.data.text.agreeing import Known
 from isthmus.data.text.blocks import is_blank, shards_as_written, text_shards
 from isthmus.data.text.parsing import TextFile
-from isthmus.data.text.settling import told
+from isthmus.data.text.settling import common, told
 from isthmus.errors import DataError
 
 
@@ -60,6 +60,8 @@ def source_of_text(
         first = next(file.name for file in files if file.layout.names is not None)
         raise DataError(unnamed[0], f"must have a header, as {first} has", "Add the line of names.")
     words.check(files[0].labels, origin)
+    features = [name for name in (*files[0].labels, *keys) if name not in (*drop, label)]
+    words = words.among(features, not unnamed)
 
     def again(known: Known) -> Tabular:
         return source_of_text(
@@ -78,7 +80,7 @@ def source_of_text(
     else:
         parsed = text_shards(files, origin, own, words)
         shards, notes = [each.shard for each in parsed], told(parsed, origin)
-        spelling = common([each.spelling for each in parsed])
+        spelling = common(parsed)
     if not any(sum(shard.lengths) for shard in shards):
         raise DataError(origin, "has a header but no rows", "Check how it was made.")
     return Tabular(

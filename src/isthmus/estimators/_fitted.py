@@ -29,7 +29,7 @@ from isthmus.data.rows.scaling import Scaling
 from isthmus.engine.loop import Training
 from isthmus.engine.products import half_products
 from isthmus.errors import CombinationError, InvalidParameterError
-from isthmus.estimators import _input, _samples, _sources
+from isthmus.estimators import _input, _samples, _sources, _written
 from isthmus.estimators._checks import whole
 from isthmus.estimators._expectations import deviates
 from isthmus.estimators._settings import Settings
@@ -70,7 +70,7 @@ class Fitted(TransformerMixin, BaseEstimator, Settings):
     held_out_: HeldOut | None
     pca_curve_: Array | None
     _fingerprint: str
-    _spelling: Any = None  # how the numbers of the fit were written, where they were text
+    written_ = property(_written.known)  # how the columns of the fit were, where they were text
     _fill: Tensor
     _starts: bool  # whether the networks have a linear path that training starts from
     _codes: Tensor

@@ -22,7 +22,7 @@ from isthmus.data.matrix import refuse_others
 from isthmus.data.source import Source
 from isthmus.data.tables import Table, quoted, shown, stand_in
 from isthmus.errors import CombinationError, DataError
-from isthmus.estimators import _samples
+from isthmus.estimators import _samples, _written
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
 Rows = NDArray[Any]
@@ -54,7 +54,9 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
     """
     with frames.addressed(X):
         handed.refuse(X)
-        return _checked(estimator, handed.as_array(X), reset, min_rows)
+        X = handed.as_array(X)
+        X = X if reset else _written.as_fitted(estimator, X)
+        return _checked(estimator, X, reset, min_rows)
 
 
 def _checked(estimator: BaseEstimator, X: Any, reset: bool, min_rows: int) -> Floats:

@@ -18,7 +18,7 @@ from isthmus.data.columns.encoding import Encoding
 from isthmus.data.rows.scaling import Scaling
 from isthmus.data.text.agreeing import Spelling
 from isthmus.errors import RunError
-from isthmus.estimators import _samples
+from isthmus.estimators import _samples, _written
 from isthmus.estimators._base import Estimator
 from isthmus.estimators._persistence import CORE, FIGURES, PROBE, curve_of, held_out_of
 from isthmus.estimators._schema import check_size, most_bytes, validated
@@ -141,7 +141,7 @@ def _restore(estimator: Estimator, model: dict[str, Any], run: directory.Run) ->
     estimator.diverged_ = bool(fit.get("diverged_", False))
     estimator._fingerprint = str(run.config["data"].get("fingerprint", ""))
     spelling = run.config["data"].get("spelling")
-    estimator._spelling = None if spelling is None else Spelling.of_record(spelling)
+    _written.remember(estimator, None if spelling is None else Spelling.of_record(spelling))
     estimator.held_out_ = held_out_of(run.tensors)
     estimator.pca_curve_ = curve_of(run.tensors)
     rows, codes = (run.tensors.get(PROBE + name) for name in ("rows", "codes"))

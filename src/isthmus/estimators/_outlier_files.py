@@ -24,6 +24,7 @@ from isthmus.errors import RunError
 from isthmus.estimators._loading import load as load_autoencoder
 from isthmus.estimators._outlier_views import VIEWS, Views
 from isthmus.estimators._persistence import as_json
+from isthmus.estimators._written import remember, spelling_of
 from isthmus.evaluation.outlyingness import POWER, Gaussian, Tail
 from isthmus.runs import directory
 
@@ -147,7 +148,7 @@ def _restore(run: directory.Run, autoencoder: Any, create: Callable[..., Detecto
     detector.n_features_in_ = int(about["n_features"])
     detector.sample_shape_ = autoencoder.sample_shape_
     detector.encoding_ = autoencoder.encoding_
-    detector._spelling = autoencoder._spelling
+    remember(detector, spelling_of(autoencoder))
     if autoencoder.n_features_in_ != detector.n_features_in_:
         raise ValueError(f"n_features is {detector.n_features_in_}, and the autoencoder's is not")
     if about["feature_names"] is not None:

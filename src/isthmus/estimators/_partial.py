@@ -15,7 +15,7 @@ from isthmus.engine.loop import Training
 from isthmus.engine.plan import Plan
 from isthmus.engine.threads import largest_layer, suitable_threads
 from isthmus.errors import DivergedError
-from isthmus.estimators import _input, _parameters, _settling, _sources
+from isthmus.estimators import _input, _parameters, _settling, _sources, _written
 from isthmus.estimators._blueprint import Blueprint
 from isthmus.estimators._fitted import CODES_KEPT
 from isthmus.estimators._fitting import fit
@@ -41,7 +41,7 @@ def one_pass(estimator: Blueprint, X: Any) -> None:
     if not first:
         estimator.autoencoder_.likelihood.check(torch.from_numpy(data))
     if first:
-        estimator._spelling = getattr(X, "spelling", None)
+        _written.remember(estimator, X)
         _parameters.check(estimator, data.shape[1])
         source = _settling.prepare(estimator, data, torch.arange(len(data)))
         seeds = estimator._seeds(estimator.random_state)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from isthmus.estimators._blueprint import Blueprint
+from isthmus.estimators._written import spelling_of
 from isthmus.evaluation.record import HeldOut
 from isthmus.runs import directory
 
@@ -40,7 +41,7 @@ def save(
     """Write the run; see :meth:`isthmus.estimators.Autoencoder.save`."""
     parameters = {name: as_json(value) for name, value in estimator.get_params(deep=False).items()}
     names = getattr(estimator, "feature_names_in_", None)
-    spelling = estimator._spelling
+    spelling = spelling_of(estimator)
     config: dict[str, Any] = {
         "versions": directory.versions(),
         "command": provenance.get("command"),

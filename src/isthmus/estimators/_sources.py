@@ -17,10 +17,11 @@ from isthmus.data.arrays.source import Arrays, InMemory
 from isthmus.data.columns import choosing, frames
 from isthmus.data.columns.encoding import Encoding
 from isthmus.data.columns.telling import told_once
-from isthmus.data.rows.taking import tables, whole
+from isthmus.data.rows.taking import held as rows_of
+from isthmus.data.rows.taking import tables
 from isthmus.data.source import Source, TableSource, in_memory, n_rows
 from isthmus.errors import DataError
-from isthmus.estimators import _input, _samples
+from isthmus.estimators import _input, _samples, _written
 
 # Scaled rows of more than this are not kept beside those that were given.
 LARGE = 1 << 29
@@ -32,7 +33,7 @@ def given(estimator: BaseEstimator, X: Any, min_rows: int = 1) -> _input.Floats 
     Raises:
         ValueError, DataError: as :func:`isthmus.estimators._input.rows`.
     """
-    estimator._spelling = getattr(X, "spelling", None)
+    _written.remember(estimator, X)
     if not isinstance(X, Source):
         data = _input.rows(estimator, X, reset=True, min_rows=min_rows)
         return Arrays([InMemory(data, "X")], "X") if 4 * data.size > LARGE else data
@@ -42,7 +43,7 @@ def given(estimator: BaseEstimator, X: Any, min_rows: int = 1) -> _input.Floats 
     n_features = math.prod(X.feature_shape)
     if fits(X):
         stated = bool(estimator.kinds) or estimator.likelihood == "joint"
-        data = _input.rows(estimator, whole(X, stated), reset=True, min_rows=min_rows)
+        data = _input.rows(estimator, rows_of(X, stated), reset=True, min_rows=min_rows)
         _input.remember(estimator, n_features, X.names)
         _samples.of_source(estimator, X.feature_shape)
         return data
@@ -75,7 +76,7 @@ def held(X: Any, fitted: BaseEstimator | None = None) -> Any:
         DataError: they are too many.
     """
     if not isinstance(X, Source):
-        return X
+        return X if fitted is None else _written.as_fitted(fitted, X)
     if fitted is not None:
         X = by_name(fitted, X)
     if not fits(X):
@@ -86,7 +87,7 @@ def held(X: Any, fitted: BaseEstimator | None = None) -> Any:
         )
     if len(X.feature_shape) > 1:
         return in_memory(X)
-    return whole(X)
+    return rows_of(X)
 
 
 def by_name(estimator: BaseEstimator, source: Source) -> Source:
@@ -95,7 +96,7 @@ def by_name(estimator: BaseEstimator, source: Source) -> Source:
     Raises:
         DataError: a column is missing, or there is another one.
     """
-    there: Source = choosing.as_written(source, estimator)
+    there: Source = _written.as_fitted(estimator, source)
     return choosing.of_fit(
         there,
         _input.names_of_fit(estimator),
@@ -110,9 +111,9 @@ def by_blocks(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def taken(self: BaseEstimator, X: Any, *more: Any, **named: Any) -> Any:
-        if not isinstance(X, Source) or more or named:
-            return method(self, X, *more, **named)
         check_is_fitted(self)
+        if not isinstance(X, Source) or more or named:
+            return method(self, _written.as_fitted(self, X), *more, **named)
         source, mixed = by_name(self, X), self.encoding_ is not None
         with told_once():
             parts = [method(self, table) for table in tables(source, mixed)]

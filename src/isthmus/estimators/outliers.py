@@ -19,6 +19,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.data.columns.encoding import Encoded
+from isthmus.data.text.agreeing import Written
 from isthmus.errors import InvalidParameterError
 from isthmus.estimators import (
     _input,
@@ -26,6 +27,7 @@ from isthmus.estimators import (
     _outlier_reasons,
     _samples,
     _sources,
+    _written,
 )
 from isthmus.estimators._atomic import unchanged_on_error
 from isthmus.estimators._base import Estimator
@@ -143,7 +145,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         return self
 
     def _fit(self, X: Any, callback: Listener | None) -> None:
-        self._spelling = getattr(X, "spelling", None)
+        _written.remember(self, X)
         x = _input.rows(self, _sources.held(X), reset=True, min_rows=FEWEST_ROWS).astype(np.float64)
         self._check()
         random = _input.random_state_of(self.random_state)
@@ -163,7 +165,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         if self.sample_shape_ is not None and model.sample_shape is None:
             model.set_params(sample_shape=_samples.stated(self.sample_shape_))
         self.autoencoder_ = model.fit(self._for_model(x[rest]), callback=callback)
-        self.autoencoder_._spelling = self._spelling  # with which it is saved
+        _written.remember(self.autoencoder_, _written.spelling_of(self))  # it is saved with it
         self._views, found = Views.fit(model, x, rest, scale, self.n_neighbors)
         self.calibration_scores_ = np.sort(-found[calibration])[::-1]
         self.decision_scores_ = found
@@ -307,6 +309,11 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
                     f"{name}={value!r}", "must be a number above 0 and at most 0.5"
                 )
         whole("n_neighbors", self.n_neighbors, 1)
+
+    @property
+    def written_(self) -> Written:
+        """How the columns of the fit were written, by which later rows are read."""
+        return _written.known(self)
 
     @property
     def likelihood(self) -> str:

@@ -19,7 +19,7 @@ from isthmus.data import handed
 from isthmus.data.columns.choosing import as_written, places, warn_of_position
 from isthmus.data.columns.encoding import Encoding
 from isthmus.data.columns.frames import addressed, arrow, names_of, origin_of
-from isthmus.data.rows.taking import whole
+from isthmus.data.rows.taking import held
 from isthmus.data.source import Source, n_bytes, n_rows
 from isthmus.data.tables import Table
 from isthmus.errors import DataError, InvalidParameterError
@@ -109,7 +109,7 @@ def evaluate(
     kind_of = type(model).__name__
     numbers = _by_name(names, kind_of) if encoding is None else _encoder(encoding, kind_of)
     with addressed(X):
-        x, given_names = numbers(as_written(X, model))
+        x, given_names = numbers(as_written(X, model.written_))
     # the model compares names and number of the columns, and says what does not fit
     if encoding is None:
         model.transform(x[:2] if names is None else Table(x[:2], given_names or names, "X"))
@@ -130,7 +130,7 @@ def evaluate(
             x,
             positions,
             "new" if places is not None else kind,
-            None if reference is None else numbers(reference)[0],
+            None if reference is None else numbers(as_written(reference, model.written_))[0],
         ),
         names,
         seed,
@@ -301,7 +301,7 @@ def _held(X: Any) -> Any:
             "is too large to be measured whole",
             "Give some of its rows: isthmus.data.rows.taking.sample(source, 20_000).",
         )
-    return whole(X)
+    return held(X)
 
 
 def _reference(x: Array, positions: Array, kind: Kind, reference: Array | None) -> Array | None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from isthmus.core.autoencoder import Autoencoder
 from isthmus.data.columns.encoding import Encoding
 from isthmus.data.rows.scaling import Scaling
+from isthmus.data.text.agreeing import Written
 
 Array = NDArray[Any]
 
@@ -32,6 +33,9 @@ class Model(Protocol):
     stayed_linear_: bool
     held_out_: HeldOut | None
     pca_curve_: Array | None
+
+    @property
+    def written_(self) -> Written: ...
 
     def scaled(self, X: Any) -> tuple[Tensor, Tensor | None]: ...
     def transform(self, X: Any) -> Array: ...

@@ -19,7 +19,7 @@ from isthmus.data.columns.frames import is_words
 from isthmus.data.matrix import is_numeric, matrix, refuse_others
 from isthmus.data.source import Source, TableSource
 from isthmus.data.tables import Table, drop_advice, quoted, stand_in
-from isthmus.data.text.agreeing import Spelling
+from isthmus.data.text.agreeing import Spelling, Written
 from isthmus.data.text.spelled import Reading
 from isthmus.errors import DataError
 
@@ -65,36 +65,36 @@ def of_fit(
     return rows if rows.names is fitted else called(rows, fitted)
 
 
-def known_of(model: Any) -> dict[str, Reading | None]:
-    """How the columns of a fit were written, by name: None of text, and nothing of others that
-    were no text in a file. Without names they are those of their positions in that file.
+def written(
+    kinds: Sequence[Any] | None, spelling: Spelling | None, names: Sequence[str] | None, n: int
+) -> Written:
+    """How the columns of a fit were written: nothing of those that were no text in a file.
 
     Args:
-        model: an estimator or a detector, fitted.
+        kinds: Arrow's types of the columns of a mixed table; None where all are numbers.
+        spelling: how its numbers were, by names of columns, without them by :func:`stand_in`; None
+            where they were no text.
+        names: of the columns, None where they had none.
+        n: how many there are.
     """
-    encoding = getattr(model, "encoding_", None)
-    spelling: Spelling | None = getattr(model, "_spelling", None)
-    columns = () if encoding is None else encoding.columns
-    known: dict[str, Reading | None] = {
-        column.name: None for column in columns if is_words(column.arrow_value_type)
-    }
-    if spelling is None:
-        return known
-    given = getattr(model, "feature_names_in_", None)
-    names = map(stand_in, range(model.n_features_in_)) if given is None else map(str, given)
-    others = {c.name for c in columns if not is_numeric(c.arrow_value_type)}
-    return {
-        name: spelling.of(name) for name in (*names, *spelling.columns) if name not in others
-    } | known
+    order = tuple(map(stand_in, range(n)) if names is None else names)
+    columns: dict[str, Reading | None] = {}
+    for name, kind in zip(order, kinds or (None,) * n, strict=True):
+        if kind is not None and is_words(kind):
+            columns[name] = None
+        elif spelling is not None and (kind is None or is_numeric(kind)):
+            columns[name] = spelling.of(name)
+    return Written(columns, order, names is not None)
 
 
-def as_written(X: Any, model: Any) -> Any:
-    """A source of text, read as the columns of the fit were written; anything else as it is.
+def as_written(X: Any, fit: Written) -> Any:
+    """A source of text, or a table of its rows, read as the columns of a fit were written; anything
+    else as it is.
 
     Raises:
         DataError: it is written otherwise, and cannot be read so.
     """
-    return X.as_known(known_of(model)) if hasattr(X, "as_known") else X
+    return X.as_known(fit) if hasattr(X, "as_known") else X
 
 
 def refuse_other_samples(

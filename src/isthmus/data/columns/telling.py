@@ -37,15 +37,16 @@ class Seen:
     example: Any = None
 
     def hint(self) -> str:
-        """Where the fit had the example with zeros before it: that they were lost."""
+        """Where the fit had the example with other zeros before it: where some were lost."""
         bare = str(self.example).lstrip("0")
         was = next((word for word in map(str, self.categories) if word.lstrip("0") == bare), None)
         if was is None or was == str(self.example):
             return ""
-        return (
+        said = (
             f" The fit had {was!r} where {str(self.example)!r} is here: zeros before numbers get "
-            "lost in spreadsheets."
         )
+        where = "" if len(was) > len(str(self.example)) else ", here in the rows of the fit"
+        return f"{said}lost in spreadsheets{where}."
 
 
 class _Tally:

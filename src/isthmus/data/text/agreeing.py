@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,8 @@ Known = Mapping[str, Reading | None]
 """By the names of columns: how their numbers were written before; None of text."""
 _SAME = {"€": "EUR", "£": "GBP"}
 _ROUNDING = 1e-6
-_FIELDS = ("decimal", "group", "before", "after", "behind", "example")
+_LONGEST = 100
+"""Letters of an example that are kept: a column may be padded with blanks."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,21 @@ class Spelling:
 
     def recorded(self) -> dict[str, Any]:
         """What JSON can hold of it."""
-        signs = {
-            name: {f: v for f in _FIELDS if (v := getattr(how, f)) or f == "decimal"}
+        every = [f.name for f in fields(Reading)]
+        cut = {
+            name: replace(how, example=how.example.strip()[:_LONGEST])
             for name, how in self.columns.items()
         }
+        signs = {
+            name: {f: v for f in every if (v := getattr(how, f)) or f == "decimal"}
+            for name, how in cut.items()
+        }
         return {"decimal": self.decimal, "columns": signs}
+
+    def called(self, names: Mapping[str, str]) -> Spelling:
+        """The same of columns under other names, by those that they had; others are left out."""
+        columns = {names[name]: how for name, how in self.columns.items() if name in names}
+        return Spelling(self.decimal, columns)
 
     @classmethod
     def of_record(cls, recorded: Mapping[str, Any]) -> Spelling:
@@ -81,13 +92,37 @@ def differs(kind: pa.DataType, here: Reading, how: Reading | None) -> bool:
     return numbers and (how is None or replace(here, example="") != replace(how, example=""))
 
 
-def common(parts: Sequence[Spelling]) -> Spelling:
-    """Of the files of one table: of each column the first that shows more than a decimal point."""
-    columns: dict[str, Reading] = {}
-    for part in parts:
-        names = {*part.columns}
-        columns |= {name: part.of(name) for name in names if name not in columns}
-    return Spelling(parts[0].decimal, columns)
+@dataclass(frozen=True)
+class Written:
+    """How the columns of a fit were written.
+
+    Args:
+        columns: by name; None of text.
+        order: the names of all columns of the fit, in its order; without names x0, x1, ...
+        named: whether they had names.
+        text: names of columns that were said to be text.
+
+    >>> fit = Written({"cost": Reading(",", ".")}, ("cost", "size"))
+    >>> fit.of(["x0", "x1"], named=False) == {"x0": Reading(",", ".")}
+    True
+    """
+
+    columns: Known = field(default_factory=dict)
+    order: tuple[str, ...] = ()
+    named: bool = True
+    text: tuple[str, ...] = ()
+
+    def of(self, labels: Sequence[str], named: bool) -> dict[str, Reading | None]:
+        """The same for a table with these columns: by name, or by position where either side has
+        no names, as rows are taken then."""
+        said = {name: None for name in self.text if named == self.named and name in labels}
+        if named and self.named:
+            return {**self.columns, **said}
+        if len(labels) != len(self.order):
+            return dict(said)
+        pairs = zip(labels, self.order, strict=True)
+        by_position = {label: self.columns[name] for label, name in pairs if name in self.columns}
+        return {**by_position, **said}
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ def text_shards(
     coded = {name for each in found for name in each.coded}
     shows: dict[str, Reading] = {}
     for each in found:
-        shows = {**_shown(each), **shows}
+        shows = {**each.shown, **shows}
     parsed = []
     for file, read in zip(files, found, strict=True):
         each = read
@@ -176,16 +176,6 @@ def text_shards(
             each = text_shard(file, sink, drop, again, "another file")
         parsed.append(each)
     return parsed
-
-
-def _shown(parsed: Parsed) -> dict[str, Reading]:
-    """How columns are written that show other signs than a decimal point."""
-    layout = parsed.layout
-    if layout.decimal == ".":
-        return parsed.spelled
-    comma = Reading(layout.decimal, example=layout.fraction[1])
-    floats = [f.name for f in parsed.shard.schema if pa.types.is_floating(f.type)]
-    return {**dict.fromkeys(floats, comma), **parsed.spelled}
 
 
 def _is_plain(field: pa.Field, coded: Collection[str]) -> bool:

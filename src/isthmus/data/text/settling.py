@@ -7,7 +7,7 @@ amounts, ``1.218`` where a fit had decimal commas) is told from all entries as t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,29 @@ class Parsed:
     def spelling(self) -> Spelling:
         """How its numbers are written."""
         return Spelling(self.layout.decimal, self.spelled)
+
+    @property
+    def shown(self) -> dict[str, Reading]:
+        """How columns are written that show other signs than a decimal point."""
+        if self.layout.decimal == ".":
+            return self.spelled
+        comma = Reading(self.layout.decimal, example=self.layout.fraction[1])
+        floats = [f.name for f in self.shard.schema if pa.types.is_floating(f.type)]
+        return {**dict.fromkeys(floats, comma), **self.spelled}
+
+
+def common(parts: Sequence[Parsed]) -> Spelling:
+    """How the files of one table are written: each column as the first that shows more than a
+    decimal sign, else with the comma that it showed in any of them, whatever their order."""
+    first = parts[0].layout.decimal
+    columns: dict[str, Reading] = {}
+    for part in parts:
+        columns = {**part.spelled, **columns}
+    if all(part.layout.decimal == first for part in parts):
+        return Spelling(first, columns)
+    for part in parts:
+        columns = {**part.shown, **columns}
+    return Spelling(".", columns)
 
 
 def told(parsed: Iterable[Parsed], origin: str) -> list[str]:

@@ -11,7 +11,8 @@ Columns of separated text are read so where that cannot turn a code into a numbe
 - only one reading fits its entries. ``1,234`` throughout may be 1234 or 1.234, and stays text,
   whatever other columns have: another file of the same columns might tell otherwise;
 - and it shows that they are amounts: a currency or percent sign, three letters of a currency beside
-  groups or a fraction, a minus behind, or both groups and a fraction.
+  groups or a fraction, a minus behind in some entries and not in others, or both groups and a
+  fraction.
   Groups alone do not (``12.345.678`` may be the number of a person, ``101,205`` a list of two
   codes), nor does the other decimal sign alone (``1,5`` among points may be a list, ``24.12`` among
   commas a day).
@@ -195,7 +196,7 @@ class Spelled:
     def __init__(self) -> None:
         self._left: list[Reading] | None = None
         self._seen: set[str] = set()
-        self._behind = False
+        self._behind = self._ahead = False
         self.example = ""
 
     def add(self, column: Any) -> None:
@@ -213,9 +214,12 @@ class Spelled:
             self._left = [r for r in self._left if _all(turned, r.pattern)]
         if not self._left:
             return
-        if not self._behind and (i := _first(column, _BEHIND, regex=True)) is not None:
-            self._behind = True
-            self.example = column[i].as_py()
+        if not (self._behind and self._ahead):
+            behind = pc.match_substring_regex(column, _BEHIND)
+            self._ahead |= not pc.all(behind).as_py()
+            if not self._behind and (i := pc.index(behind, True).as_py()) >= 0:
+                self._behind = True
+                self.example = column[i].as_py()
         for sign in GROUPS:
             if sign not in self._seen and (i := _first(column, sign)) is not None:
                 self._seen.add(sign)
@@ -252,7 +256,8 @@ class Spelled:
         group, decimal = self.shown(reading).group, self._decimal(reading)
         if reading.unit.isalpha():  # TOP 10 is no sum in the currency of Tonga
             return bool(group or decimal)
-        return bool(reading.unit or reading.behind or (group and decimal))
+        behind = reading.behind and self._ahead  # 1.5- and 2.0- alone may be grades
+        return bool(reading.unit or behind or (group and decimal))
 
     def shown(self, reading: Reading) -> Reading:
         """A reading of them with those signs alone that an entry shows, or that others tell."""
@@ -305,7 +310,6 @@ def _all(column: Any, pattern: str) -> bool:
     return bool(pc.all(pc.match_substring_regex(column, pattern)).as_py())
 
 
-def _first(column: Any, sign: str, *, regex: bool = False) -> int | None:
-    match = pc.match_substring_regex if regex else pc.match_substring
-    at: int = pc.index(match(column, sign), True).as_py()
+def _first(column: Any, sign: str) -> int | None:
+    at: int = pc.index(pc.match_substring(column, sign), True).as_py()
     return at if at >= 0 else None
