@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +16,14 @@ import pytest
 import isthmus
 from command_line import call, done
 from isthmus import Autoencoder, OutlierDetector
+from isthmus.data.columns.choosing import written as written_of
+from isthmus.data.rows import taking
 from isthmus.data.text.agreeing import Spelling, other_sign
 from isthmus.data.text.spelled import Reading, Spelled
 from isthmus.errors import DataError, RunError
+from isthmus.estimators._schema import Signs
+from isthmus.estimators._written import spelling_of
+from isthmus.evaluation.evaluate import evaluate
 
 RNG = np.random.default_rng(0)
 FIT = ("--max-epochs", "1", "--n-components", "1", "--hidden-layer-sizes", "4", "--seed", "0")
@@ -61,6 +68,10 @@ def files(tmp_path_factory):
         written(folder / f"{name}.csv", how, ROWS)
         written(folder / f"{name}_eur.csv", how, ROWS, " €")
     return folder
+
+
+def _quiet() -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext()
 
 
 def model_of(path: Path) -> Autoencoder:
@@ -172,6 +183,171 @@ def test_a_detector_remembers_too(files, tmp_path):
     np.testing.assert_allclose(pd.read_csv(tmp_path / "z.csv")["score"], found, atol=1e-6)
 
 
+# ---------------------------------------------------------------- the record is not lost on the way
+
+LATER = "cost;size;count\n1.218;50,1;20\n1.305;49,5;21\n"
+SAME = pd.DataFrame({"cost": [1218.0, 1305.0], "size": [50.1, 49.5], "count": [20, 21]})
+KINDS = np.where(ROWS["count"] > 20, "a", "b")
+
+
+def table_at(folder: Path, where: str, mixed: bool = False) -> Path:
+    """The German rows in a file, or in two files of a folder."""
+    X = ROWS.assign(kind=KINDS) if mixed else ROWS
+    whole = written(folder / "whole.csv", german, ROWS)
+    lines = whole.read_text().splitlines()
+    if mixed:
+        lines = [f"{line};{k}" for line, k in zip(lines, ["kind", *X["kind"]], strict=True)]
+    if where == "file":
+        whole.write_text("\n".join(lines) + "\n")
+        return whole
+    (folder / "parts").mkdir()
+    for i, part in enumerate((lines[1:31], lines[31:])):
+        (folder / "parts" / f"{i}.csv").write_text("\n".join([lines[0], *part]) + "\n")
+    return folder / "parts"
+
+
+def later(folder: Path, mixed: bool) -> tuple[Path, pd.DataFrame]:
+    lines = LATER.splitlines()
+    if mixed:
+        lines = [f"{line};{k}" for line, k in zip(lines, ("kind", "a", "b"), strict=True)]
+    (folder / "later.csv").write_text("\n".join(lines) + "\n")
+    return folder / "later.csv", SAME.assign(kind=["a", "b"]) if mixed else SAME
+
+
+@pytest.mark.filterwarnings("ignore:Nothing compresses")
+@pytest.mark.parametrize("n_components", [1, "auto", 0.5])
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("where", ["file", "folder"])
+def test_no_way_to_fit_loses_the_record(where, mixed, n_components, tmp_path):
+    if mixed and n_components != 1 and where == "file":
+        pytest.skip("as the folder")
+    data, (new, same) = table_at(tmp_path, where, mixed), later(tmp_path, mixed)
+    small = {"max_epochs": 1, "hidden_layer_sizes": (4,), "random_state": 0}
+    model = Autoencoder(n_components, **small).fit(isthmus.open_data(data))
+    again = isthmus.load(model.save(tmp_path / "python"))
+    for each in (model, again):
+        found = each.transform(isthmus.open_data(new))
+        np.testing.assert_array_equal(found, each.transform(same))
+    k = ("--n-components", n_components)
+    code, _, err = call("fit", data, "--out", tmp_path / "run", *FIT[:2], *FIT[4:], *k)
+    assert code == 0, err
+    done("transform", tmp_path / "run", new, "--out", tmp_path / "z.npy")
+    expected = isthmus.load(tmp_path / "run").transform(same)
+    np.testing.assert_allclose(np.load(tmp_path / "z.npy"), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_detector_of_a_folder_keeps_the_record(mixed, tmp_path):
+    data, (new, same) = table_at(tmp_path, "folder", mixed), later(tmp_path, mixed)
+    small = ("--max-epochs", "1", "--n-components", "1", "--hidden-layer-sizes", "4")
+    done("outliers", data, "--save", tmp_path / "run", *small)
+    done("outliers", new, "--detector", tmp_path / "run", "--out", tmp_path / "z.csv")
+    expected = OutlierDetector.load(tmp_path / "run").score_samples(same)
+    np.testing.assert_allclose(pd.read_csv(tmp_path / "z.csv")["score"], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("part", ["all", "sample", "take"])
+def test_rows_of_a_source_are_read_as_the_source_is(part, mixed, tmp_path):
+    data, (new, same) = table_at(tmp_path, "file", mixed), later(tmp_path, mixed)
+    model = Autoencoder(1, max_epochs=1, hidden_layer_sizes=(4,), random_state=0)
+    model.fit(isthmus.open_data(data))
+    source = isthmus.open_data(new)
+    same = same if part == "all" else same[1:]
+    if part == "sample":
+        table = taking.sample(source, 1, seed=next(s for s in range(99) if _second(source, s)))
+    else:
+        table = taking.whole(source) if part == "all" else taking.take(source, np.array([1]))
+    for method in ("transform", "score_samples", "squared_errors"):
+        found = getattr(model, method)(table)
+        np.testing.assert_array_equal(found, getattr(model, method)(same))
+    made = model.impute(table)
+    costs = made["cost"].to_numpy() if mixed else made[:, 0]
+    np.testing.assert_array_equal(costs, same["cost"])
+    np.testing.assert_array_equal(model.scaled(table)[0], model.scaled(same)[0])
+    assert table.spelling is not None
+    assert dataclasses.replace(table, origin="x").again is None
+
+
+def _second(source, seed: int) -> bool:
+    table = taking.sample(source, 1, seed)
+    return bool(table.values[0, 2] == 21)
+
+
+def test_rows_to_compare_with_are_read_as_the_fit_was(tmp_path):
+    data = table_at(tmp_path, "file")
+    model = model_of(data)
+    more = "".join(f"1.{300 + i};4{i % 10},5;{15 + i}\n" for i in range(12))
+    (tmp_path / "reference.csv").write_text(LATER + more)
+    rows = isthmus.open_data(data)
+    found = evaluate(model, rows, reference=isthmus.open_data(tmp_path / "reference.csv"))
+    known = model.written_
+    reference = taking.whole(isthmus.open_data(tmp_path / "reference.csv").as_known(known))
+    assert reference.values[0, 0] == 1218
+    expected = evaluate(model, rows, reference=pd.DataFrame(reference.values, columns=[*ROWS]))
+    assert found.facts["pca"] == expected.facts["pca"]
+
+
+@pytest.mark.filterwarnings("default:.*taken by position")
+@pytest.mark.parametrize("dropped", [False, True])
+@pytest.mark.parametrize("named", [(True, False), (False, True), (False, False)])
+def test_columns_without_names_are_known_by_position(named, dropped, tmp_path):
+    """Where a column before the others was left out, too."""
+    lines = written(tmp_path / "fit.csv", german, ROWS).read_text().splitlines()
+    later = LATER.splitlines()
+    drop = [("id" if has else "x0") if dropped else "" for has in named]
+    for name, body, has in (("fit", lines, named[0]), ("new", later, named[1])):
+        body = [f"{'id' if i == 0 else f'k{i}'};{line}" for i, line in enumerate(body)]
+        body = body if dropped else [line.partition(";")[2] for line in body]
+        (tmp_path / f"{name}.csv").write_text("\n".join(body[0 if has else 1 :]) + "\n")
+    given = [{"drop": [name]} if name else {} for name in drop]
+    model = Autoencoder(1, max_epochs=1, hidden_layer_sizes=(4,), random_state=0)
+    model.fit(isthmus.open_data(tmp_path / "fit.csv", **given[0]))
+    same = SAME if named[0] else SAME.to_numpy()
+    expected = model.transform(same)
+    with pytest.warns(UserWarning, match="taken by position") if any(named) else _quiet():
+        found = model.transform(isthmus.open_data(tmp_path / "new.csv", **given[1]))
+    np.testing.assert_array_equal(found, expected)
+    flags = [["--drop", name] if name else [] for name in drop]
+    done("fit", tmp_path / "fit.csv", "--out", tmp_path / "run", *FIT, *flags[0])
+    out = ("-o", tmp_path / "z.npy")
+    code, _, err = call("transform", tmp_path / "run", tmp_path / "new.csv", *out, *flags[1])
+    assert (code, "taken by position" in " ".join(err.split())) == (0, any(named)), err
+    expected = isthmus.load(tmp_path / "run").transform(same)
+    np.testing.assert_allclose(np.load(tmp_path / "z.npy"), expected, atol=1e-6)
+
+
+def test_the_order_of_files_does_not_decide_the_sign(tmp_path):
+    points, commas = "a;b;n\n0.5;1.5;1\n", "a;b;n\n0,5;2;1\n"
+    for i, order in enumerate(((points, commas), (commas, points))):
+        (tmp_path / str(i)).mkdir()
+        for name, text in zip("xy", order, strict=True):
+            (tmp_path / str(i) / f"{name}.csv").write_text(text)
+        found = isthmus.open_data(tmp_path / str(i)).spelling
+        assert [found.of(name).decimal for name in "abn"] == [",", ".", "."]
+
+
+def test_what_a_fit_keeps_is_what_a_run_may_hold():
+    assert {f.name for f in dataclasses.fields(Reading)} == set(Signs.model_fields)
+
+
+def test_a_padded_example_does_not_keep_a_run_from_opening(tmp_path):
+    body = "".join(f"{' ' * 1500}€ {i}.218,50;{i % 7},5\n" for i in range(1, 40))
+    (tmp_path / "fit.csv").write_text("a;b\n" + body)
+    model = model_of(tmp_path / "fit.csv")
+    again = isthmus.load(model.save(tmp_path / "run"))
+    assert spelling_of(again).of("a").example == "€ 1.218,50"
+
+
+def test_data_are_told_how_a_fit_was_written_without_a_model():
+    fit = written_of(None, Spelling(",", {"a": Reading(".", ",")}), ["a", "b"], 2)
+    assert fit.of(["b", "a"], True) == {"a": Reading(".", ","), "b": Reading(",")}
+    assert fit.of(["x0", "x1"], False) == {"x0": Reading(".", ","), "x1": Reading(",")}
+    assert fit.of(["x0"], False) == {}
+    kinds = [pa.string(), pa.date32()]
+    assert written_of(kinds, Spelling(","), None, 2).columns == {"x0": None}
+
+
 def test_holes_are_filled_as_the_file_is_read(files, tmp_path):
     done("fit", files / "de_eur.csv", "--out", tmp_path / "run", *FIT)
     (tmp_path / "new.csv").write_text("cost;size;count\n1.218 €;50,1;20\n;49,5;21\n2.000 €;;19\n")
@@ -251,6 +427,14 @@ def test_what_the_fit_left_out_is_not_what_it_did_not_see(tmp_path):
     assert code == 2
     assert "it lacks 'size', and has 'other', which the fit did not see" in " ".join(err.split())
     assert "'id'" not in err
+
+
+def test_zeros_that_the_fit_had_lost_are_told_of(tmp_path):
+    X = ROWS.assign(zip=np.where(ROWS["count"] > 20, "a8001", "8001"))
+    model = Autoencoder(1, max_epochs=1, hidden_layer_sizes=(4,), random_state=0).fit(X)
+    hint = r"'8001' where '08001' is here: zeros .* get lost in spreadsheets, here in the rows of"
+    with pytest.warns(UserWarning, match=hint):
+        model.transform(X.assign(zip=["08001", *X["zip"][1:]]))
 
 
 def test_zeros_that_were_lost_are_told_of(tmp_path):

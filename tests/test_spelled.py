@@ -47,6 +47,8 @@ READ: dict[str, tuple[list[str], str, str, list[float] | None]] = {
     "letters beside whole numbers": (["TOP 10", "TOP 20", "TOP 50"], ",", "0.5", None),
     "letters without a blank": (["EUR150", "EUR250", "EUR350"], ",", "0.5", None),
     "grades": (["2-", "1", "3-"], ",", "0.5", None),
+    "grades with a fraction": (["1.5-", "2.0-", "2.5-"], ",", "0.5", None),
+    "amounts with a minus behind": (["1.5-", "2.0-", "2.5"], ",", "0.5", [-1.5, -2, 2.5]),
     "thousands or fractions": (["$350,000", "$99,500", "$1,000"], ",", "7", None),
     "whatever others have": (["$350,000", "$99,500", "$1,000"], ",", "0.5", None),
     "price of fuel": (["€1.459", "€1.789", "€2.001"], ",", "0.5", None),
