@@ -19,6 +19,7 @@ from isthmus.evaluation.dimensions import (
     recommend,
 )
 from isthmus.evaluation.intrinsic import IntrinsicDimension, two_nn
+from isthmus.evaluation.mixed_sizes import recommend_mixed
 
 
 def subspace(n: int, d: int, n_features: int, noise: float, seed: int) -> np.ndarray:
@@ -227,3 +228,35 @@ def test_the_rule(changed, k, said):
     assert recommended == k, reason
     assert said in reason
     assert reason.count("..") == 0
+
+
+# ------------------------------------------------------------------ mixed tables
+
+
+@pytest.mark.parametrize(
+    ("gains", "right", "said"),
+    [
+        ([0.0, -0.1], 5, "Nothing compresses"),
+        ([30.0, 30.5, 30.5], 2, "highest at 2"),  # 1.6% of the gain, and clear
+        ([30.0, 30.05], 1, "within the 0.1 nats"),
+        ([1.0, 1.01], 1, "within the 0.02 nats"),
+        ([1.0, 1.1, 0.2, 1.1], 2, "highest at 2"),  # falls and rises again
+        ([1.0, 2.0], 2, "highest at 2, the largest size compared"),
+        ([1.0, 2.0, 3.0, 4.0], 4, "No smaller number will do"),
+    ],
+)
+def test_the_rule_of_mixed_tables(gains, right, said):
+    # all rows gain alike, so that a standard error is of rounding
+    rows = np.random.default_rng(0).normal(size=300)
+    bound = rows + np.array([0.0, *gains])[:, None]
+    k, reason = recommend_mixed(5, range(1, len(gains) + 1), bound)
+    assert (k, said in reason) == (right, True), reason
+
+
+def test_a_difference_within_a_standard_error_is_said_to_be_one():
+    rng = np.random.default_rng(0)
+    rows, noise = rng.normal(size=(2, 300))
+    best = rows + 2.3 + 20 * (noise - noise.mean())
+    k, reason = recommend_mixed(5, [1, 2], np.stack([rows, rows + 2.0, best]))
+    assert k == 1
+    assert reason.endswith("0.3 nats more: less than one standard error.")

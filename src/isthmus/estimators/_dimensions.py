@@ -2,10 +2,9 @@
 
 Two autoencoders a size: a variational one, because only its bound is a likelihood that can be
 compared over sizes (a deterministic code has no price), and a plain one for the error, which the
-price of the code would raise. Each size of the first starts from the best of what is known, by the
-bound on training rows: its closed-form linear start, or the model of the size before with new
-latents (:mod:`isthmus.estimators._warm_start`). At the size that two-NN suggests a third model
-starts from the unrolled sheet. The plain one starts at PCA or at the means of the other.
+price of the code would raise. Where they begin: :mod:`isthmus.estimators._starts`. At the size that
+two-NN suggests a third model starts from the unrolled sheet. Sizes of a mixed table begin with 0,
+independent columns, which the gain of a code is counted from.
 """
 
 from __future__ import annotations
@@ -22,13 +21,10 @@ import torch
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from isthmus import presets
 from isthmus.core import pca
 from isthmus.core.autoencoder import Autoencoder as Core
 from isthmus.core.likelihoods import LocationScale
-from isthmus.core.linear_start import linear_start
 from isthmus.core.trace import sum_features
-from isthmus.data.batches import TensorBatches
 from isthmus.data.rows.split import folds, hold_out
 from isthmus.engine.plan import Plan
 from isthmus.errors import CombinationError, DataError
@@ -38,25 +34,19 @@ from isthmus.estimators._defaults import recipe
 from isthmus.estimators._expectations import deviates
 from isthmus.estimators._fitting import Listener, Progress
 from isthmus.estimators._settling import nats_of_scaling
-from isthmus.estimators._short_fits import ROUNDS, Bench, Criterion
+from isthmus.estimators._short_fits import ROUNDS, Bench
+from isthmus.estimators._starts import Before, Starts
 from isthmus.estimators._validation import features_of, filled
-from isthmus.estimators._warm_start import (
-    SHEET_RATE,
-    SHEET_STEPS,
-    grow,
-    silence,
-    take_mean,
-    unroll,
-)
+from isthmus.estimators._warm_start import SHEET_RATE
 from isthmus.evaluation.dimensions import (
     Evidence,
     Factors,
     Local,
     ppca_log_likelihood,
     recommend,
-    recommend_mixed,
 )
-from isthmus.random import Seeds, fork
+from isthmus.evaluation.mixed_sizes import recommend_mixed, smallest
+from isthmus.random import Seeds
 
 Array = NDArray[Any]
 FEWEST_ROWS = 10
@@ -128,6 +118,8 @@ class Sweep:
         source: scaled rows, missing entries filled.
         linear: number of linear factors, 0 to D − 1; None of a mixed table.
         unrolled: size whose model began at an unrolled sheet, if any did better there.
+        independent: (n,) nats of held-out rows of a mixed table with independent columns, once the
+            sweep has run; None of another table.
         local: two-NN in the linear dimensions, of the rows, and with shuffled columns; None of a
             mixed table, whose rows have no such neighbourhoods.
     """
@@ -159,6 +151,9 @@ class Sweep:
         if not bool((self.source.x != self.source.x[0]).any()):
             raise DataError("X with equal rows", "has no dimensions to count")
         self.bench = Bench(self.source, self.parts, self.unit, deviates, self.seeds)
+        self.starts = Starts(self.bench, self.model._architecture)
+        self.independent: Array | None = None
+        self._without_code: Before | None = None
         self._sketch()
 
     def _sketch(self) -> None:
@@ -180,8 +175,8 @@ class Sweep:
         """
         errors, likelihoods, total = [], [], []
         for train, held in self.parts:
-            rows, judged = self.source.subset(train), self.source.subset(held)
-            module = self._begin(1, rows, at_pca=False)
+            judged = self.source.subset(held)
+            module, rows = self.starts.begin(1, train, at_pca=False)
             head = module.likelihood
             seen = features_of(module, rows.x, rows.mask).cpu()
             mean = seen.nanmean(0).nan_to_num(0.0) if module.sees_missing else None
@@ -244,14 +239,18 @@ class Sweep:
     def run(self, sizes: Sequence[int], listener: Listener | None = None) -> list[Size]:
         """The sizes in rising order, each from the one before."""
         found: list[Size] = []
-        before: list[Core] | None = None
         plan = self._plan()
         began = time.perf_counter()
+        before = self._silent(plan) if self.mixed else None
+        kept: list[list[Core]] = []
         for i, k in enumerate(sizes):
             if listener is not None:
                 seconds = time.perf_counter() - began
                 listener(_trial(k, i * plan.steps, len(sizes) * plan.steps, seconds))
-            size, before = self._size(k, before, plan, unrolled=k == self._unrollable)
+            size, modules = self._size(k, before, plan, unrolled=k == self._unrollable)
+            before = Before(modules, k)
+            if self.mixed:
+                kept.append(modules)
             found.append(size)
             if listener is not None:
                 seconds = time.perf_counter() - began
@@ -264,28 +263,66 @@ class Sweep:
                         pca_squared_error=self.pca_error_of(k),
                     )
                 )
+        if self.mixed:
+            self._try_again(sizes, found, kept)
         return found
 
+    def _try_again(self, sizes: Sequence[int], found: list[Size], kept: list[list[Core]]) -> None:
+        """Train smaller sizes of a mixed table again before they are said to be worse.
+
+        A larger size was trained after all smaller ones, whose weights it has: without this, what
+        a longer training is worth would count for its latents. One latent after the other is also
+        not always the best way to several: the other start has all of them new.
+        """
+        plan, chosen, before = self._plan(), smallest(self._bounds(found)), None
+        while chosen > 1 and chosen != before:
+            before, i = chosen, chosen - 2  # the size before: 0 components are not in found
+            for again in (True, False):
+                start = kept[i] if again else self._anew(sizes[i])
+                modules, judged = self.bench.train(start, plan, "bound")
+                if judged.bound.mean() > found[i].bound.mean():
+                    active = self.bench.active_units(modules)
+                    found[i] = dataclasses.replace(found[i], bound=judged.bound, active=active)
+                chosen = smallest(self._bounds(found))
+                if chosen != before:
+                    break
+
+    def _anew(self, k: int) -> list[Core]:
+        """At PCA or at independent columns, whatever the size before."""
+        assert self._without_code is not None  # noqa: S101  (found by run)
+        return self.starts.variational(k, self._without_code)
+
+    def _bounds(self, found: Sequence[Size]) -> Array:
+        """Of independent columns, then of each size, of a mixed table."""
+        assert self.independent is not None  # noqa: S101  (found by run)
+        return np.stack([self.independent, *(size.bound for size in found)])
+
+    def _silent(self, plan: Plan) -> Before:
+        """Size 0."""
+        modules, judged = self.bench.train(self.starts.silent(), plan, "bound")
+        self.independent = judged.bound
+        self._without_code = Before(modules, 0)
+        return self._without_code
+
     def _size(
-        self, k: int, before: list[Core] | None, plan: Plan, *, unrolled: bool
+        self, k: int, before: Before | None, plan: Plan, *, unrolled: bool
     ) -> tuple[Size, list[Core]]:
-        modules, judged = self.bench.train(self._starts(k, before), plan, "bound")
+        modules, judged = self.bench.train(self.starts.variational(k, before), plan, "bound")
         if unrolled:
             if self.model.learning_rate == "auto":
                 plan = dataclasses.replace(plan, learning_rate=SHEET_RATE)
-            other, too = self.bench.train(self._unrolled(k, plan), plan, "bound")
+            other, too = self.bench.train(self.starts.unrolled(k, plan), plan, "bound")
             if too.loss("bound") < judged.loss("bound"):
                 self.unrolled = k
                 modules, judged = other, too
         half = dataclasses.replace(plan, steps=max(1, plan.steps // 2))
-        _, plain = self.bench.train(self._plain(modules), half, "error")
+        _, plain = self.bench.train(self.starts.plain(modules), half, "error")
         return Size(judged.bound, plain.error, self.bench.active_units(modules)), modules
 
     def recommend(self, sizes: Sequence[int], found: Sequence[Size]) -> tuple[int, str]:
         """By what :mod:`isthmus.evaluation.dimensions` goes by; see there."""
-        bound = np.stack([size.bound for size in found])
         if self.linear is None or self.local is None:
-            return recommend_mixed(self.n_features, sizes, bound, self._independent())
+            return recommend_mixed(self.n_features, sizes, self._bounds(found))
         return recommend(
             Evidence(
                 n_features=self.n_features,
@@ -295,16 +332,9 @@ class Sweep:
                 error=np.array([size.squared_error.mean() for size in found]),
                 pca_error=np.array([self.pca_error_of(k) for k in sizes]),
                 total=self.total,
-                bound=bound,
+                bound=np.stack([size.bound for size in found]),
             )
         )
-
-    def _independent(self) -> Array:
-        """(n,) nats of held-out rows whose columns have nothing to do with each other."""
-        modules = [self._begin(1, self.source.subset(train)) for train, _ in self.parts]
-        for module, (train, _) in zip(modules, self.parts, strict=True):
-            silence(module, self.source.subset(train))
-        return self.bench.train(modules, self._plan(), "bound")[1].bound
 
     def pca_error_of(self, k: int) -> float:
         return float(self.pca_error[min(k, len(self.pca_error)) - 1])
@@ -325,58 +355,6 @@ class Sweep:
         plan, _ = _parameters.plan(self.model, auto, n)
         every = max(1, plan.steps // ROUNDS)
         return dataclasses.replace(plan, evaluate_every=every, patience=None, compile=False)
-
-    def _build(self, k: int, *, plain: bool = False) -> Core:
-        settings = {**self.model._architecture, "n_components": k}
-        with fork(self.seeds.initialisation):
-            core = presets.build(**{**settings, **({"beta": None} if plain else {})}).float()
-        return core.to(self.source.x.device)
-
-    def _begin(
-        self, k: int, rows: TensorBatches, *, plain: bool = False, at_pca: bool = True
-    ) -> Core:
-        """A new one that knows its training rows, at its linear start unless that is not wanted."""
-        module = self._build(k, plain=plain)
-        module.prepare(rows.x, rows.mask)
-        if at_pca:
-            linear_start(module, rows.x, rows.mask)
-        return module
-
-    def _starts(self, k: int, before: list[Core] | None) -> list[Core]:
-        """For each part its linear start, or the model before grown, by the bound on its rows."""
-        starts = []
-        for i, (train, _) in enumerate(self.parts):
-            rows = self.source.subset(train)
-            best = self._begin(k, rows)
-            if before is not None:
-                grown = self._begin(k, rows)  # with the box of the training rows
-                if grow(before[i], grown, rows.x, rows.mask):
-                    best = self._better(best, grown, rows, "bound")
-            starts.append(best)
-        return starts
-
-    def _better(self, a: Core, b: Core, rows: TensorBatches, criterion: Criterion) -> Core:
-        losses = [self.bench.judge_rows(module, rows).loss(criterion) for module in (a, b)]
-        return b if losses[1] < losses[0] else a
-
-    def _unrolled(self, k: int, plan: Plan) -> list[Core]:
-        starts = self._starts(k, None)
-        plan = dataclasses.replace(
-            plan, steps=SHEET_STEPS, evaluate_every=SHEET_STEPS, weight_decay=0.0
-        )
-        for module, (train, _) in zip(starts, self.parts, strict=True):
-            unroll(module, self.source.x[train], plan, self.seeds)
-        return starts
-
-    def _plain(self, modules: list[Core]) -> list[Core]:
-        """Autoencoders of as many latents without a price: at PCA or at E[z|x], which is better."""
-        starts = []
-        for module, (train, _) in zip(modules, self.parts, strict=True):
-            rows = self.source.subset(train)
-            at_pca, at_mean = (self._begin(module.n_components, rows, plain=True) for _ in "ab")
-            take_mean(module, at_mean)
-            starts.append(self._better(at_pca, at_mean, rows, "error"))
-        return starts
 
 
 def _trial(k: int, step: int, steps: int, seconds: float) -> Trial:

@@ -48,8 +48,6 @@ LADDER = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 # Of more features than this as many are drawn: a factor that matters moves many of them.
 MOST_FEATURES = 1024
 _EXACT_SVD = 100
-# Share of the likelihood gained over independent columns that is no reason for a component.
-TRIFLE = 0.02
 
 
 def plateau(log_likelihood: Array) -> int:
@@ -294,7 +292,7 @@ def recommend(e: Evidence) -> tuple[int, str]:
         gain = max(float(e.bound[at + 1 :].mean(1).max() - e.bound[at].mean()), 0.0)
         return k, (
             f"The autoencoder's held-out log-likelihood no longer rises clearly above "
-            f"{_components(k)}: more of them gain at most {gain:.2g} nats a row, less than one "
+            f"{components_of(k)}: more of them gain at most {gain:.2g} nats a row, less than one "
             f"standard error. A linear model goes on to {linear}."
         )
     if e.linear == d - 1 or not e.linear:
@@ -303,57 +301,9 @@ def recommend(e: Evidence) -> tuple[int, str]:
             f"less than the {d} features.{tried}"
         )
     return k, (
-        f"The held-out log-likelihood of linear factors rises up to {_components(linear)} and, "
+        f"The held-out log-likelihood of linear factors rises up to {components_of(linear)} and, "
         f"within one standard error, no further: the rest is noise of single features.{tried}"
     )
-
-
-def recommend_mixed(
-    n_features: int, sizes: Sequence[int], bound: Array, independent: Array
-) -> tuple[int, str]:
-    """The same of a mixed table, by the likelihood of its columns alone.
-
-    Factors and neighbourhoods are of numbers: one-hot columns of one category have factors of their
-    own, whatever the table. The smallest size within one standard error of the best, paired over
-    rows, or within :data:`TRIFLE` of what that gains over independent columns, since two short fits
-    differ by as much; D, nothing compresses, where independent columns are within a standard error.
-
-    Args:
-        n_features: D.
-        sizes: (C,) numbers of components, rising.
-        bound: (C, n) held-out evidence bound of the autoencoder, nats.
-        independent: (n,) held-out nats without a code.
-
-    >>> rows = np.arange(100.0)
-    >>> recommend_mixed(7, [1, 2], np.stack([rows + 1, rows + 3]), rows)[0]
-    2
-    """
-    d = n_features
-    all_of_them = np.concatenate([independent[None], bound])
-    at, mean = plateau(all_of_them), all_of_them.mean(1)
-    if at:
-        enough = mean.max() - TRIFLE * (mean.max() - mean[0])
-        at = min(at, int(np.argmax(mean >= enough)))
-    if at == 0:
-        return d, (
-            f"Nothing compresses: held-out rows are as likely if the {d} columns are independent "
-            "as with any of the codes compared."
-        )
-    k = sizes[at - 1]
-    if at < len(sizes):
-        gain = float(mean[at + 1 :].max() - mean[at])
-        more = f"at most {gain:.2g}" if gain > 0 else "nothing"
-        return k, (
-            f"The autoencoder's held-out log-likelihood no longer rises clearly above "
-            f"{_components(k)}: they gain {mean[at] - mean[0]:.2g} nats a row over independent "
-            f"columns, more of them {more} beyond that."
-        )
-    if k == d - 1:
-        return k, (
-            f"No smaller number will do: the held-out log-likelihood rises up to {k}, one less "
-            f"than the {d} columns."
-        )
-    return k, f"The held-out log-likelihood still rises at {k}, the largest size compared."
 
 
 def _sheet(e: Evidence, linear: int) -> tuple[int, str] | None:
@@ -370,14 +320,15 @@ def _sheet(e: Evidence, linear: int) -> tuple[int, str] | None:
         if kept >= KEPT and e.error[i] <= CURVED * e.pca_error[i]:
             return k, (
                 f"The rows lie on a curved sheet: their neighbourhoods have {_dimensions(d)}, a "
-                f"linear model needs {linear}. With {_components(k)} the autoencoder keeps "
+                f"linear model needs {linear}. With {components_of(k)} the autoencoder keeps "
                 f"{100 * min(kept, 1.0):.1f}% of the variance that {linear} keep; PCA leaves "
                 f"{e.pca_error[i] / max(e.error[i], 1e-300):.1f} times its error."
             )
     return None
 
 
-def _components(k: int) -> str:
+def components_of(k: int) -> str:
+    """A number of them in words."""
     return f"{k} component" if k == 1 else f"{k} components"
 
 
