@@ -639,3 +639,22 @@ def test_columns_of_pandas_on_arrow_and_of_objects_come_back_as_they_were(case: 
         assert not made["it"].isna().any()
     known = frame["it"].notna()
     assert model.impute(frame)["it"][known].tolist() == frame["it"][known].tolist()
+
+
+@pytest.mark.parametrize("kind", ["object", "category", "arrow dictionary"])
+def test_unknown_categories_stay_where_holes_are_filled(kind: str) -> None:
+    frame = pd.DataFrame({"x": np.arange(60) / 7, "city": ["Bern", "Rome", "Oslo"] * 20})
+    model = DenoisingAutoencoder(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0)
+    model.fit(frame)
+    new = pd.DataFrame({"x": [1.0, np.nan, 2.0], "city": ["Wien", "Bern", None]})
+    new = new.astype({"city": "category"}) if kind == "category" else new
+    given: Any = new
+    if kind == "arrow dictionary":
+        table = pa.Table.from_pandas(new)
+        given = table.set_column(1, "city", table.column("city").dictionary_encode())
+    with pytest.warns(UserWarning, match="did not see"):
+        made = model.impute(given)
+    city = made["city"].to_pylist() if kind == "arrow dictionary" else made["city"].tolist()
+    assert city[:2] == ["Wien", "Bern"]
+    assert city[2] in {"Bern", "Rome", "Oslo"}
+    assert model.encoding_.holes(given).tolist() == [[False, False], [True, False], [False, True]]

@@ -108,7 +108,8 @@ def reconstruct(
                 with untold():
                     noisy = model.corrupt(block, noise, level, random_state=state)
                 given = _instead(block, noisy)
-            missing = np.isnan(clean)
+            encoding = model.encoding_
+            missing = np.isnan(clean) if encoding is None else encoding.holes(block)
             n_missing += int(missing.sum())
             if mixed:
                 with untold():

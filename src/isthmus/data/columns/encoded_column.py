@@ -193,14 +193,16 @@ class Column(BaseModel):
         inner = kind.value_type if pa.types.is_dictionary(kind) else kind
         if self.kind in CODED and (inner is not kind or kind != column.type):
             most = len(self.categories) - 1
-            codes = np.where(gone, np.clip(np.round(made), 0, most), self.encode(column)[0])
+            own = self.encode(column)[0]
+            kept = _kept(column, (own < 0) & ~gone, inner)  # of no code
+            codes = np.where(gone | (own < 0), np.clip(np.round(made), 0, most), own)
             indices = pa.array(np.nan_to_num(codes), mask=np.isnan(codes)).cast(pa.int32())
             values = pa.array(self.categories, self.arrow_value_type).cast(inner)
+            plain = values.take(indices)
+            plain = plain if kept is None else pc.if_else(kept.is_valid(), kept, plain)
             if inner is kind:
-                return values.take(indices)
-            return pa.DictionaryArray.from_arrays(
-                indices.cast(kind.index_type), values, ordered=kind.ordered
-            )
+                return plain
+            return _coded(plain, values, kind)
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
         if self.kind == "date":
@@ -242,6 +244,32 @@ class Column(BaseModel):
             if pa.types.is_integer(plain)
             else (pa.array(values, mask=gone).cast(plain, safe=False))
         )
+
+
+def _kept(column: Any, unknown: np.ndarray, kind: pa.DataType) -> Any:
+    """The entries of unknown categories as values of a type, others null; None where there are
+    none, or where that type cannot hold them.
+    """
+    if not unknown.any():
+        return None
+    own = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if pa.types.is_dictionary(own.type):
+        own = own.cast(own.type.value_type)
+    if pa.types.is_boolean(kind) and own.type != kind:
+        return None
+    try:
+        return pc.if_else(pa.array(unknown), own, None).cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+
+
+def _coded(plain: Any, values: Any, kind: pa.DataType) -> Any:
+    """Values as a dictionary: the known categories first, in their order, then the others."""
+    more = pc.unique(plain.filter(pc.invert(pc.is_in(plain, value_set=values)))).drop_null()
+    every = pa.concat_arrays([values, more])
+    few = len(every) > np.iinfo(kind.index_type.to_pandas_dtype()).max
+    indices = pc.index_in(plain, value_set=every).cast(pa.int32() if few else kind.index_type)
+    return pa.DictionaryArray.from_arrays(indices, every, ordered=kind.ordered)
 
 
 def _truth(value: Any) -> Any:

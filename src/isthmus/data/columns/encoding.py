@@ -30,6 +30,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from isthmus.data.columns import frames
@@ -209,16 +210,26 @@ class Encoding(BaseModel):
         logs = np.array([column.kind == "positive" for column in self.columns])
         return np.where(logs, -np.asarray(matrix, dtype=np.float64), 0.0)
 
+    def holes(self, data: Any) -> np.ndarray:
+        """(N, D) bool: where an entry is missing; one of an unknown category is there."""
+        table = frames.arrow(data)
+        with untold():
+            gone: np.ndarray = np.isnan(self.encode(table))
+        for j, column in enumerate(self.columns):
+            if column.kind in CODED:
+                given = table.column(column.name)
+                gone[:, j] &= np.asarray(pc.is_null(given, nan_is_null=True))
+        return gone
+
     def fill(self, data: Any, matrix: np.ndarray, frame: str = "arrow") -> Any:
         """The table itself with its missing entries taken from a matrix (N, D), as :meth:`decode`.
 
-        Entries that are there stay as they are, to the last bit; an unknown category is missing.
-        The types are those of the table that is given, whatever the fit had and whether an entry
-        is missing or not: :meth:`~isthmus.data.columns.encoded_column.Column.type_filled` tells.
+        Entries that are there stay as they are, to the last bit, unknown categories too. The types
+        are those of the table that is given, whatever the fit had and whether an entry is missing
+        or not: :meth:`~isthmus.data.columns.encoded_column.Column.type_filled` tells.
         """
         table = frames.arrow(data)
-        with untold():
-            gone = np.isnan(self.encode(table))
+        gone = self.holes(table)
         dtypes = frames.pandas_types(table.schema)
         arrays = []
         for j, column in enumerate(self.columns):
