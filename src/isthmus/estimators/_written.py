@@ -20,9 +20,11 @@ def remember(fitted: BaseEstimator, rows: Any) -> None:
     """
     is_spelling = rows is None or isinstance(rows, Spelling)
     spelling = rows if is_spelling else getattr(rows, "spelling", None)
-    columns = getattr(rows, "schema", None) or getattr(getattr(rows, "frame", None), "schema", None)
-    if spelling is not None and columns is not None and rows.names is None:
-        spelling = spelling.called({name: stand_in(j) for j, name in enumerate(columns.names)})
+    if spelling is not None and not is_spelling and rows.names is None:
+        frame = getattr(rows, "frame", None)
+        columns = getattr(rows, "schema", None) or getattr(frame, "schema", None)
+        if columns is not None:
+            spelling = spelling.called({name: stand_in(j) for j, name in enumerate(columns.names)})
     fitted._spelling = spelling
 
 
