@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,9 @@ Array = NDArray[Any]
 @dataclass(eq=False, repr=False)
 class Estimator(Blueprint, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Parameters and methods that the four autoencoders share; see :class:`Autoencoder`."""
+
+    # A fit whose number of components is chosen from the rows; the models have it, which are above.
+    _choose: ClassVar[Callable[..., None]]
 
     def fit(
         self,
@@ -125,16 +128,6 @@ class Estimator(Blueprint, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
                 f"of step {self.n_steps_} is kept. Try a lower learning_rate.",
                 stacklevel=3,
             )
-
-    def _choose(
-        self,
-        X: Any,
-        callback: Listener | None,
-        checkpoint: str | Path | None,
-        resume_from: str | Path | None,
-    ) -> None:
-        """Fit with a number of components from the rows; the models have it, which are above."""
-        raise NotImplementedError
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """One pass over these rows at a constant learning rate.

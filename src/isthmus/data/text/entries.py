@@ -278,14 +278,10 @@ def first_beyond(there: Any) -> str:
     """
     long = there.filter(pc.match_substring_regex(there, _BEYOND))
     words = (word.as_py().strip() for word in long)
-    most = len(str(LARGEST_WHOLE))
-    longer = (word for word in words if len(word.lstrip("+-0")) > most or _beyond(word))
-    found = next(longer, "")
+    most = len(str(LARGEST_WHOLE))  # int() takes no more than some thousands of digits
+    beyond = (w for w in words if len(w.lstrip("+-0")) > most or abs(int(w)) > LARGEST_WHOLE)
+    found = next(beyond, "")
     return found if len(found) <= 40 else f"{found[:37]}..."
-
-
-def _beyond(word: str) -> bool:
-    return abs(int(word)) > LARGEST_WHOLE
 
 
 def numbers(column: Any, decimal: str) -> Any:

@@ -241,15 +241,19 @@ def _is_header(first: list[str], second: list[str], decimal: str) -> bool:
         numbers = [field for field in numbers if any(sign.isdigit() for sign in field)]
     if not numbers:
         return bool(texts)
-    tail = first[1:] if first[0] == "" else first
-    counted = tail == [str(j) for j in range(len(tail))] and len(tail) > 2
     if not texts:
-        return counted and (first[0] == "" or second[:1] != [str(len(tail))])
+        return _counted(first) and (first[0] == "" or second[:1] != [str(len(first))])
     if len(second) == len(first) and any(
         second[j] in _MISSING or is_number(second[j], decimal) for j in texts
     ):
         return True
     return all(field.isdigit() for field in numbers) and len(set(numbers)) == len(numbers)
+
+
+def _counted(first: list[str]) -> bool:
+    """Whether they are 0, 1, 2, ..., after an empty one above the rows' own numbers or not."""
+    tail = first[1:] if first[0] == "" else first
+    return tail == [str(j) for j in range(len(tail))] and len(tail) > 2
 
 
 def _amounts(first: list[str], second: list[str]) -> set[int]:
@@ -264,7 +268,7 @@ def _amounts(first: list[str], second: list[str]) -> set[int]:
 def _doubt(first: list[str], second: list[str], header: bool, decimal: str) -> str:
     """What is to be said of a first line that may be names as well as a row; mostly nothing."""
     numbers = [f for f in first if is_number(f, decimal) and any(map(str.isdigit, f))]
-    if header and numbers and first[-1] != str(len(first) - 1 - (first[0] == "")):
+    if header and numbers and not _counted(first):
         return (
             f"its first line names the columns, {quoted(numbers)} among the names; where it is a "
             "row, put a line of names above it"
