@@ -80,14 +80,14 @@ def _isthmus(train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _evidence(train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
-    from isthmus.estimators._outlier_views import default_autoencoder
+    from isthmus.estimators.outliers.views import default_autoencoder
 
     return -default_autoencoder(train, seed).fit(train).score_samples(test)
 
 
 def _error(train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
     from isthmus import Autoencoder
-    from isthmus.estimators._outlier_views import default_autoencoder
+    from isthmus.estimators.outliers.views import default_autoencoder
 
     k = default_autoencoder(train, seed).n_components
     model = Autoencoder(k, random_state=seed).fit(train)

@@ -26,8 +26,8 @@ from isthmus import Autoencoder, OutlierDetector, VariationalAutoencoder
 from isthmus.cli import main as door
 from isthmus.cli._dispatch import run
 from isthmus.errors import DataError
-from isthmus.estimators._outlier_views import default_components
 from isthmus.estimators.outliers import RULES, Reason
+from isthmus.estimators.outliers.views import default_components
 from isthmus.evaluation.outlyingness import category_surprise, combined, tail_surprise, whitening
 
 JOBS = np.array(["clerk", "smith", "nurse", "judge"])
@@ -396,7 +396,7 @@ def test_swapped_entries_of_the_census_are_told_better_than_by_a_forest() -> Non
 def test_a_surprise_in_hundreds_of_entries_has_no_reason() -> None:
     from types import SimpleNamespace
 
-    from isthmus.estimators._outlier_reasons import reasons
+    from isthmus.estimators.outliers.reasons import reasons
 
     parts = np.ones((2, 400))
     parts[1, 7] = 20

@@ -29,9 +29,8 @@ from isthmus import Autoencoder, OutlierDetector, RunError, VariationalAutoencod
 from isthmus.cli import main as door
 from isthmus.cli._dispatch import run
 from isthmus.errors import IsthmusError
-from isthmus.estimators import _outlier_rows
-from isthmus.estimators._outlier_views import VIEWS, default_autoencoder
-from isthmus.estimators.outliers import RULES
+from isthmus.estimators.outliers import RULES, rows
+from isthmus.estimators.outliers.views import VIEWS, default_autoencoder
 from isthmus.estimators.pyod_face import PyODFace
 from isthmus.evaluation.detection_thresholds import (
     clopper_pearson,
@@ -241,8 +240,8 @@ def test_scores_do_not_depend_on_how_many_rows_are_looked_at_together(monkeypatc
     x = np.random.default_rng(0).normal(size=(150, 6))
     quick = VariationalAutoencoder(2, max_epochs=1, hidden_layer_sizes=(4,), random_state=0)
     whole = OutlierDetector(quick).fit(x)
-    monkeypatch.setattr(_outlier_rows, "_SCORED", 60)
-    monkeypatch.setattr(_outlier_rows, "_FEW", 10)
+    monkeypatch.setattr(rows, "_SCORED", 60)
+    monkeypatch.setattr(rows, "_FEW", 10)
     parts = OutlierDetector(quick).fit(x)
     np.testing.assert_allclose(parts.decision_scores_, whole.decision_scores_, rtol=1e-9)
     np.testing.assert_allclose(-parts.score_samples(x), whole.decision_scores_, rtol=1e-9)
@@ -250,8 +249,8 @@ def test_scores_do_not_depend_on_how_many_rows_are_looked_at_together(monkeypatc
 
 def test_wide_rows_are_compared_with_fewer(monkeypatch) -> None:
     x = np.random.default_rng(0).normal(size=(150, 6))
-    monkeypatch.setattr(_outlier_rows, "_VALUES", 300)
-    monkeypatch.setattr(_outlier_rows, "_FEWEST", 20)
+    monkeypatch.setattr(rows, "_VALUES", 300)
+    monkeypatch.setattr(rows, "_FEWEST", 20)
     quick = VariationalAutoencoder(2, max_epochs=1, hidden_layer_sizes=(4,), random_state=0)
     detector = OutlierDetector(quick).fit(x)
     assert detector._views.reference.shape == (50, 6)

@@ -34,10 +34,9 @@ def opened(path: str, given: Mapping[str, Any]) -> OutlierDetector:
             "Leave one of the two out.",
         )
     with _interrupts.starting():
-        from isthmus.estimators import _outlier_files
-        from isthmus.estimators.outliers import OutlierDetector
+        from isthmus.estimators.outliers import OutlierDetector, files
 
-    if not _outlier_files.is_detector(path):
+    if not files.is_detector(path):
         raise RunError(
             path, "holds an autoencoder and no detector", "Give what isthmus outliers --save wrote."
         )
@@ -46,9 +45,9 @@ def opened(path: str, given: Mapping[str, Any]) -> OutlierDetector:
 
 def recorded(path: str) -> dict[str, Any]:
     """What the run of a detector says of how its rows were read."""
-    from isthmus.estimators import _outlier_files
+    from isthmus.estimators.outliers import files
 
-    return _outlier_files.recorded(path)
+    return files.recorded(path)
 
 
 def described(path: str) -> Answer:

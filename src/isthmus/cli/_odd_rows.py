@@ -37,8 +37,8 @@ def odd_rows(
         scores: (N,) of all.
         p_values: (N,) of all.
     """
-    from isthmus.estimators._outlier_reasons import reasons
     from isthmus.estimators.outliers import VIEWS
+    from isthmus.estimators.outliers.reasons import reasons
 
     frame = None if table.frame is None else table.frame.take(rows)
     told = replace(table, values=table.values[rows], frame=frame)

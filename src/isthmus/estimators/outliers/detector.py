@@ -23,8 +23,6 @@ from isthmus.data.text.agreeing import Written
 from isthmus.errors import InvalidParameterError
 from isthmus.estimators import (
     _input,
-    _outlier_files,
-    _outlier_reasons,
     _samples,
     _sources,
     _written,
@@ -33,9 +31,10 @@ from isthmus.estimators._atomic import unchanged_on_error
 from isthmus.estimators._base import Estimator
 from isthmus.estimators._checks import whole
 from isthmus.estimators._fitting import Listener
-from isthmus.estimators._outlier_reasons import Reason
-from isthmus.estimators._outlier_rows import with_values
-from isthmus.estimators._outlier_views import (
+from isthmus.estimators.outliers import files, reasons
+from isthmus.estimators.outliers.reasons import Reason
+from isthmus.estimators.outliers.rows import with_values
+from isthmus.estimators.outliers.views import (
     VIEWS,
     Views,
     default_autoencoder,
@@ -244,7 +243,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         """
         whole("n", n, 1)
         X = _sources.held(X, self)
-        return _outlier_reasons.reasons(self._views.contributions(self._rows(X)), self, X, n)
+        return reasons.reasons(self._views.contributions(self._rows(X)), self, X, n)
 
     def save(
         self, path: str | Path, *, force: bool = False, provenance: Mapping[str, Any] | None = None
@@ -263,7 +262,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
             RunError: the folder exists, or cannot be written; nothing is changed then.
         """
         check_is_fitted(self)
-        return _outlier_files.save(self, path, force=force, provenance=provenance or {})
+        return files.save(self, path, force=force, provenance=provenance or {})
 
     @staticmethod
     def load(path: str | Path) -> OutlierDetector:
@@ -272,7 +271,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         Raises:
             RunError: missing, foreign, truncated or newer.
         """
-        return _outlier_files.load(path, OutlierDetector)
+        return files.load(path, OutlierDetector)
 
     def _rows(self, X: Any) -> Floats:
         check_is_fitted(self)

@@ -22,9 +22,9 @@ from torch import Tensor
 
 from isthmus.errors import RunError
 from isthmus.estimators._loading import load as load_autoencoder
-from isthmus.estimators._outlier_views import VIEWS, Views
 from isthmus.estimators._persistence import as_json
 from isthmus.estimators._written import remember, spelling_of
+from isthmus.estimators.outliers.views import VIEWS, Views
 from isthmus.evaluation.outlyingness import POWER, Gaussian, Tail
 from isthmus.runs import directory
 

@@ -12,7 +12,8 @@ from sklearn.base import clone
 from isthmus.data.columns.encoding import Encoding
 from isthmus.estimators import _input
 from isthmus.estimators._base import Estimator
-from isthmus.estimators._outlier_rows import (
+from isthmus.estimators.models import VariationalAutoencoder
+from isthmus.estimators.outliers.rows import (
     MOST_SPECTRUM,
     Seen,
     held_together,
@@ -20,7 +21,6 @@ from isthmus.estimators._outlier_rows import (
     scored_together,
     spectrum,
 )
-from isthmus.estimators.models import VariationalAutoencoder
 from isthmus.evaluation.outlyingness import (
     POWER,
     Gaussian,
