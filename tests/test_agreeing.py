@@ -22,7 +22,7 @@ from isthmus.data.text.agreeing import Spelling, other_sign
 from isthmus.data.text.spelled import Reading, Spelled
 from isthmus.errors import DataError, RunError
 from isthmus.estimators._schema import Signs
-from isthmus.estimators._written import spelling_of
+from isthmus.estimators._written import remembered
 from isthmus.evaluation.evaluate import evaluate
 
 RNG = np.random.default_rng(0)
@@ -336,7 +336,7 @@ def test_a_padded_example_does_not_keep_a_run_from_opening(tmp_path):
     (tmp_path / "fit.csv").write_text("a;b\n" + body)
     model = model_of(tmp_path / "fit.csv")
     again = isthmus.load(model.save(tmp_path / "run"))
-    assert spelling_of(again).of("a").example == "€ 1.218,50"
+    assert remembered(again).spelling.of("a").example == "€ 1.218,50"
 
 
 def test_data_are_told_how_a_fit_was_written_without_a_model():
@@ -482,3 +482,72 @@ def test_whole_numbers_that_become_equal_are_told_of(tmp_path):
         assert "--text a" in " ".join(done("info", tmp_path / "x.csv").split())
     (tmp_path / "x.csv").write_text("a,b\n" + "9007199254740992,0.5\n" * 20)
     assert isthmus.open_data(tmp_path / "x.csv").notes == ()
+
+
+def _holed(columns: list[str]) -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(
+        {
+            "a": rng.normal(size=60),
+            "n": rng.integers(0, 50, 60),
+            "word": rng.choice(["x", "y", "NA"], 60),
+            "d": rng.normal(size=60),
+        }
+    )
+    frame.loc[::7, "a"] = frame.loc[3::9, "n"] = -999
+    frame.loc[5, "word"] = "-999"
+    return frame[columns]
+
+
+@pytest.mark.parametrize("columns", [["a", "n", "word", "d"], ["a", "n", "d"]])
+@pytest.mark.parametrize("fitted_to", ["csv", "parquet"])
+def test_what_a_fit_was_told_is_missing_is_missing_later(tmp_path, columns, fitted_to):
+    frame = _holed(columns)
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.to_parquet(tmp_path / "a.parquet")
+    fit = isthmus.open_data(tmp_path / f"a.{fitted_to}", na_values=["-999"])
+    model = Autoencoder(1, max_epochs=2, hidden_layer_sizes=(4,), random_state=0).fit(fit)
+    detector = OutlierDetector(model, random_state=0).fit(fit)
+    codes, scores = model.transform(fit), detector.score_samples(fit)
+    later = {
+        "csv": isthmus.open_data(tmp_path / "a.csv"),
+        "sample": taking.sample(isthmus.open_data(tmp_path / "a.csv"), 1000),
+        "parquet": isthmus.open_data(tmp_path / "a.parquet"),
+        "frame": isthmus.open_data(frame),
+        "pandas": frame,
+        "polars": pytest.importorskip("polars").from_pandas(frame),
+        "arrow": pa.Table.from_pandas(frame, preserve_index=False),
+    }
+    again = isthmus.load(model.save(tmp_path / "run"))
+    detectors = detector, OutlierDetector.load(detector.save(tmp_path / "detector"))
+    for rows in later.values():
+        for each in (model, again):
+            np.testing.assert_array_equal(each.transform(rows), codes)
+        for each in detectors:
+            np.testing.assert_array_equal(each.score_samples(rows), scores)
+    filled = pd.DataFrame(np.asarray(again.impute(frame)), columns=columns)
+    assert not filled.isin([-999, "-999"]).any(axis=None)
+    done("transform", tmp_path / "run", tmp_path / "a.csv", "--out", tmp_path / "codes.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "codes.npy"), codes)
+
+
+def test_what_is_said_when_rows_are_opened_goes_before_what_the_fit_was_told(tmp_path):
+    frame = _holed(["a", "d"])
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    fit = isthmus.open_data(tmp_path / "a.csv", na_values=["-999"])
+    model = Autoencoder(1, max_epochs=1, hidden_layer_sizes=(4,), random_state=0).fit(fit)
+    other = isthmus.open_data(tmp_path / "a.csv", na_values=["none"])
+    there = model.impute(other)
+    assert (there[::7, 0] == -999).all()
+    with pytest.warns(UserWarning, match="valid feature names"):
+        there = model.impute(frame.to_numpy())
+    assert (there[::7, 0] == -999).all(), "arrays mark theirs with NaN"
+
+
+def test_a_word_that_a_fit_keeps_is_kept_later(tmp_path):
+    _holed(["word", "d"]).to_csv(tmp_path / "a.csv", index=False)
+    fit = isthmus.open_data(tmp_path / "a.csv", na_values=[])
+    model = Autoencoder(1, max_epochs=1, hidden_layer_sizes=(4,), random_state=0).fit(fit)
+    again = isthmus.load(model.save(tmp_path / "run"))
+    given = again.impute(isthmus.open_data(tmp_path / "a.csv"))
+    assert "NA" in set(given["word"])

@@ -8,6 +8,7 @@ are rounded to the nearest float64.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from isthmus.errors import DataError
 # Bytes of a matrix that are written column by column, and the fewest rows worth a pass over them.
 _CACHED = 1 << 20
 _FEWEST = 1024
+_COMPARED = {pa.float16(): pa.float32()}
+"""Arrow's types of numbers that it does not look up, and others that hold them."""
 
 
 def is_numeric(kind: Any) -> bool:
@@ -151,15 +154,33 @@ def is_text(kind: Any) -> bool:
 
 
 def without(column: Any, words: Sequence[str]) -> Any:
-    """The column of Arrow with null for these words, where it is of text; any other as it is.
+    """The column of Arrow with null for these words, and for the numbers that they spell.
 
-    >>> without(pa.array(["a", "NA"]), ["NA"]).null_count
-    1
+    Text, with a dictionary or without, and numbers; any other column is given back as it is.
+
+    >>> [without(pa.array(each), ["NA", "-9"]).null_count for each in (["a", "NA"], [1.5, -9.0])]
+    [1, 1]
     """
     kind = column.type
     inner = kind.value_type if pa.types.is_dictionary(kind) else kind
-    if not words or not is_text(inner) or pa.types.is_binary(inner):
+    if not words:
         return column
-    plain = column.cast(pa.string()) if inner is kind else column.cast(inner).cast(pa.string())
-    gone = pc.is_in(plain, pa.array(words, pa.string()))
-    return pc.if_else(gone, pa.scalar(None, kind), column)
+    if is_text(inner) and not pa.types.is_binary(inner):
+        plain = column if inner is kind else column.cast(inner)
+        gone = pc.is_in(plain.cast(pa.string()), pa.array(words, pa.string()))
+    elif is_numeric(inner) and not pa.types.is_null(inner) and not pa.types.is_boolean(inner):
+        comparable = _COMPARED.get(inner, pa.float64() if pa.types.is_decimal(inner) else inner)
+        gone = pc.is_in(column.cast(comparable), _spelled(words, comparable))
+    else:
+        return column
+    return pc.if_else(gone, pa.scalar(None, kind), column) if pc.any(gone).as_py() else column
+
+
+def _spelled(words: Sequence[str], kind: Any) -> Any:
+    """The numbers of this Arrow type, whole ones or floats, among words."""
+    numbers = []
+    for word in words:
+        with suppress(ValueError, pa.ArrowInvalid):  # no number, or none that the type has
+            exact = pa.scalar(float(word), pa.float64())
+            numbers.append(exact.cast(kind, safe=pa.types.is_integer(kind)))
+    return pa.array(numbers, kind)

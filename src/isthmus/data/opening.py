@@ -160,7 +160,7 @@ def _object(
     layout: str | None,
     wanted: Wanted,
 ) -> Source:
-    tabular = partial(Tabular, drop=drop, label=label, na_values=na_values or ())
+    tabular = partial(Tabular, drop=drop, label=label, na_values=na_values)
     kind = type(data).__name__
     name = f"the {kind}"
     if layout and (is_hub_dataset(data) or kind == "DataFrame" or hasattr(data, "schema")):
@@ -296,7 +296,7 @@ class _Paths:
                 drop=self.drop,
                 label=self.label,
                 partitions=given,
-                na_values=self.words.na_values or (),
+                na_values=self.words.na_values,
                 notes=[note for shard in shards for note in shard.notes][:1],
             )
         if kind == "text":

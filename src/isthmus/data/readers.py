@@ -118,7 +118,9 @@ def read(
             (values, given), frame, notes = reader(path, origin, tuple(drop)), None, []
             spelling = None
     table = checked(values, given, origin, allow_missing=allow_missing, allow_empty=allow_empty)
-    return replace(table, frame=frame, notes=tuple(notes), spelling=spelling)
+    return replace(
+        table, frame=frame, notes=tuple(notes), spelling=spelling, na_values=words.na_values
+    )
 
 
 def names_in(data: str | os.PathLike[str], words: Words = AS_USUAL) -> list[str] | None:

@@ -12,6 +12,7 @@ import codecs
 import csv
 import hashlib
 import io
+import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,6 +25,7 @@ from isthmus.errors import DataError, InvalidParameterError
 
 MISSING_TOKENS = ("", "NA", "N/A", "NaN", "nan", "?", "null", "NULL", "None")
 """What stands for a missing entry in separated text, with or without a blank before it."""
+_WHOLE = re.compile(r"-?[0-9]+")
 _HASHED = 4096
 """Rows that a fingerprint takes at a time, so that it needs no second copy of the table."""
 
@@ -42,6 +44,7 @@ class Table:
         notes: sentences on how it is written, where nobody might expect it.
         spelling: how its numbers are written, where they are text:
             :class:`isthmus.data.text.agreeing.Spelling`.
+        na_values: words that were said to be missing; None where nothing was said.
 
     Attributes:
         again: of rows of a source, gives them as they are read where it is known how the columns
@@ -54,6 +57,7 @@ class Table:
     frame: Any = None
     notes: tuple[str, ...] = ()
     spelling: Any = None
+    na_values: tuple[str, ...] | None = None
     again: Callable[[Any], Table] | None = field(default=None, init=False, repr=False)
 
     def as_known(self, fit: Any) -> Table:
@@ -109,14 +113,18 @@ class Words:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """What stands for a missing entry in separated text.
+        """What stands for a missing entry in separated text: a whole number with a zero after it
+        as well, as columns of fractions write it.
 
-        >>> Words(na_values=("-999",)).missing
-        ('', '-999')
+        >>> Words(na_values=("NA", "-9")).missing
+        ('', 'NA', '-9', '-9.0', '-9,0')
         """
         if self.na_values is None:
             return MISSING_TOKENS
-        return ("", *(word for word in self.na_values if word))
+        every = [""]
+        for word in filter(None, self.na_values):
+            every += [word, f"{word}.0", f"{word},0"] if _WHOLE.fullmatch(word) else [word]
+        return tuple(every)
 
     def refuse_text(self, of: str) -> None:
         """Refuse to be told what is text where kinds are known, or there are no columns.

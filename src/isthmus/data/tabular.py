@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,8 @@ class Tabular:
         named: whether the columns have names of their own.
         double: whether ``read`` gives float64 whatever the columns are, as for text.
         skipped: names of files that were left out.
-        na_values: words that stand for a missing entry in columns of text.
+        na_values: words that stand for a missing entry, and the numbers that they spell; None
+            where nothing was said. Of text, whatever was read has none of them any more.
         notes: sentences on how the files are written, where nobody might expect it.
         spelling: how their numbers are written, where they are text.
         again: reads the files once more, as it is known how their columns were written before.
@@ -57,10 +59,10 @@ class Tabular:
         named: bool = True,
         double: bool = False,
         skipped: Sequence[str] = (),
-        na_values: Sequence[str] = (),
+        na_values: Sequence[str] | None = None,
         notes: Sequence[str] = (),
         spelling: Spelling | None = None,
-        again: Callable[[Known], Tabular] | None = None,
+        again: Callable[[Known, Sequence[str] | None], Tabular] | None = None,
         known: Known = AS_USUAL.known,
     ) -> None:
         self.origin = origin
@@ -68,7 +70,7 @@ class Tabular:
         self._again, self._known = again, known
         self._as_known: Tabular = self
         self.notes = tuple(notes)
-        self._na_values = tuple(na_values)
+        self.na_values = None if na_values is None else tuple(na_values)
         self.parsed = double
         empty = [not sum(shard.lengths) for shard in shards]
         self.skipped = (*skipped, *(s.name for s, e in zip(shards, empty, strict=True) if e))
@@ -109,14 +111,26 @@ class Tabular:
             DataError: they are written otherwise, and cannot be read so.
         """
         known = fit.of(self.schema.names, self.names is not None)
-        if self._again is None or self.spelling is None or known == self._as_known._known:
+        words = fit.na_values if self.na_values is None else self.na_values
+        if self._again is None or self.spelling is None:
+            return self._without(words)
+        if (known, words) == (self._as_known._known, self._as_known.na_values):
             return self._as_known
         here = {field.name: field.type for field in self.schema}
         others = (name for name in known if name in here)
-        if any(differs(here[n], self.spelling.of(n), known[n]) for n in others):
-            self._as_known = self._again(known)
+        spelled = any(differs(here[n], self.spelling.of(n), known[n]) for n in others)
+        if spelled or words != self.na_values:
+            self._as_known = self._again(known, words)
             return self._as_known
         return self
+
+    def _without(self, words: tuple[str, ...] | None) -> Tabular:
+        """The same where these are missing."""
+        if words == self.na_values:
+            return self
+        there = copy(self)
+        there.na_values = words
+        return there
 
     def read(self, piece: int) -> Iterator[np.ndarray]:
         """Blocks of numbers (n, D); a column of another kind is refused by name.
@@ -136,6 +150,7 @@ class Tabular:
         s, p = self._pieces[piece]
         shard, given = self._shards[s], self._given[s]
         columns = [name for name in schema.names if name not in given]
+        words = () if self.parsed else self.na_values or ()
         rows = 0
         # A piece of none of the file's columns still has rows: take one to count them.
         for table in shard.tables(p, columns or shard.schema.names[:1]):
@@ -143,7 +158,7 @@ class Tabular:
             found = [
                 pa.repeat(given[f.name], table.num_rows)
                 if f.name in given
-                else without(_cast(table.column(f.name), f.type), self._na_values)
+                else without(_cast(table.column(f.name), f.type), words)
                 for f in schema
             ]
             yield pa.table(found, schema=schema)

@@ -63,14 +63,15 @@ def source_of_text(
     features = [name for name in (*files[0].labels, *keys) if name not in (*drop, label)]
     words = words.among(features, not unnamed)
 
-    def again(known: Known) -> Tabular:
+    def again(known: Known, na_values: Sequence[str] | None) -> Tabular:
+        missing = None if na_values is None else tuple(na_values)
         return source_of_text(
             paths,
             origin,
             given,
             drop=drop,
             label=label,
-            words=replace(words, known=known),
+            words=replace(words, known=known, na_values=missing),
             as_written=False,
         )
 
@@ -96,4 +97,5 @@ def source_of_text(
         spelling=spelling,
         again=None if as_written else again,
         known=words.known,
+        na_values=words.na_values,
     )

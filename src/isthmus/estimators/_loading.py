@@ -140,8 +140,14 @@ def _restore(estimator: Estimator, model: dict[str, Any], run: directory.Run) ->
     # runs written before these were recorded lack them
     estimator.diverged_ = bool(fit.get("diverged_", False))
     estimator._fingerprint = str(run.config["data"].get("fingerprint", ""))
-    spelling = run.config["data"].get("spelling")
-    _written.remember(estimator, None if spelling is None else Spelling.of_record(spelling))
+    spelling, words = (run.config["data"].get(name) for name in ("spelling", "na_values"))
+    _written.remember(
+        estimator,
+        _written.Remembered(
+            None if spelling is None else Spelling.of_record(spelling),
+            None if words is None else tuple(words),
+        ),
+    )
     estimator.held_out_ = held_out_of(run.tensors)
     estimator.pca_curve_ = curve_of(run.tensors)
     rows, codes = (run.tensors.get(PROBE + name) for name in ("rows", "codes"))

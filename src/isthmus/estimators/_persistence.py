@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from isthmus.estimators._blueprint import Blueprint
-from isthmus.estimators._written import spelling_of
+from isthmus.estimators._written import remembered
 from isthmus.evaluation.record import HeldOut
 from isthmus.runs import directory
 
@@ -41,7 +41,10 @@ def save(
     """Write the run; see :meth:`isthmus.estimators.Autoencoder.save`."""
     parameters = {name: as_json(value) for name, value in estimator.get_params(deep=False).items()}
     names = getattr(estimator, "feature_names_in_", None)
-    spelling = spelling_of(estimator)
+    spelling, na_values = remembered(estimator)
+    said = {key: provenance[key] for key in _SAID if provenance.get(key) is not None}
+    if na_values is not None:
+        said["na_values"] = list(na_values)
     config: dict[str, Any] = {
         "versions": directory.versions(),
         "command": provenance.get("command"),
@@ -59,7 +62,7 @@ def save(
             "fingerprint": estimator._fingerprint,
             "origin": provenance.get("origin"),
             "drop": provenance.get("drop"),
-            **{key: provenance[key] for key in _SAID if provenance.get(key) is not None},
+            **said,
             **({} if spelling is None else {"spelling": spelling.recorded()}),
             "input_shape": None if estimator.input_shape_ is None else list(estimator.input_shape_),
         },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from sklearn.base import BaseEstimator
 
@@ -11,27 +11,41 @@ from isthmus.data.tables import stand_in
 from isthmus.data.text.agreeing import Spelling, Written
 
 
+class Remembered(NamedTuple):
+    """How the rows of a fit were written.
+
+    Attributes:
+        spelling: their numbers, where they were text.
+        na_values: words that were said to be missing; None where nothing was said.
+    """
+
+    spelling: Spelling | None = None
+    na_values: tuple[str, ...] | None = None
+
+
 def remember(fitted: BaseEstimator, rows: Any) -> None:
-    """Keep how the numbers of the rows of a fit were written, where they were text.
+    """Keep how the rows of a fit were written.
 
     Args:
         fitted: the estimator or the detector.
-        rows: a source or a table as it was given; or the spelling itself.
+        rows: a source or a table as it was given; or what another one remembers.
     """
-    is_spelling = rows is None or isinstance(rows, Spelling)
-    spelling = rows if is_spelling else getattr(rows, "spelling", None)
-    if spelling is not None and not is_spelling and rows.names is None:
+    if isinstance(rows, Remembered):
+        fitted._remembered = rows
+        return
+    spelling = getattr(rows, "spelling", None)
+    if spelling is not None and rows.names is None:
         frame = getattr(rows, "frame", None)
         columns = getattr(rows, "schema", None) or getattr(frame, "schema", None)
         if columns is not None:
             spelling = spelling.called({name: stand_in(j) for j, name in enumerate(columns.names)})
-    fitted._spelling = spelling
+    fitted._remembered = Remembered(spelling, getattr(rows, "na_values", None))
 
 
-def spelling_of(fitted: BaseEstimator) -> Spelling | None:
+def remembered(fitted: BaseEstimator) -> Remembered:
     """What :func:`remember` kept."""
-    spelling: Spelling | None = getattr(fitted, "_spelling", None)
-    return spelling
+    kept: Remembered = getattr(fitted, "_remembered", Remembered())
+    return kept
 
 
 def known(fitted: BaseEstimator) -> Written:
@@ -40,13 +54,16 @@ def known(fitted: BaseEstimator) -> Written:
     labels = None if names is None else [str(name) for name in names]
     encoding = getattr(fitted, "encoding_", None)
     kinds = None if encoding is None else [c.arrow_value_type for c in encoding.columns]
-    return written(kinds, spelling_of(fitted), labels, fitted.n_features_in_)
+    spelling, na_values = remembered(fitted)
+    return written(kinds, spelling, labels, fitted.n_features_in_, na_values)
 
 
 def as_fitted(fitted: BaseEstimator, X: Any) -> Any:
-    """Text that can be read again, as the columns of the fit were written; anything else as it is.
+    """Rows as the columns of the fit were written, where that can be: see :func:`as_written`.
 
     Raises:
-        DataError: it is written otherwise, and cannot be read so.
+        DataError: they are written otherwise, and cannot be read so.
     """
-    return as_written(X, known(fitted)) if hasattr(X, "as_known") else X
+    if hasattr(X, "as_known") or remembered(fitted).na_values:
+        return as_written(X, known(fitted))
+    return X

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import pyarrow as pa
 
+from isthmus.data.columns import frames
 from isthmus.data.columns.frames import is_words
 from isthmus.data.matrix import is_numeric, matrix, refuse_others
 from isthmus.data.source import Source, TableSource
@@ -66,7 +67,11 @@ def of_fit(
 
 
 def written(
-    kinds: Sequence[Any] | None, spelling: Spelling | None, names: Sequence[str] | None, n: int
+    kinds: Sequence[Any] | None,
+    spelling: Spelling | None,
+    names: Sequence[str] | None,
+    n: int,
+    na_values: tuple[str, ...] | None = None,
 ) -> Written:
     """How the columns of a fit were written: nothing of those that were no text in a file.
 
@@ -76,6 +81,7 @@ def written(
             where they were no text.
         names: of the columns, None where they had none.
         n: how many there are.
+        na_values: words that were said to be missing.
     """
     order = tuple(map(stand_in, range(n)) if names is None else names)
     columns: dict[str, Reading | None] = {}
@@ -84,17 +90,24 @@ def written(
             columns[name] = None
         elif spelling is not None and (kind is None or is_numeric(kind)):
             columns[name] = spelling.of(name)
-    return Written(columns, order, names is not None)
+    return Written(columns, order, names is not None, na_values=na_values)
 
 
 def as_written(X: Any, fit: Written) -> Any:
-    """A source of text, or a table of its rows, read as the columns of a fit were written; anything
-    else as it is.
+    """Rows as the columns of a fit were written.
+
+    A source of a table, or a table of its rows, is read again where it has to be. A frame as it
+    was given has what the fit was told is missing made so. Anything else stays as it is: arrays,
+    and blocks of a source, which was read so already.
 
     Raises:
         DataError: it is written otherwise, and cannot be read so.
     """
-    return X.as_known(fit) if hasattr(X, "as_known") else X
+    if hasattr(X, "as_known"):
+        return X.as_known(fit)
+    if fit.na_values and frames.origin_of(X)[0] == "X":
+        return frames.without_words(X, fit.na_values)
+    return X
 
 
 def refuse_other_samples(
@@ -246,6 +259,7 @@ class Chosen:
         self.skipped = getattr(source, "skipped", ())
         self.notes = getattr(source, "notes", ())
         self.spelling = getattr(source, "spelling", None)
+        self.na_values = getattr(source, "na_values", None)
         if isinstance(source, TableSource):
             fields = [source.schema.field(j) for j in at]
             renamed = zip(fields, self._labels, strict=True)

@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 import sys
 import zoneinfo
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
-from isthmus.data.columns.converted import first_line, of_pandas, of_polars
-from isthmus.data.matrix import is_numeric, is_text, refuse_complex
+from isthmus.data.columns.converted import first_line, of_pandas, of_polars  # type: ignore[import-not-found, unused-ignore]
+from isthmus.data.matrix import is_numeric, is_text, refuse_complex, without
 from isthmus.data.tables import Table, refuse_duplicates, stand_in
 from isthmus.errors import DataError, InvalidParameterError, IsthmusError, by_flag, by_frame
 
@@ -195,6 +195,36 @@ def without_na(X: Any) -> Any:
             if plain is not given:
                 X = X.copy(deep=False) if X is whole else X
                 X.isetitem(j, pandas.Series(plain, X.index, dtype=object))
+    return X
+
+
+def without_words(X: Any, words: Sequence[str]) -> Any:
+    """A frame without these words, and the numbers that they spell, which are missing; anything
+    that is no frame as it is.
+
+    >>> import pandas as pd
+    >>> without_words(pd.DataFrame({"a": [1, -9], "b": ["x", "-9"]}), ["-9"]).isna().sum().tolist()
+    [1, 1]
+    """
+    form = flavour(X)
+    if form == "array" or isinstance(X, Table):
+        return X
+    table = arrow(X)
+    for j, column in enumerate(table.columns):
+        plain = without(column, words)
+        if plain is column:
+            continue
+        if form == "arrow":
+            X = X.set_column(j, X.schema.field(j).name, plain)
+        elif form == "polars":
+            import polars  # type: ignore[import-not-found, unused-ignore]
+
+            there = polars.Series(plain.is_valid().to_pylist())
+            X = X.with_columns(polars.when(there).then(polars.col(X.columns[j])))
+        else:
+            gone = plain.is_null().to_numpy()
+            X = X.copy(deep=False)
+            X.isetitem(j, X.iloc[:, j].mask(gone))
     return X
 
 

@@ -117,8 +117,9 @@ def _mixed(frame: pa.Table, source: Source) -> Table:
     return Table(counted(frame.columns), source.names, source.origin, frame, *_told(source))
 
 
-def _told(source: Source) -> tuple[tuple[str, ...], Any]:
-    return tuple(getattr(source, "notes", ())), getattr(source, "spelling", None)
+def _told(source: Source) -> tuple[tuple[str, ...], Any, Any]:
+    spelling, na_values = getattr(source, "spelling", None), getattr(source, "na_values", None)
+    return tuple(getattr(source, "notes", ())), spelling, na_values
 
 
 def _of(source: Source, made: Callable[[Source], Table]) -> Table:

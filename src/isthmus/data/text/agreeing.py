@@ -101,6 +101,7 @@ class Written:
         order: the names of all columns of the fit, in its order; without names x0, x1, ...
         named: whether they had names.
         text: names of columns that were said to be text.
+        na_values: words that were said to be missing; None where nothing was said.
 
     >>> fit = Written({"cost": Reading(",", ".")}, ("cost", "size"))
     >>> fit.of(["x0", "x1"], named=False) == {"x0": Reading(",", ".")}
@@ -111,6 +112,7 @@ class Written:
     order: tuple[str, ...] = ()
     named: bool = True
     text: tuple[str, ...] = ()
+    na_values: tuple[str, ...] | None = None
 
     def of(self, labels: Sequence[str], named: bool) -> dict[str, Reading | None]:
         """The same for a table with these columns: by name, or by position where either side has

@@ -164,7 +164,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         if self.sample_shape_ is not None and model.sample_shape is None:
             model.set_params(sample_shape=_samples.stated(self.sample_shape_))
         self.autoencoder_ = model.fit(self._for_model(x[rest]), callback=callback)
-        _written.remember(self.autoencoder_, _written.spelling_of(self))  # it is saved with it
+        _written.remember(self.autoencoder_, _written.remembered(self))  # it is saved with it
         self._views, found = Views.fit(model, x, rest, scale, self.n_neighbors)
         self.calibration_scores_ = np.sort(-found[calibration])[::-1]
         self.decision_scores_ = found

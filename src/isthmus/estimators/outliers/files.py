@@ -23,7 +23,7 @@ from torch import Tensor
 from isthmus.errors import RunError
 from isthmus.estimators._loading import load as load_autoencoder
 from isthmus.estimators._persistence import as_json
-from isthmus.estimators._written import remember, spelling_of
+from isthmus.estimators._written import remember, remembered
 from isthmus.estimators.outliers.views import VIEWS, Views
 from isthmus.evaluation.outlyingness import POWER, Gaussian, Tail
 from isthmus.runs import directory
@@ -148,7 +148,7 @@ def _restore(run: directory.Run, autoencoder: Any, create: Callable[..., Detecto
     detector.n_features_in_ = int(about["n_features"])
     detector.sample_shape_ = autoencoder.sample_shape_
     detector.encoding_ = autoencoder.encoding_
-    remember(detector, spelling_of(autoencoder))
+    remember(detector, remembered(autoencoder))
     if autoencoder.n_features_in_ != detector.n_features_in_:
         raise ValueError(f"n_features is {detector.n_features_in_}, and the autoencoder's is not")
     if about["feature_names"] is not None:
