@@ -211,3 +211,24 @@ def test_a_run_remembers_the_encoding_of_its_fit(tmp_path: Path) -> None:
     scores = tmp_path / "o.csv"
     done("outliers", first, "--encoding", "cp1252", "--drop", "Stadt", "--out", scores)
     assert list(pd.read_csv(scores)["Stadt"]) == list(frame["Stadt"])
+
+
+def test_a_folder_may_hold_utf8_beside_what_is_stated(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(CITIES, encoding="cp1252")
+    (tmp_path / "b.csv").write_text(CITIES, encoding="utf-8")
+    (tmp_path / "c.csv").write_text(CITIES, encoding="utf-16")
+    source = open_data(tmp_path, encoding="cp1252")
+    words = {word for i in range(3) for t in source.tables(i) for word in t["Stadt"].to_pylist()}
+    assert words == {"Zürich", "Genève", "Bern"}
+    (note,) = source.notes
+    assert note == f"{tmp_path}: b.csv is in UTF-8 and read so, not in cp1252."
+
+
+def test_an_encoding_of_pairs_of_bytes_is_taken_at_its_word(tmp_path: Path) -> None:
+    """Two letters of GBK may be two of UTF-8 by chance."""
+    path = tmp_path / "t.csv"
+    path.write_bytes("a,w\n1,盲\n2,x\n".encode("gbk"))
+    assert path.read_bytes().decode("utf-8") != "a,w\n1,盲\n2,x\n", "it is UTF-8 as well"
+    source = open_data(path, encoding="gbk")
+    assert next(source.tables(0))["w"].to_pylist() == ["盲", "x"]
+    assert not source.notes

@@ -139,7 +139,7 @@ def blank_lines(path: Path, skip: int, words: Words = AS_USUAL) -> dict[int, int
         skip: lines before the first row.
         words: which may state the encoding.
     """
-    text, _held = plain(path, str(path), words)
+    text, _held, _note = plain(path, str(path), words)
     with text.open("rb") as file:
         if not any(line in (b"\n", b"\r\n") for line in file):
             return {}

@@ -6,7 +6,8 @@ that up to :data:`TIMES` the size of the file. CSV rarely packs to less than a t
 that was made to fill a disk packs to less than a thousandth.
 
 UTF-16 is told by the mark that it begins with. Other encodings have to be stated; one that was
-stated for another file is no bar to UTF-8.
+stated for another file is no bar to UTF-8. Nor is one of single bytes (cp1252, latin-1) where
+letters beyond ASCII are all UTF-8, which such text is not by chance: a folder may hold both.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import pyarrow as pa
 
@@ -46,8 +47,16 @@ def ending_of(path: Path) -> str:
     return inner if ending in PACKED and inner in TEXT else ending
 
 
-def plain(path: Path, name: str, words: Words = AS_USUAL) -> tuple[Path, Spool | None]:
-    """The text itself in UTF-8, and what has to be held as long as it is read.
+class Plain(NamedTuple):
+    """Text in UTF-8, ``held`` as long as it is read; what is to be said of it, mostly nothing."""
+
+    path: Path
+    held: Spool | None
+    note: str
+
+
+def plain(path: Path, name: str, words: Words = AS_USUAL) -> Plain:
+    """The text itself in UTF-8.
 
     Args:
         path: of a file of text, packed or not.
@@ -60,15 +69,15 @@ def plain(path: Path, name: str, words: Words = AS_USUAL) -> tuple[Path, Spool |
     """
     with _bytes(path) as file:
         first = _next(file, name)
-    encoding = _encoding(path, name, first, words)
+    encoding, note = _encoding(path, name, first, words)
     if path.suffix.lower() not in PACKED and encoding is None:
-        return path, None
+        return Plain(path, None, note)
     spool = Spool(name)
     turned = None if encoding is None else codecs.getincrementaldecoder(encoding)()
     with spool.writing("text.csv") as copy, copy.open("wb") as out:
         for block in _blocks(path, name):
             out.write(block if turned is None else _turned(turned, block, name, encoding))
-    return copy, spool
+    return Plain(copy, spool, note)
 
 
 def _blocks(path: Path, name: str) -> Iterator[bytes]:
@@ -92,24 +101,38 @@ def _blocks(path: Path, name: str) -> Iterator[bytes]:
     yield b""
 
 
-def _encoding(path: Path, name: str, first: bytes, words: Words) -> str | None:
-    """How the text is written, None for UTF-8; its mark goes before what is stated."""
+def _encoding(path: Path, name: str, first: bytes, words: Words) -> tuple[str | None, str]:
+    """How the text is written, None for UTF-8, and what is to be said of that; its mark goes before
+    what is stated."""
     stated = None if words.encoding is None else codecs.lookup(words.encoding).name
     if first.startswith(_MARKS) and not (stated or "").startswith("utf-32"):
-        return "utf-16"
+        return "utf-16", ""
     if stated in (None, "utf-8", "utf-8-sig", "ascii") or first.startswith(codecs.BOM_UTF8):
-        return None
-    return None if words.remembered and _is_utf8(path, name) else stated
+        return None, ""
+    if not words.remembered and not _is_of_bytes(stated):
+        return stated, ""
+    letters = _letters_in_utf8(path, name)
+    if letters is None or (not letters and not words.remembered):
+        return stated, ""
+    spoken = f"{path.name} is in UTF-8 and read so, not in {words.encoding}"
+    return None, "" if words.remembered else spoken
 
 
-def _is_utf8(path: Path, name: str) -> bool:
-    decoder = codecs.getincrementaldecoder("utf-8")()
+def _is_of_bytes(encoding: str) -> bool:
+    """Whether every byte is a letter."""
+    return len(bytes(range(128, 256)).decode(encoding, "replace")) == 128
+
+
+def _letters_in_utf8(path: Path, name: str) -> int | None:
+    """How many letters of the text are beyond ASCII; None where it is not UTF-8."""
+    decoder, count = codecs.getincrementaldecoder("utf-8")(), 0
     try:
         for block in _blocks(path, name):
-            decoder.decode(block, final=not block)
+            text = decoder.decode(block, final=not block)
+            count += 0 if text.isascii() else sum(letter > "\x7f" for letter in text)
     except UnicodeDecodeError:
-        return False
-    return True
+        return None
+    return count
 
 
 def begins(path: Path, n: int) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -65,8 +65,8 @@ class TextFile:
         Raises:
             DataError: it is empty or no text (.txt: no table), or has two columns of one name.
         """
-        text, held = plain(path, name, words)
-        layout = layout_of(text, name)
+        text, held, note = plain(path, name, words)
+        layout = replace(layout_of(text, name), encoded=note)
         if ending_of(path) == ".txt" and layout.n_columns == 1:
             raise DataError(
                 name,

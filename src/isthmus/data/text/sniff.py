@@ -61,6 +61,7 @@ class Layout:
         fraction: the line and the field from which a decimal comma was told.
         stated: whether the first line states the separator.
         doubt: what is to be said of the first line, where it may be names and may be a row.
+        encoded: what is to be said of the encoding; mostly nothing.
     """
 
     separator: str
@@ -74,6 +75,7 @@ class Layout:
     fraction: tuple[int, str] = (0, "")
     stated: bool = False
     doubt: str = ""
+    encoded: str = ""
 
     @property
     def spoken(self) -> str:
@@ -84,7 +86,7 @@ class Layout:
     def notes(self) -> list[str]:
         """What is to be said of it."""
         stated = f"its first line states that {self.spoken} separate it" if self.stated else ""
-        return [note for note in (stated, self.doubt) if note]
+        return [note for note in (stated, self.doubt, self.encoded) if note]
 
 
 def layout_of(path: Path, origin: str, words: Words = AS_USUAL) -> Layout:
@@ -93,7 +95,7 @@ def layout_of(path: Path, origin: str, words: Words = AS_USUAL) -> Layout:
     Raises:
         DataError: it is empty, or no text.
     """
-    text, _held = plain(path, origin, words)
+    text, _held, note = plain(path, origin, words)
     lines, before, newline = _first_lines(text, origin)
     said = _STATED.fullmatch(lines[0][1].rstrip(" ")) if lines else None
     skipped = 0
@@ -127,6 +129,7 @@ def layout_of(path: Path, origin: str, words: Words = AS_USUAL) -> Layout:
         fraction or (0, ""),
         said is not None,
         "" if quotes else _doubt(rows[0], below, header, decimal),
+        note,
     )
 
 
