@@ -111,7 +111,6 @@ ALONE: dict[str, tuple[str, str, float | str]] = {
     "another unit": ("de_eur", "1.218 $;50;20", "must be in the currency of the fit, written '"),
     "percent": ("de_eur", "12 %;50;20", "must be in the unit of the fit"),
     "a new percent sign": ("plain", "12%;50;20", "unit of the fit, without a percent sign"),
-    "a new currency": ("plain", "12.50 €;50;20", 12.5),
 }  # fmt: skip
 
 
@@ -394,8 +393,8 @@ def test_columns_that_the_fit_did_not_have_do_not_tell_of_its_sign():
     shows = {name: Spelled() for name in "ab"}
     for found in shows.values():
         found.add(pa.array(["0.5"]))
-    assert other_sign(shows, {"b": Reading(".")}) == ""
-    assert other_sign(shows, {"b": Reading(",")}) == "."
+    assert other_sign(shows, {"b": Reading(".")}) == ("", "")
+    assert other_sign(shows, {"b": Reading(",")})[0] == "."
 
 
 # ------------------------------------------------------------------ what else is said of new rows
@@ -551,3 +550,90 @@ def test_a_word_that_a_fit_keeps_is_kept_later(tmp_path):
     again = isthmus.load(model.save(tmp_path / "run"))
     given = again.impute(isthmus.open_data(tmp_path / "a.csv"))
     assert "NA" in given["word"].to_pylist()
+
+
+def _fit_to(path: Path) -> Autoencoder:
+    model = Autoencoder(1, max_epochs=1, hidden_layer_sizes=(4,), random_state=0)
+    return model.fit(isthmus.open_data(path))
+
+
+@pytest.mark.parametrize("columns", [["a", "b"], ["a", "b", "word"]])
+@pytest.mark.parametrize("form", ["csv", "frame", "arrow", "polars"])
+def test_truth_values_after_numbers_are_told_of(tmp_path, columns, form):
+    frame = pd.DataFrame({"a": RNG.integers(0, 5, 40), "b": RNG.normal(size=40)})
+    frame["word"] = RNG.choice(["x", "y"], 40)
+    frame[columns].to_csv(tmp_path / "fit.csv", index=False)
+    model = _fit_to(tmp_path / "fit.csv")
+    later = frame[columns].assign(a=frame["a"] > 2)
+    later.to_csv(tmp_path / "later.csv", index=False)
+    forms = {
+        "csv": lambda: isthmus.open_data(tmp_path / "later.csv"),
+        "frame": lambda: later,
+        "arrow": lambda: pa.Table.from_pandas(later, preserve_index=False),
+        "polars": lambda: pytest.importorskip("polars").from_pandas(later),
+    }
+    with pytest.warns(UserWarning, match="'a' of .* holds truth values, and numbers in the fit"):
+        found = model.transform(forms[form]())
+    expected = model.transform(later.assign(a=later["a"].astype(int)))
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("first", ["UTC", None])
+def test_a_zone_that_comes_or_goes_is_told_of(tmp_path, first):
+    frame = pd.DataFrame({"t": pd.date_range("2024-01-01", periods=40, freq="h", tz=first)})
+    frame["b"] = RNG.normal(size=40)
+    frame.to_csv(tmp_path / "fit.csv", index=False)
+    model = _fit_to(tmp_path / "fit.csv")
+    later = frame.assign(t=frame["t"].dt.tz_localize(None if first else "UTC"))
+    later.to_csv(tmp_path / "later.csv", index=False)
+    expected = model.transform(frame)
+    for rows in (later, isthmus.open_data(tmp_path / "later.csv")):
+        with pytest.warns(UserWarning, match="'t' of .* they are taken for"):
+            np.testing.assert_array_equal(model.transform(rows), expected)
+
+
+def test_a_currency_that_comes_is_told_of(tmp_path):
+    fit, later = tmp_path / "fit.csv", tmp_path / "later.csv"
+    fit.write_text("a;b\n" + "".join(f"{i}.218,50;{i % 7},5\n" for i in range(1, 40)))
+    later.write_text("a;b\n$1.218;2,5\n$2.218;2,5\n")
+    model = _fit_to(fit)
+    with pytest.warns(UserWarning, match="have a currency, such as '\\$1.218'") as told:
+        assert model.impute(isthmus.open_data(later))[:, 0].tolist() == [1218, 2218]
+    assert len(told) == 1
+
+
+def test_commas_between_fields_are_no_decimal_signs(tmp_path):
+    fit, later = tmp_path / "fit.csv", tmp_path / "later.csv"
+    fit.write_text("a;b\n" + "".join(f"{i}.218,50;{i % 7},5\n" for i in range(1, 40)))
+    model = _fit_to(fit)
+    later.write_text("a,b\n1.218,2\n2.218,3\n")
+    with pytest.raises(DataError, match="and the file is separated by commas"):
+        model.transform(isthmus.open_data(later))
+    later.write_text('a,b\n1.218,"2,5"\n2.218,"3,5"\n')  # in quotes it may
+    assert model.impute(isthmus.open_data(later))[:, 0].tolist() == [1218, 2218]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_names_of_folders_are_codes_as_entries_are(tmp_path, kind):
+    def put(folder: str, value: str) -> None:
+        at = tmp_path / folder / f"plz={value}"
+        at.mkdir(parents=True)
+        rows = pd.DataFrame({"a": RNG.normal(size=20), "b": RNG.normal(size=20)})
+        getattr(rows, f"to_{kind}")(at / f"x.{kind}", index=False)
+
+    for value in ("01001", "90210", "10115"):
+        put("fit", value)
+    put("later", "90210")
+    model = _fit_to(tmp_path / "fit")
+    assert model.encoding_.columns[2].categories == ("01001", "10115", "90210")
+    later = isthmus.open_data(tmp_path / "later")
+    assert model.impute(later)["plz"].unique().to_pylist() == ["90210"]
+    assert later.schema.field("plz").type == pa.int64()
+    if kind == "csv":
+        there = isthmus.open_data(tmp_path / "later", text=["plz"])
+        assert there.schema.field("plz").type == pa.string()
+    put("both", "5")
+    (tmp_path / "both" / "plz=5").rename(tmp_path / "both" / "a=5")
+    (note,) = isthmus.open_data(tmp_path / "both").notes
+    assert "Column 'a' of " in note
+    assert note.endswith("is taken from the files, not from their folders.")

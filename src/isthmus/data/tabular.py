@@ -27,6 +27,8 @@ from isthmus.data.tables import AS_USUAL, drop_advice, flagged, kept, quoted, re
 from isthmus.data.text.agreeing import Known, Spelling, Written, differs
 from isthmus.errors import DataError
 
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
+
 
 class Tabular:
     """A :class:`isthmus.data.source.TableSource` over shards.
@@ -46,6 +48,7 @@ class Tabular:
         spelling: how their numbers are written, where they are text.
         again: reads the files once more, as it is known how their columns were written before.
         known: how they were, as far as it was known when they were read.
+        text: columns of folders' names that are text whatever they hold.
     """
 
     def __init__(
@@ -64,12 +67,12 @@ class Tabular:
         spelling: Spelling | None = None,
         again: Callable[[Known, Sequence[str] | None], Tabular] | None = None,
         known: Known = AS_USUAL.known,
+        text: Sequence[str] = (),
     ) -> None:
         self.origin = origin
         self.spelling = spelling
         self._again, self._known = again, known
         self._as_known: Tabular = self
-        self.notes = tuple(notes)
         self.na_values = None if na_values is None else tuple(na_values)
         self.parsed = double
         empty = [not sum(shard.lengths) for shard in shards]
@@ -78,7 +81,12 @@ class Tabular:
         if not self._shards:
             raise DataError(origin, "holds no rows", "Check how it was made.")
         given = [p for p, e in zip(partitions, empty, strict=False) if not e]
-        self._given = _typed(given or [{} for _ in self._shards], self._shards)
+        given = given or [{} for _ in self._shards]
+        own = [name for name in given[0] if name in self._shards[0].schema.names]
+        both = f"Column {quoted(own)} of {origin} is taken from the files, not from their folders."
+        self.notes = (*notes, *([both] if {*own} - {*drop} else []))
+        text = [*text, *(name for name, how in known.items() if how is None)]
+        self._given = _typed(given, own, text)
         schema = _agreed(self._shards, self._given, text=double)
         refuse_duplicates(schema.names, origin)
         if label is not None and label not in schema.names:
@@ -113,7 +121,7 @@ class Tabular:
         known = fit.of(self.schema.names, self.names is not None)
         words = fit.na_values if self.na_values is None else self.na_values
         if self._again is None or self.spelling is None:
-            return self._without(words)
+            return self._without(words, [name for name, how in known.items() if how is None])
         if (known, words) == (self._as_known._known, self._as_known.na_values):
             return self._as_known
         here = {field.name: field.type for field in self.schema}
@@ -124,12 +132,20 @@ class Tabular:
             return self._as_known
         return self
 
-    def _without(self, words: tuple[str, ...] | None) -> Tabular:
-        """The same where these are missing."""
-        if words == self.na_values:
+    def _without(self, words: tuple[str, ...] | None, text: Sequence[str]) -> Tabular:
+        """The same where these words are missing, and these columns of folders' names are text."""
+        keys = [f.name for f in self.schema if f.name in self._given[0] and f.name in text]
+        plain = [name for name in keys if not is_text(self.schema.field(name).type)]
+        if words == self.na_values and not plain:
             return self
         there = copy(self)
         there.na_values = words
+        there._given = [
+            {**row, **{name: row[name].cast(pa.string()) for name in plain}} for row in self._given
+        ]
+        for name in plain:
+            at = self.schema.get_field_index(name)
+            there.schema = there.schema.set(at, pa.field(name, pa.string()))
         return there
 
     def read(self, piece: int) -> Iterator[np.ndarray]:
@@ -175,13 +191,17 @@ def _range(shard: Shard) -> range:
     return range(len(shard.lengths))
 
 
-def _typed(given: list[dict[str, str | None]], shards: Sequence[Shard]) -> list[dict[str, Any]]:
-    """Partition values as numbers where all of them are whole; a file's own column goes first."""
-    names = [name for name in given[0] if name not in shards[0].schema.names]
+def _typed(
+    given: Sequence[dict[str, str | None]], left: Sequence[str], text: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Partition values, but those that are left to the files: numbers where all of them are whole,
+    and none is a code such as 01001, else text."""
+    names = [name for name in given[0] if name not in left]
     typed: list[dict[str, Any]] = [{} for _ in given]
     for name in names:
         values = [g[name] for g in given]
-        whole = all(v is None or re.fullmatch(r"-?[0-9]{1,18}", v) for v in values)
+        plain = name not in text
+        whole = plain and all(v is None or _WHOLE.fullmatch(v) for v in values)
         kind = pa.int64() if whole and any(values) else pa.string()
         for row, v in zip(typed, values, strict=True):
             row[name] = pa.scalar(int(v) if v is not None and whole else v, kind)

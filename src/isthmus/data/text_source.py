@@ -59,7 +59,7 @@ def source_of_text(
     if unnamed and len(unnamed) < len(files):
         first = next(file.name for file in files if file.layout.names is not None)
         raise DataError(unnamed[0], f"must have a header, as {first} has", "Add the line of names.")
-    words.check(files[0].labels, origin)
+    words.check([*files[0].labels, *keys], origin)
     features = [name for name in (*files[0].labels, *keys) if name not in (*drop, label)]
     words = words.among(features, not unnamed)
 
@@ -98,4 +98,5 @@ def source_of_text(
         again=None if as_written else again,
         known=words.known,
         na_values=words.na_values,
+        text=words.text,
     )

@@ -16,8 +16,9 @@ from sklearn.utils.validation import check_array, validate_data
 from isthmus.data import handed
 from isthmus.data.columns import choosing, frames
 from isthmus.data.columns.axes import Axis, in_words
+from isthmus.data.columns.encoded_column import TRUTHS
 from isthmus.data.columns.encoding import Encoded, Encoding
-from isthmus.data.columns.telling import note_empty, told_once
+from isthmus.data.columns.telling import note_empty, note_taken, told_once
 from isthmus.data.matrix import refuse_others
 from isthmus.data.source import Source
 from isthmus.data.tables import Table, quoted, shown, stand_in
@@ -79,6 +80,8 @@ def _checked(estimator: BaseEstimator, X: Any, reset: bool, min_rows: int) -> Fl
     if getattr(estimator, "encoding_", None) is not None:
         return _encoded(estimator, X, reset, min_rows)
     _refuse_text(estimator, X)
+    if not reset:
+        tell_truths(estimator, X, frames.origin_of(X)[0])
     origin = frames.origin_of(X)[0]
     if isinstance(X, Table):
         X = _table(estimator, X, reset, min_rows)
@@ -114,6 +117,15 @@ def _checked(estimator: BaseEstimator, X: Any, reset: bool, min_rows: int) -> Fl
     elif getattr(estimator, "sample_shape_", None) is None:
         _note_empty(estimator, data, origin)
     return data
+
+
+def tell_truths(estimator: BaseEstimator, X: Any, origin: str) -> None:
+    """Have it told which columns hold truth values, where the fit had numbers alone."""
+    if getattr(estimator, "likelihood", "") != "auto":  # they may have been numbers of the fit
+        return
+    with told_once():
+        for name in frames.truths(X):
+            note_taken(origin, name, TRUTHS)
 
 
 def _note_empty(estimator: BaseEstimator, data: Floats, origin: str) -> None:

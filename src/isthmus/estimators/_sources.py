@@ -97,6 +97,8 @@ def by_name(estimator: BaseEstimator, source: Source) -> Source:
         DataError: a column is missing, or there is another one.
     """
     there: Source = _written.as_fitted(estimator, source)
+    if isinstance(there, TableSource) and estimator.encoding_ is None:
+        _input.tell_truths(estimator, there.schema.empty_table(), there.origin)
     return choosing.of_fit(
         there,
         _input.names_of_fit(estimator),

@@ -26,6 +26,7 @@ from isthmus.errors import DataError
 
 _MICROSECONDS = 86_400_000_000
 _LARGEST_LOG = 709.0
+TRUTHS = "truth values, and numbers in the fit: true is taken for 1, false for 0"
 _Category = Annotated[str, Field(max_length=100_000)] | bool | int | float
 
 
@@ -147,6 +148,24 @@ class Column(BaseModel):
                 rule = "must be a whole number of at least 0: its kind is 'count'"
                 raise place.misfit(self.name, off, values, rule, mend)
         return values, []
+
+    def taken(self, given: pa.DataType) -> str:
+        """What a column of this type is taken for, where nobody might expect it; else empty.
+
+        >>> dose = Column(name="dose", kind="real", type="double", categories=())
+        >>> dose.taken(pa.bool_())
+        'truth values, and numbers in the fit: true is taken for 1, false for 0'
+        """
+        if self.kind not in CODED and self.kind != "date" and pa.types.is_boolean(given):
+            return TRUTHS
+        own = self.arrow_value_type
+        if self.kind == "date" and is_date(given):
+            here, was = (getattr(kind, "tz", None) for kind in (given, own))
+            if was and not here:
+                return f"times without a zone, and the fit had {was}: they are taken for UTC"
+            if here and not was:
+                return f"times of {here}, and the fit had no zone: they are taken for those of UTC"
+        return ""
 
     def _codes(self, column: Any) -> tuple[np.ndarray, list[Any]]:
         if isinstance(column, pa.ChunkedArray):

@@ -38,7 +38,14 @@ from isthmus.data.columns.axes import Axis
 from isthmus.data.columns.choosing import places
 from isthmus.data.columns.encoded_column import Column, Place, column_of
 from isthmus.data.columns.kinds import CODED, NUMERIC, Kind, Survey, as_numbers, stated, surveyed
-from isthmus.data.columns.telling import Seen, note_empty, note_unknown, told_once, untold
+from isthmus.data.columns.telling import (
+    Seen,
+    note_empty,
+    note_taken,
+    note_unknown,
+    told_once,
+    untold,
+)
 from isthmus.data.tables import refuse_duplicates
 from isthmus.errors import DataError, InvalidParameterError
 
@@ -162,6 +169,8 @@ class Encoding(BaseModel):
         with told_once():
             for j, column in enumerate(self.columns):
                 values, unknown = column.encode(table.column(at[j]), place)
+                if taken := column.taken(table.schema.field(at[j]).type):
+                    note_taken(place.origin, column.name, taken)
                 off = values == -1.0
                 entries = int((~np.isnan(values)).sum())
                 empty += [column.name] * (not entries)

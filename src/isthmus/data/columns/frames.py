@@ -245,6 +245,23 @@ def is_mixed(X: Any) -> bool:
     return any(_pandas_other(X.iloc[:, j]) for j in range(X.shape[1]))
 
 
+def truths(X: Any) -> list[str]:
+    """Names of the columns of a frame that hold truth values; none of what is no frame."""
+    if isinstance(X, Table):
+        return truths(X.frame) if X.frame is not None else []
+    if isinstance(X, pa.Table):
+        return [field.name for field in X.schema if pa.types.is_boolean(field.type)]
+    if hasattr(X, "to_arrow"):
+        return [name for name, kind in X.schema.items() if str(kind) == "Boolean"]
+    if not hasattr(X, "dtypes") or not hasattr(X, "columns"):
+        return []
+    return [
+        str(name)
+        for name, kind in zip(X.columns, X.dtypes, strict=True)
+        if str(kind) in ("bool", "boolean", "bool[pyarrow]")
+    ]
+
+
 def _other(table: pa.Table) -> bool:
     return any(_is_other(field.type) for field in table.schema)
 

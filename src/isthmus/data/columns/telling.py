@@ -1,9 +1,10 @@
 """What is to be told of new rows, once, however many blocks they come in.
 
 Two things are counted: entries of categories that the fit did not see, which count as missing, and
-columns that are empty in all rows and had entries in the fit. Within :func:`told_once` nothing is
-said before its end; a column with more than :data:`HANDFUL` entries, none of which the fit saw, is
-an error then: it is another column, or written otherwise.
+columns that are empty in all rows and had entries in the fit. A third is said of a column as such:
+that its entries are of another type than in the fit, and what they are taken for. Within
+:func:`told_once` nothing is said before its end; a column with more than :data:`HANDFUL` entries,
+none of which the fit saw, is an error then: it is another column, or written otherwise.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class _Tally:
         self.empty: set[str] | None = None
         self.rows = 0
         self.origin = "X"
+        self.taken: dict[str, None] = {}
 
     def tell(self) -> None:
         """Warn of it.
@@ -65,6 +67,8 @@ class _Tally:
             DataError: a column holds unknown categories alone, in more than a handful of rows.
         """
         self._tell_empty()
+        for sentence in self.taken:
+            warnings.warn(sentence, stacklevel=4)
         seen = {place: one for place, one in self.unknown.items() if one.unknown}
         for (origin, name), one in seen.items():
             if one.unknown == one.entries > HANDFUL:
@@ -124,6 +128,13 @@ def note_empty(origin: str, rows: int, columns: Iterable[str]) -> None:
     tally.empty = {*columns} if tally.empty is None else tally.empty & {*columns}
     tally.rows += rows
     tally.origin = origin
+
+
+def note_taken(origin: str, name: str, what: str) -> None:
+    """What the entries of a column are and are taken for, within :func:`told_once`."""
+    tally = _TOLD.get()
+    assert tally is not None  # noqa: S101  (within told_once)
+    tally.taken[f"Column {name!r} of {origin} holds {what}."] = None
 
 
 @contextmanager

@@ -8,7 +8,8 @@ fit: with its decimal sign, and with its sign between groups of digits or none. 
 not tell, or other columns have the other decimal sign than in the fit, the column is refused.
 
 A unit is never converted: ``€ 5`` where the fit had ``$ 5``, and ``0.35`` where it had ``35%``, are
-refused. Numbers without a currency are taken for the currency of the fit, with a warning.
+refused. Numbers without a currency are taken for the currency of the fit, and those with one for
+the numbers of a fit without, with a warning.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from isthmus.errors import DataError
 Known = Mapping[str, Reading | None]
 """By the names of columns: how their numbers were written before; None of text."""
 _SAME = {"€": "EUR", "£": "GBP"}
+_SPOKEN = {",": "decimal commas", ".": "decimal points", "": "no fraction"}
 _ROUNDING = 1e-6
 _LONGEST = 100
 """Letters of an example that are kept: a column may be padded with blanks."""
@@ -134,7 +136,8 @@ class Place:
     Args:
         column: its name.
         origin: the file.
-        decimal: that of other columns, where it is not that of the fit; else empty.
+        decimal: that of the file, where it is not that of the fit; else empty.
+        told: what tells so.
         of: what the numbers were written in that are known.
     """
 
@@ -142,6 +145,7 @@ class Place:
     origin: str
     decimal: str = ""
     of: str = "the fit"
+    told: str = ""
 
     def refused(self, example: str, rule: str, remedy: str) -> DataError:
         """The error on a column of entries such as the example; without one they are bare."""
@@ -182,14 +186,11 @@ def agreed(found: Spelled, was: Reading, place: Place) -> Reading | None:
     if not fits and len(here) == 1:
         return here[0]
     example = f", such as {shown(was.example)}" if was.example else ""
-    decimal = {",": "decimal commas", ".": "decimal points", "": "no fraction"}
-    other = (
-        f", and other columns of the file have {decimal[place.decimal]}" if place.decimal else ""
-    )
+    other = f", and {place.told}" if place.decimal else ""
     plain = 1234.5
     raise place.refused(
         found.example,
-        f"may be thousands or have a fraction; {place.of} has {decimal[was.decimal]}{example}"
+        f"may be thousands or have a fraction; {place.of} has {_SPOKEN[was.decimal]}{example}"
         f"{other}",
         f"Write it so that it can be read in one way, best as {plain}.",
     )
@@ -200,8 +201,8 @@ def _fits(signs: Reading, was: Reading) -> bool:
     return decimal and signs.group in ("", was.group)
 
 
-def other_sign(shows: Mapping[str, Spelled], known: Known) -> str:
-    """The decimal sign of a file where it is not that of the fit; else empty.
+def other_sign(shows: Mapping[str, Spelled], known: Known) -> tuple[str, str]:
+    """The decimal sign of a file where it is not that of the fit, and what tells so; else empty.
 
     Args:
         shows: the entries of its columns.
@@ -213,18 +214,27 @@ def other_sign(shows: Mapping[str, Spelled], known: Known) -> str:
             continue
         here = found.shown(only).decimal
         if here and was.decimal and here != was.decimal:
-            return here
-    return ""
+            return here, f"other columns of the file have {_SPOKEN[here]}"
+    return "", ""
 
 
 def check_unit(here: Reading, was: Reading, place: Place) -> None:
-    """Refuse numbers in another unit; warn where they have lost the currency of the fit.
+    """Refuse numbers in another unit; warn where they have lost the currency of the fit, or have
+    one that it did not have.
 
     Raises:
         DataError: a percent sign or a currency is there and was not, or another one.
     """
     now, before = (_SAME.get(each.unit, each.unit) for each in (here, was))
-    if now == before or (not before and now != "%"):
+    if now == before:
+        return
+    if not before and now != "%":
+        warnings.warn(
+            f"Numbers in column {place.column!r} of {place.origin} have a currency, such as "
+            f"{shown(here.example)}, and those of {place.of} had none: they are taken for the "
+            "same.",
+            stacklevel=4,
+        )
         return
     if not now and before != "%":
         warnings.warn(

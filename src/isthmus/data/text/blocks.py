@@ -135,9 +135,10 @@ def text_shard(
 
 
 def _check_units(parsed: Parsed, name: str, numbers: Known, of: str) -> None:
-    """Refuse columns of numbers in another unit than they had before."""
+    """Refuse columns of numbers that have no unit where they had one; :func:`kinds_of` has looked
+    at those that are spelled."""
     for field in parsed.shard.schema:
-        was = numbers.get(field.name)
+        was = None if field.name in parsed.spelled else numbers.get(field.name)
         if was is not None and is_numeric(field.type) and not pa.types.is_null(field.type):
             check_unit(parsed.spelling.of(field.name), was, Place(field.name, name, of=of))
 

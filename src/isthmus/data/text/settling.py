@@ -8,7 +8,7 @@ amounts, ``1.218`` where a fit had decimal commas) is told from all entries as t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -194,14 +194,19 @@ def kinds_of(file: TextFile, keep: list[int], words: Words, of: str) -> Kinds:
     types = {at: entries.kind for at, entries in found.items()}
     numbers = words.numbers
     shows = {file.labels[int(at)]: entries.stray.spelled for at, entries in found.items()}
-    sign = other_sign(shows, numbers)
+    sign, told = other_sign(shows, numbers)
+    # without quotes no entry can have a decimal comma where commas separate
+    split = not sign and file.layout.separator == "," and not file.quotes
     readings: dict[str, Reading] = {}
     for at, entries in found.items():
         name = file.labels[int(at)]
         was = numbers.get(name)
         how = entries.reading()
         if was is not None and not entries.coded and not entries.text:
-            how = agreed(entries.stray.spelled, was, Place(name, file.name, sign, of)) or how
+            place = Place(name, file.name, sign, of, told)
+            if split and was.decimal == ",":
+                place = replace(place, decimal=".", told="the file is separated by commas")
+            how = agreed(entries.stray.spelled, was, place) or how
             how = None if how is not None and _is_plain(how, entries, decimal) else how
         if how is not None:
             readings[at], types[at] = how, pa.string()
