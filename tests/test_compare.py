@@ -20,11 +20,11 @@ from isthmus.cli import main as door
 from isthmus.core.linear_start import linear_start
 from isthmus.errors import CombinationError, DataError, InvalidParameterError
 from isthmus.estimators import _sheet
-from isthmus.estimators._dimensions import Sweep
-from isthmus.estimators._growth import grow
-from isthmus.estimators._starts import Before
-from isthmus.estimators._warm_start import take_mean
 from isthmus.estimators.compare import compare
+from isthmus.estimators.sizes.growth import grow
+from isthmus.estimators.sizes.starts import Before
+from isthmus.estimators.sizes.sweep import Sweep
+from isthmus.estimators.sizes.warm_start import take_mean
 from isthmus.random import fork
 from isthmus.runs.directory import attached
 

@@ -1,9 +1,10 @@
 """A second start for a fit whose rows lie on a curved sheet: unrolled, as the comparison had it.
 
 From PCA, descent tears such a sheet and stays there. So where the comparison of sizes found that an
-unrolled start does better (:func:`isthmus.estimators._warm_start.unroll`), the fit is repeated from
-one: the same rows held out, the same schedule, each autoencoder unrolled from its own training rows
-alone. It is kept if its held-out loss is lower by more than one standard error, paired over rows.
+unrolled start does better (:func:`isthmus.estimators.sizes.warm_start.unroll`), the fit is repeated
+from one: the same rows held out, the same schedule, each autoencoder unrolled from its own training
+rows alone. It is kept if its held-out loss is lower by more than one standard error, paired over
+rows.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from isthmus.estimators import _input, _parameters, _settling
 from isthmus.estimators._blueprint import Blueprint
 from isthmus.estimators._fitting import Fit, Listener, Progress, fit
 from isthmus.estimators._material import Material, Part, Selection
-from isthmus.estimators._warm_start import SHEET_RATE, SHEET_STEPS, take_mean, unroll
+from isthmus.estimators.sizes.warm_start import SHEET_RATE, SHEET_STEPS, take_mean, unroll
 from isthmus.random import Seeds, fork
 
 # A variational autoencoder with no other slot filled: what is unrolled.

@@ -1,7 +1,7 @@
 """How many components: PCA and the autoencoder over a range of sizes, and one that is recommended.
 
 The rule is that of :mod:`isthmus.evaluation.dimensions`, the fits are those of
-:mod:`isthmus.estimators._dimensions`.
+:mod:`isthmus.estimators.sizes.sweep`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from isthmus.errors import InvalidParameterError
 from isthmus.estimators._base import Estimator
-from isthmus.estimators._dimensions import Sweep
 from isthmus.estimators._fitting import Listener
+from isthmus.estimators.sizes.sweep import Sweep
 
 Array = NDArray[Any]
 

@@ -2,9 +2,9 @@
 
 Two autoencoders a size: a variational one, because only its bound is a likelihood that can be
 compared over sizes (a deterministic code has no price), and a plain one for the error, which the
-price of the code would raise. Where they begin: :mod:`isthmus.estimators._starts`. At the size that
-two-NN suggests a third model starts from the unrolled sheet. Sizes of a mixed table begin with 0,
-independent columns, which the gain of a code is counted from.
+price of the code would raise. Where they begin: :mod:`isthmus.estimators.sizes.starts`. At the size
+that two-NN suggests a third model starts from the unrolled sheet. Sizes of a mixed table begin with
+0, independent columns, which the gain of a code is counted from.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from isthmus.estimators._defaults import recipe
 from isthmus.estimators._expectations import deviates
 from isthmus.estimators._fitting import Listener, Progress
 from isthmus.estimators._settling import nats_of_scaling
-from isthmus.estimators._short_fits import ROUNDS, Bench
-from isthmus.estimators._starts import Before, Starts
 from isthmus.estimators._validation import features_of, filled
-from isthmus.estimators._warm_start import SHEET_RATE
+from isthmus.estimators.sizes.short_fits import ROUNDS, Bench
+from isthmus.estimators.sizes.starts import Before, Starts
+from isthmus.estimators.sizes.warm_start import SHEET_RATE
 from isthmus.evaluation.dimensions import (
     Evidence,
     Factors,

@@ -2,7 +2,7 @@
 
 A sweep in which every size begins anew compares accidents of short fits with each other. So a size
 begins at the best of what is known, by the bound on its training rows: its closed-form linear
-start, or the model of the size before with new latents (:mod:`isthmus.estimators._growth`).
+start, or the model of the size before with new latents (:mod:`isthmus.estimators.sizes.growth`).
 
 Before the first size of a mixed table there is the model without a code. The linear start of
 probabilities is no optimum, unlike that of a Gaussian likelihood, and from a poor one a code can be
@@ -23,9 +23,9 @@ from isthmus.core.autoencoder import Autoencoder as Core
 from isthmus.core.linear_start import linear_start
 from isthmus.data.batches import TensorBatches
 from isthmus.engine.plan import Plan
-from isthmus.estimators._growth import grow, is_gaussian, silence
-from isthmus.estimators._short_fits import Bench, Criterion
-from isthmus.estimators._warm_start import SHEET_STEPS, take_mean, unroll
+from isthmus.estimators.sizes.growth import grow, is_gaussian, silence
+from isthmus.estimators.sizes.short_fits import Bench, Criterion
+from isthmus.estimators.sizes.warm_start import SHEET_STEPS, take_mean, unroll
 from isthmus.random import fork
 
 

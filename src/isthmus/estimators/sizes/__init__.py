@@ -1,0 +1,1 @@
+"""How many components: models of several sizes, fitted shortly and compared on held-out rows."""
