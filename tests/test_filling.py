@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -143,3 +145,89 @@ def read_by(run: Path, path: Path) -> np.ndarray:
     found = isthmus.open_data(path).as_known(model.written_)
     frame = next(found.tables(0))
     return np.stack([np.asarray(frame[name], float) for name in "abk"], axis=1)
+
+
+def mixture(n: int = 90) -> pd.DataFrame:
+    rng = np.random.default_rng(2)
+    z = rng.normal(size=n)
+    hours = pd.to_timedelta((z * 500 + 5000).round(), unit="h")
+    return pd.DataFrame(
+        {
+            "when": (pd.Timestamp("2024-01-01 08:30:00") + hours).astype(str),
+            "day": (pd.Timestamp("2024-01-01") + hours).strftime("%Y-%m-%d"),
+            "ok": np.where(z > 0, "TRUE", "FALSE"),
+            "code": [f"{c:05d}" for c in rng.integers(1, 9, n) * 111],
+            "name": np.where(z > 0, 'a "q"; b', "c\nd"),
+            "tiny": [f"{v:.3e}".replace(".", ",") for v in np.exp(z) * 1e-9],
+            "v": [comma(v, 3) for v in z],
+        }
+    )
+
+
+@pytest.mark.filterwarnings("ignore:.*has no entry in all")
+@pytest.mark.parametrize("empty", [None, *mixture(2)])
+def test_columns_of_any_kind_are_read_again(empty, tmp_path):
+    X, run = mixture(), tmp_path / "run"
+    X.to_csv(tmp_path / "fit.csv", sep=";", index=False)
+    done("fit", tmp_path / "fit.csv", "--out", run, *FIT, "--quiet")
+    new = X.head(20).mask(np.random.default_rng(3).random((20, X.shape[1])) < 0.2)
+    new = new if empty is None else new.assign(**{empty: None})
+    path, out, again = (tmp_path / f"{name}.csv" for name in ("new", "out", "again"))
+    new.to_csv(path, sep=";", index=False)
+    path.write_text(path.read_text() + "\n")  # a blank line behind
+    code, _, err = call("reconstruct", run, path, "--fill", "--out", out)
+    assert code == 0, err
+    assert "no missing entries" in done("reconstruct", run, out, "--fill", "--out", again)
+    assert again.read_bytes() == out.read_bytes()
+    filled = pd.read_csv(out, sep=";", dtype=str)
+    assert filled.notna().all(axis=None)
+    assert ((filled == new) | new.isna()).all(axis=None)
+    assert set(filled["name"]) <= set(X["name"])
+    assert filled["when"].str.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d").all()
+
+
+@pytest.mark.parametrize("ways", [("plain", "comma"), ("comma", "german")])
+def test_files_of_several_ways_are_refused_before_a_file_is_written(ways, tmp_path, runs):
+    folder, out = tmp_path / "folder", tmp_path / "out.csv"
+    folder.mkdir()
+    for name, way in zip("ab", ways, strict=True):
+        save(folder / f"{name}.csv", holed(entries(numbers(), WAYS[way][0], False), "some"), ";")
+    run = runs(ways[0], False)
+    code, _, err = call("reconstruct", run, folder, "--fill", "--out", out)
+    assert code != 0
+    assert not out.exists()
+    assert "in different ways" in err
+    assert "Fill each file by itself" in err
+
+
+def test_files_of_one_way_are_one_file(tmp_path, runs):
+    folder, out = tmp_path / "folder", tmp_path / "out.csv"
+    folder.mkdir()
+    for name in "ab":
+        save(folder / f"{name}.csv", holed(entries(numbers(), german, False), "some"), ";")
+    done("reconstruct", runs("german", False), folder, "--fill", "--out", out)
+    assert len(table(out)) == 24
+
+
+def test_it_is_said_that_what_is_written_is_utf8(tmp_path, runs):
+    path = save(tmp_path / "x.csv", holed(entries(numbers(), plain, False), "some"), ";")
+    run, other = runs("plain", False), tmp_path / "other.csv"
+    other.write_text(path.read_text(), encoding="utf-16")
+    told = done("reconstruct", run, other, "--fill", "--out", tmp_path / "1.csv")
+    assert f"1.csv in UTF-8 ({other} is in utf-16)" in " ".join(told.split())
+    assert "UTF-8" not in done("reconstruct", run, path, "--fill", "--out", tmp_path / "2.csv")
+
+
+def test_fractions_are_filled_where_the_file_shows_whole_numbers(tmp_path, runs):
+    run, path, out = runs("plain", False), tmp_path / "x.csv", tmp_path / "out.csv"
+    path.write_text("a;b;k\n1500;1;3\n1700;;2\n;0;4\n")
+    done("reconstruct", run, path, "--fill", "--out", out)
+    lines = [line.split(";") for line in out.read_text().splitlines()]
+    assert "." in lines[2][1]
+    assert "." in lines[3][0]
+    config = json.loads((run / "config.json").read_text())
+    assert config["data"]["spelling"].pop("decimals") == {"a": 2, "b": 3, "k": 0}
+    older = shutil.copytree(run, tmp_path / "older")
+    (older / "config.json").write_text(json.dumps(config))
+    done("reconstruct", older, path, "--fill", "--out", out, "--force")
+    assert "." not in out.read_text()

@@ -147,7 +147,8 @@ def _rounded(value: float, most: int, least: int) -> str:
 
 
 def _decimals(word: str, sign: str) -> int:
-    return len(word.strip().partition(sign)[2])
+    digits = word.strip().partition(sign)[2]
+    return len(digits) if digits.isdecimal() else 0
 
 
 def _moments(made: Any, there: Any) -> Any:
