@@ -310,7 +310,8 @@ def test_what_is_filled_is_written_as_the_column_is(name, chunked):
     spelled = Spelled()
     spelled.add(pa.array(entries))
     how = spelled.reading()
-    found = filling.filled(given, column, gone, how if how and spelled.sure() else Reading())
+    way = filling.Way(how if how and spelled.sure() else Reading())
+    found = filling.filled(given, column, gone, way)
     assert found.to_pylist() == [expected, *entries, expected]
 
 

@@ -7,7 +7,8 @@ else. A column of whole numbers is filled with whole numbers.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from isthmus.data.carrying import Carried
     from isthmus.data.source import Source
     from isthmus.data.tables import Table, Words
-    from isthmus.data.text.agreeing import Spelling
+    from isthmus.data.text.filling import Way
 
 
 class Filler:
@@ -25,7 +26,7 @@ class Filler:
         carried: all columns.
         features: names of those that the model takes, in its order.
         kinds: Arrow's types of the features as they are read.
-        spelling: how their numbers are written, where they are text.
+        ways: how their numbers are written, where they are text.
     """
 
     def __init__(
@@ -33,16 +34,18 @@ class Filler:
         carried: Carried,
         features: Sequence[str],
         kinds: Sequence[Any],
-        spelling: Spelling | None,
+        ways: Mapping[str, Way],
     ) -> None:
-        self._spelling = spelling
+        self._ways = ways
         self._carried, self._features, self._kinds = carried, features, kinds
         self._layout = carried.layout
+        self.encoding = carried.encoding
         self.beside = [name for name in carried.names if name not in features]
 
     @classmethod
     def of(
         cls,
+        model: Any,
         found: Table | Source,
         data: str | os.PathLike[str],
         out: str,
@@ -52,14 +55,21 @@ class Filler:
         """For these rows of a table; None where there is no table, or only numbers are written.
 
         Args:
+            model: the estimator.
             found: the features, of :func:`isthmus.cli._rows.of_run`.
             data: where they are from.
             out: the file to write.
             left: columns that are no features, where they have no names.
             words: how text is written there.
+
+        Raises:
+            DataError: it cannot be read, or its files are written in several ways.
         """
         from isthmus.cli._blocks import size
         from isthmus.data.carrying import carried
+        from isthmus.data.matrix import is_numeric
+        from isthmus.data.text.agreeing import Spelling
+        from isthmus.data.text.filling import ways
 
         ending = Path(out).suffix.lower()
         frame = getattr(found, "frame", None)
@@ -70,7 +80,41 @@ class Filler:
         if every is None:
             return None
         features = every.features(found.names, left, size(found)[1])
-        return cls(every, features, schema.types, getattr(found, "spelling", None))
+        kinds, spelling = schema.types, getattr(found, "spelling", None)
+        if every.layout is None:
+            return cls(every, features, kinds, {})
+        numbers = [n for n, kind in zip(features, kinds, strict=True) if is_numeric(kind)]
+        na_values = getattr(found, "na_values", None)
+        every.refuse_mixture(numbers, replace(words, na_values=na_values).missing)
+        fit, names, named = model.written_, schema.names, found.names is not None
+        known, shows = fit.of(names, named), fit.shown(names, named)
+        here = dict(zip(names, features, strict=True))
+        made = ways(
+            dict(zip(features, kinds, strict=True)),
+            Spelling(every.layout.decimal) if spelling is None else spelling,
+            {here[name]: how for name, how in known.items() if name in here},
+            {here[name]: n for name, n in shows.items() if name in here},
+        )
+        if model.encoding_ is not None:
+            for name, kind in zip(features, model.encoding_.kinds.values(), strict=True):
+                made[name] = replace(made[name], positive=kind == "positive")
+        return cls(every, features, kinds, made)
+
+    def wider(self, block: Any) -> Any:
+        """Rows for the model, with columns of whole numbers that may be filled with fractions as
+        floats."""
+        import pyarrow as pa
+
+        frame = block if isinstance(block, pa.Table) else block.frame
+        if frame is None:
+            return block
+        schema = frame.schema
+        for j, name in enumerate(self._features):
+            way = self._ways.get(name)
+            if way is not None and way.decimals is not None and _is_whole(schema.field(j).type):
+                schema = schema.set(j, schema.field(j).with_type(pa.float64()))
+        frame = frame.cast(schema)
+        return frame if isinstance(block, pa.Table) else replace(block, frame=frame)
 
     def filled(self, made: Any, gone: Any) -> Any:
         """The next rows of the file.
@@ -83,7 +127,6 @@ class Filler:
 
         from isthmus.data.columns.encoded_column import filled_numbers
         from isthmus.data.text import filling
-        from isthmus.data.text.spelled import Reading
 
         rows = self._carried.take(len(gone))
         for j, name in enumerate(self._features):
@@ -92,14 +135,14 @@ class Filler:
             if isinstance(made, pa.Table):
                 column = made.column(j)
             else:
-                was = given if self._layout is None else pa.nulls(len(gone), self._kinds[j])
+                known = self._ways.get(name)
+                kind = pa.float64() if known and known.decimals is not None else self._kinds[j]
+                was = given if self._layout is None else pa.nulls(len(gone), kind)
                 column = filled_numbers(was, gone[:, j], made[:, j])
             if self._layout is not None:
                 if not gone[:, j].any():
                     continue
-                how = Reading(self._layout.decimal)
-                how = how if self._spelling is None else self._spelling.of(name)
-                column = filling.filled(given, column, gone[:, j], how)
+                column = filling.filled(given, column, gone[:, j], self._ways[name])
             rows = rows.set_column(at, rows.schema.field(at).with_type(column.type), column)
         return rows.replace_schema_metadata(self._carried.source.metadata)
 
@@ -129,3 +172,9 @@ class Filler:
             before=layout.before,
             blanks=self._carried.blanks,
         )
+
+
+def _is_whole(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_integer(kind) or pa.types.is_null(kind))

@@ -114,7 +114,8 @@ def reconstruct(
             if mixed:
                 with untold():
                     total += float(model.squared_errors(given, block).sum())
-                table = arrow(model.impute(given) if fill else model.reconstruct(given))
+                wider = given if filler is None else filler.wider(given)
+                table = arrow(model.impute(wider) if fill else model.reconstruct(given))
                 yield table if filler is None else filler.filled(table, missing)
                 continue
             result = model.reconstruct(given).reshape(clean.shape)
@@ -128,7 +129,7 @@ def reconstruct(
 
     left = [*reading.left, *(about.get("drop") or ())]
     words = words_for(about, reading)
-    filler = Filler.of(found, data, out, left, words) if fill else None
+    filler = Filler.of(model, found, data, out, left, words) if fill else None
     every, after = told_at_the_end(made()), ""
     if filler is not None:
         filler.write(out, every)
@@ -155,10 +156,14 @@ def reconstruct(
     if fill:
         entries = "1 missing entry" if n_missing == 1 else f"{n_missing or 'no'} missing entries"
         lines = [
-            f"{many} with {entries} filled in written to {out}; the known ones are as they were.",
-            f"Error at the known entries, had they been replaced: {number(error)} "
-            f"({unit} per row, lower is better).",
+            f"{many} with {entries} filled in written to {out}{_turned(filler, data)}; the known "
+            "ones are as they were.",
         ]
+        if n_missing < n_rows * n_features:
+            lines.append(
+                f"Error at the known entries, had they been replaced: {number(error)} "
+                f"({unit} per row, lower is better)."
+            )
     elif noise is None:
         lines = [
             f"Reconstruction of {many} written to {out}{after}.",
@@ -188,6 +193,13 @@ def reconstruct(
         what = "Column" if len(filler.beside) == 1 else "Columns"
         lines.append(f"{what} of no feature as in {data}: {quoted(filler.beside)}.")
     return Answer("\n".join(lines), {**facts, "squared_error": error, "unit": unit})
+
+
+def _turned(filler: Filler | None, data: str) -> str:
+    """Said of the encoding of what was written, where that of the data is another."""
+    if filler is None or filler.encoding is None:
+        return ""
+    return f" in UTF-8 ({data} is in {filler.encoding})"
 
 
 def _instead(block: Any, rows: Any) -> Any:

@@ -15,13 +15,15 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from isthmus.data.columns.choosing import places
-from isthmus.data.files.packed import plain
+from isthmus.data.files.packed import plain, turned
 from isthmus.data.files.paths import changed
 from isthmus.data.opening import entire
 from isthmus.data.tables import AS_USUAL, Words
 from isthmus.data.tabular import Tabular
+from isthmus.data.text.entries import Stray
 from isthmus.data.text.sniff import Layout, layout_of
 from isthmus.errors import DataError
 
@@ -33,12 +35,18 @@ class Carried:
         source: of all columns.
         layout: how the file is written, where the columns are text as it is written.
         blanks: its blank lines, see :func:`blank_lines`.
+        encoding: of a file, where it is not UTF-8.
     """
 
     def __init__(
-        self, source: Tabular, layout: Layout | None, blanks: Mapping[int, int] | None = None
+        self,
+        source: Tabular,
+        layout: Layout | None,
+        blanks: Mapping[int, int] | None = None,
+        encoding: str | None = None,
     ) -> None:
         self.source, self.layout, self.blanks = source, layout, blanks or {}
+        self.encoding = encoding
         self.names: list[str] = list(source.schema.names)
         self._blocks = self._every()
         self._held = source.schema.empty_table()
@@ -90,6 +98,36 @@ class Carried:
             f"must have {n}, as the data of the fit; they are taken by position",
         )
 
+    def refuse_mixture(self, columns: Sequence[str], missing: Sequence[str]) -> None:
+        """Refuse files of which a column is written otherwise in one than in another, so that no
+        file could hold both.
+
+        Args:
+            columns: of numbers, all of them text as it is written.
+            missing: what stands for a missing entry.
+
+        Raises:
+            DataError: there is one.
+        """
+        if len(self.source.shard_names) < 2:
+            return
+        tokens = pa.array(missing)
+        found = {name: [Stray(sign) for sign in ".,"] for name in columns}
+        for block in self._every():
+            for name, ways in found.items():
+                column = block.column(name)
+                gone = pc.is_in(pc.utf8_trim_whitespace(column), tokens)
+                for way in ways:
+                    way.add(pc.if_else(gone, None, column))
+        for name, ways in found.items():
+            if all(way.words for way in ways) and not ways[0].spelled.possible:
+                raise DataError(
+                    f"{self.source.origin}, whose files write the numbers of column {name!r} in "
+                    "different ways,",
+                    "would become one file that nothing can read",
+                    "Fill each file by itself, or write all to a .parquet file.",
+                )
+
     def beside(self, features: Sequence[str], rows: np.ndarray | None = None) -> pa.Table:
         """The columns that are none of these, of all rows or of those at some positions, rising."""
         others = [name for name in self.names if name not in features]
@@ -126,7 +164,9 @@ def carried(
     first = Path(source.first)
     layout = layout_of(first, source.first, words)
     single = source.first == os.fspath(data)
-    return Carried(source, layout, blank_lines(first, layout.skip, words) if single else None)
+    blanks = blank_lines(first, layout.skip, words) if single else None
+    encodings = (turned(Path(name), name, words) for name in source.shard_names)
+    return Carried(source, layout, blanks, next(filter(None, encodings), None))
 
 
 def blank_lines(path: Path, skip: int, words: Words = AS_USUAL) -> dict[int, int]:

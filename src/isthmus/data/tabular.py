@@ -99,6 +99,7 @@ class Tabular:
         self.schema = pa.schema([schema.field(j) for j in keep])
         self.metadata = self._shards[0].schema.metadata
         self.first = self._shards[0].name
+        self.shard_names = tuple(shard.name for shard in self._shards)
         self.names = tuple(self.schema.names) if named else None
         self.feature_shape: tuple[int, ...] = (len(self.schema),)
         kinds = [numpy_type(field.type) for field in self.schema if is_numeric(field.type)]

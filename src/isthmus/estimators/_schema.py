@@ -124,6 +124,7 @@ class Written(_Closed):
 
     decimal: Literal[".", ","]
     columns: dict[str, Signs]
+    decimals: dict[str, Annotated[int, Field(ge=0, le=400)]] = {}
 
 
 class Data(_Closed):

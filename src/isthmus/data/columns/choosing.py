@@ -90,7 +90,9 @@ def written(
             columns[name] = None
         elif spelling is not None and (kind is None or is_numeric(kind)):
             columns[name] = spelling.of(name)
-    return Written(columns, order, names is not None, na_values=na_values)
+    shows = {} if spelling is None else spelling.decimals
+    decimals = {name: shows[name] for name, how in columns.items() if how and name in shows}
+    return Written(columns, order, names is not None, (), na_values, decimals)
 
 
 def as_written(X: Any, fit: Written) -> Any:

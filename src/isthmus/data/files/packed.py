@@ -80,6 +80,16 @@ def plain(path: Path, name: str, words: Words = AS_USUAL) -> Plain:
     return Plain(copy, spool, note)
 
 
+def turned(path: Path, name: str, words: Words = AS_USUAL) -> str | None:
+    """The encoding that :func:`plain` turns into UTF-8; None where it is UTF-8.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    with _bytes(path) as file:
+        return _encoding(path, name, _next(file, name), words)[0]
+
+
 def _blocks(path: Path, name: str) -> Iterator[bytes]:
     """All bytes as they are unpacked, an empty block at the end.
 

@@ -42,6 +42,7 @@ class Spelling:
     Args:
         decimal: the decimal sign of columns that are not among the others.
         columns: how those are written that have other signs.
+        decimals: how many columns of numbers show (:mod:`isthmus.data.text.decimals`).
 
     >>> kept = Spelling(".", {"cost": Reading(",", ".", after="€", example="1.234,50 €")})
     >>> Spelling.of_record(kept.recorded()) == kept, kept.of("size").decimal
@@ -50,6 +51,7 @@ class Spelling:
 
     decimal: str
     columns: Mapping[str, Reading] = field(default_factory=dict)
+    decimals: Mapping[str, int] = field(default_factory=dict)
 
     def of(self, name: str) -> Reading:
         """How a column is written."""
@@ -66,18 +68,21 @@ class Spelling:
             name: {f: v for f in every if (v := getattr(how, f)) or f == "decimal"}
             for name, how in cut.items()
         }
-        return {"decimal": self.decimal, "columns": signs}
+        shows = {"decimals": dict(self.decimals)} if self.decimals else {}
+        return {"decimal": self.decimal, "columns": signs, **shows}
 
     def called(self, names: Mapping[str, str]) -> Spelling:
         """The same of columns under other names, by those that they had; others are left out."""
         columns = {names[name]: how for name, how in self.columns.items() if name in names}
-        return Spelling(self.decimal, columns)
+        decimals = {names[name]: n for name, n in self.decimals.items() if name in names}
+        return Spelling(self.decimal, columns, decimals)
 
     @classmethod
     def of_record(cls, recorded: Mapping[str, Any]) -> Spelling:
         """What :meth:`recorded` gave."""
         columns = {name: Reading(**signs) for name, signs in recorded["columns"].items()}
-        return cls(recorded["decimal"], columns)
+        # runs written before decimals were recorded lack them
+        return cls(recorded["decimal"], columns, recorded.get("decimals") or {})
 
 
 def differs(kind: pa.DataType, here: Reading, how: Reading | None) -> bool:
@@ -104,6 +109,7 @@ class Written:
         named: whether they had names.
         text: names of columns that were said to be text.
         na_values: words that were said to be missing; None where nothing was said.
+        decimals: how many columns showed, by name.
 
     >>> fit = Written({"cost": Reading(",", ".")}, ("cost", "size"))
     >>> fit.of(["x0", "x1"], named=False) == {"x0": Reading(",", ".")}
@@ -115,6 +121,7 @@ class Written:
     named: bool = True
     text: tuple[str, ...] = ()
     na_values: tuple[str, ...] | None = None
+    decimals: Mapping[str, int] = field(default_factory=dict)
 
     def of(self, labels: Sequence[str], named: bool) -> dict[str, Reading | None]:
         """The same for a table with these columns: by name, or by position where either side has
@@ -127,6 +134,15 @@ class Written:
         pairs = zip(labels, self.order, strict=True)
         by_position = {label: self.columns[name] for label, name in pairs if name in self.columns}
         return {**by_position, **said}
+
+    def shown(self, labels: Sequence[str], named: bool) -> Mapping[str, int]:
+        """How many decimals these columns showed in the fit, told apart as in :meth:`of`."""
+        if named and self.named:
+            return self.decimals
+        if len(labels) != len(self.order):
+            return {}
+        pairs = zip(labels, self.order, strict=True)
+        return {label: self.decimals[name] for label, name in pairs if name in self.decimals}
 
 
 @dataclass(frozen=True)

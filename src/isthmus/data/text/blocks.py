@@ -27,6 +27,7 @@ from isthmus.data.matrix import is_numeric, is_text
 from isthmus.data.source import BLOCK_BYTES
 from isthmus.data.tables import Words, kept
 from isthmus.data.text.agreeing import Known, Place, check_unit, differs
+from isthmus.data.text.decimals import Decimals
 from isthmus.data.text.parsing import RowNumbers, TextFile, refuse_blanks
 from isthmus.data.text.settling import Kinds, Parsed, UnsettledError, Watch, kinds_of, respelled
 from isthmus.data.text.spelled import Reading
@@ -115,7 +116,8 @@ def text_shard(
             tables = _checked(reader, given, file, watch, checks)
             spelled = {file.labels[int(at)]: how for at, how in found.readings.items()}
             schema, tables = respelled(given, tables, spelled)
-            shard = sink.take(file.name, schema, tables)
+            decimals = Decimals()
+            shard = sink.take(file.name, schema, decimals.passing(tables))
             for check in checks:
                 check()
         except UnsettledError:
@@ -129,7 +131,7 @@ def text_shard(
             exact = True
             continue
         beyond = found.beyond if watch is None else watch.beyond
-        parsed = Parsed(shard, found.coded, file.layout, spelled, beyond)
+        parsed = Parsed(shard, found.coded, file.layout, spelled, beyond, decimals.found)
         _check_units(parsed, file.name, words.numbers, of)
         return parsed
 

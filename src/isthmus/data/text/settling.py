@@ -33,6 +33,7 @@ class Parsed:
         layout: how the file is written.
         spelled: columns of numbers that are spelled otherwise than Arrow reads them.
         beyond: columns of numbers with whole ones that are rounded, and one of these.
+        decimals: how many the columns of numbers show.
     """
 
     shard: Shard
@@ -40,11 +41,12 @@ class Parsed:
     layout: Layout
     spelled: dict[str, Reading]
     beyond: dict[str, str]
+    decimals: dict[str, int] = field(default_factory=dict)
 
     @property
     def spelling(self) -> Spelling:
         """How its numbers are written."""
-        return Spelling(self.layout.decimal, self.spelled)
+        return Spelling(self.layout.decimal, self.spelled, self.decimals)
 
     @property
     def shown(self) -> dict[str, Reading]:
@@ -61,13 +63,16 @@ def common(parts: Sequence[Parsed]) -> Spelling:
     decimal sign, else with the comma that it showed in any of them, whatever their order."""
     first = parts[0].layout.decimal
     columns: dict[str, Reading] = {}
+    decimals: dict[str, int] = {}
     for part in parts:
         columns = {**part.spelled, **columns}
+        more = {name: max(n, decimals.get(name, 0)) for name, n in part.decimals.items()}
+        decimals = {**decimals, **more}
     if all(part.layout.decimal == first for part in parts):
-        return Spelling(first, columns)
+        return Spelling(first, columns, decimals)
     for part in parts:
         columns = {**part.shown, **columns}
-    return Spelling(".", columns)
+    return Spelling(".", columns, decimals)
 
 
 def told(parsed: Iterable[Parsed], origin: str) -> list[str]:

@@ -117,23 +117,25 @@ class Reading:
             column = pc.replace_substring(column, self.decimal, ".")
         return pc.cast(column, pa.float64())
 
-    def spell(self, values: np.ndarray, like: Sequence[str]) -> list[str]:
-        """Numbers (n,) as text, with the decimals and the blanks that entries have.
+    def spell(self, values: np.ndarray, like: Sequence[str], least: int = 0) -> list[str]:
+        """Numbers (n,) as text, with the decimals, ``least`` or more, and the blanks of entries.
 
         >>> Reading(",", ".", after="€").spell(np.array([-1234.567]), ["3,50 €"])
         ['-1.234,57 €']
         """
         parts = re.compile(rf"{re.escape(self.decimal)}([0-9]+)")
-        digits = max((len(m[1]) for text in like if (m := parts.search(text))), default=0)
+        shown = (len(m[1]) for text in like if (m := parts.search(text)))
+        digits = max(least, *shown, 0)
         example = like[0].strip() if like else self.before + self.after
         gap = re.search(rf"[{_BLANKS}]+", example.replace(self.group or "\0", ""))
         blank = gap[0] if gap else ""
         told = []
         for value in values:
-            number = f"{abs(value):,.{digits}f}".replace(".", "\0").replace(",", self.group)
+            plain = f"{abs(value):,.{digits}f}"
+            number = plain.replace(".", "\0").replace(",", self.group)
             number = number.replace("\0", self.decimal)
             whole = f"{self.before}{blank * bool(self.before)}{number}"
-            sign = "-" if value < 0 else ""
+            sign = "-" if value < 0 and plain.strip("0.") else ""
             whole = f"{whole}{sign}" if self.behind else f"{sign}{whole}"
             told.append(f"{whole}{blank * bool(self.after)}{self.after}")
         return told
