@@ -154,6 +154,7 @@ class Sweep:
         self.starts = Starts(self.bench, self.model._architecture)
         self.independent: Array | None = None
         self._without_code: Before | None = None
+        self._tried: tuple[int, ...] = ()
         self._sketch()
 
     def _sketch(self) -> None:
@@ -239,6 +240,7 @@ class Sweep:
     def run(self, sizes: Sequence[int], listener: Listener | None = None) -> list[Size]:
         """The sizes in rising order, each from the one before."""
         found: list[Size] = []
+        self._tried = tuple(sizes)
         plan = self._plan()
         began = time.perf_counter()
         before = self._silent(plan) if self.mixed else None
@@ -293,9 +295,21 @@ class Sweep:
         return self.starts.variational(k, self._without_code)
 
     def _bounds(self, found: Sequence[Size]) -> Array:
-        """Of independent columns, then of each size, of a mixed table."""
+        """Of independent columns, then of each size, of a mixed table.
+
+        A larger model that uses no more latents is one of that size: what it gains is what more
+        training is worth.
+        """
         assert self.independent is not None  # noqa: S101  (found by run)
-        return np.stack([self.independent, *(size.bound for size in found)])
+        best = [
+            max(
+                (f.bound for f in found[i:] if round(f.active) <= k),
+                key=np.mean,
+                default=size.bound,
+            )
+            for i, (k, size) in enumerate(zip(self._tried, found, strict=True))
+        ]
+        return np.stack([self.independent, *best])
 
     def _silent(self, plan: Plan) -> Before:
         """Size 0."""
