@@ -49,6 +49,11 @@ TEXTS: dict[str, tuple[bytes, tuple[str, ...] | None, list[list[float]]]] = {
     "semicolons": (b"a;b\n1;2\n3;4.5\n", AB, ROWS),
     "tabs": (b"a\tb\n1\t2\n3\t4.5\n", AB, ROWS),
     "decimal commas": (b"a;b\n1;2\n3;4,5\n", AB, ROWS),
+    "decimal commas before exponents": (
+        b"a;b\n1,1E+00;2E+00\n3;45,00E-01\n",
+        ("a", "b"),
+        [[1.1, 2], [3, 4.5]],
+    ),
     "decimal commas, no header": (b"1,0;2,0\n3,0;4,5\n", None, ROWS),
     "BOM": (b"\xef\xbb\xbfa,b\n1,2\n3,4.5\n", AB, ROWS),
     "BOM, no header": (b"\xef\xbb\xbf1,2\n3,4.5\n", None, ROWS),
@@ -135,7 +140,7 @@ BAD_TEXTS: dict[str, tuple[bytes, str]] = {
     ),
     "bars separate": (
         b"a|b\n1|2\n3|4\n",
-        r"semicolons or tabs; a row is '1\|2'\. Save it .*, or add a first line sep=\|\.",
+        r"semicolons or tabs; a row is '1\|2'\. Add a first line sep=\|, or save it",
     ),
     "infinite": (
         b"a,b\n1,2\n3,inf\n-inf,1\n",
@@ -689,3 +694,21 @@ def test_a_parquet_file_that_tells_of_more_rows_than_it_has_is_refused(tmp_path:
                 with pytest.raises(DataError, match=r"it tells of|cannot be read"):
                     read(path)
     assert refused >= 2
+
+
+@pytest.mark.parametrize("name", ["rows.txt", "rows.dat.txt", "rows.csv"])
+@pytest.mark.parametrize("header", [True, False])
+def test_the_remedy_for_blanks_between_numbers_makes_a_table(
+    name: str, header: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    np.savetxt(name, x, header="a b c" if header else "", comments="")
+    with pytest.raises(DataError) as error:
+        read(name)
+    found = re.search(r"pandas\.read_csv\('(.*)', sep=r'(.*)'(, header=None)?\)", str(error.value))
+    assert found is not None
+    assert (found[3] is None) == header
+    rows = pd.read_csv(found[1], sep=found[2], header=0 if header else None)
+    rows.to_csv("made.csv", index=False)
+    np.testing.assert_allclose(read("made.csv").values, x)

@@ -38,7 +38,7 @@ HEAD = 1 << 20
 LONGEST = 1 << 28
 _MISSING = frozenset(MISSING_TOKENS)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)", re.IGNORECASE)
-_FRACTION = r"[+-]?\d+{0}\d+"
+_FRACTION = r"[+-]?\d+{0}\d+(?:[eE][+-]?\d+)?"
 _GROUP = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 _STATED = re.compile(r'"?sep=([^\w\s"\\]|\t)"?[,;]*', re.IGNORECASE)
 SPOKEN = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars"}
