@@ -482,10 +482,3 @@ def test_a_column_of_the_fit_is_never_one_to_leave_out() -> None:
     for given in (frame.assign(g="w"), pa.table(frame.assign(g="w"))):
         with pytest.raises(DataError, match=r"the fit did not see 'g'|unseen at fit time"):
             model.transform(given)
-
-
-def test_evaluation_of_one_row_says_how_many_it_takes() -> None:
-    with pytest.raises(DataError, match="X must have at least 2 rows; it has 1"):
-        evaluate(fitted(Autoencoder), X[:1])
-    for n in (2, 3):
-        assert evaluate(fitted(Autoencoder), X[:n]).facts["metrics"]

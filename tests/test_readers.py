@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import io
 import os
@@ -67,6 +68,8 @@ TEXTS: dict[str, tuple[bytes, tuple[str, ...] | None, list[list[float]]]] = {
     "numbers among names": (b"id,2020,2021\n1,2,3\n", ("id", "2020", "2021"), [[1, 2, 3]]),
     "names counted by pandas": (b"0,1,2\n5,6,7\n", ("0", "1", "2"), [[5, 6, 7]]),
     "numbers that count on": (b"0,1,2\n3,4,5\n", None, [[0, 1, 2], [3, 4, 5]]),
+    "names like a file": (b"PAR1,PAR2\n1,2\n3,4.5\n", ("PAR1", "PAR2"), ROWS),
+    "names left out": (b" , \n1,2\n3,4.5\n", ("x0", "x1"), ROWS),
     "a nameless column": (b"a,\n1,2\n3,4.5\n", ("a", "x1"), ROWS),
     "one column": (b"a\n1\n3\n", ("a",), [[1], [3]]),
     "exponents and signs": (b"-1e-3,+2\n.5,3.\n", None, [[-1e-3, 2], [0.5, 3]]),
@@ -141,6 +144,21 @@ BAD_TEXTS: dict[str, tuple[bytes, str]] = {
     "bars separate": (
         b"a|b\n1|2\n3|4\n",
         r"semicolons or tabs; a row is '1\|2'\. Add a first line sep=\|, or save it",
+    ),
+    "packed": (gzip.compress(b"a,b\n1,2\n"), "it is packed by gzip.*rows.csv.gz"),
+    "a workbook": (b"PK\x03\x04" + bytes(60), "a workbook.*pandas.read_excel"),
+    "Parquet": (b"PAR1\x15\0\0PAR1", "it is Parquet. Name it .parquet"),
+    "JSON": (b'[{"a":1,"b":2},{"a":3,"b":4}]\n', "it is JSON.*pandas.read_json"),
+    "HTML": (b"<table>\n<tr><td>1</td></tr>\n</table>\n", "it is HTML.*pandas.read_html"),
+    "units below the names": (b"a,b\ncm,kg\n1,2\n3,4\n", "line 2 .*or delete the line where it is"),
+    "a total": (b"a,b\n1,2\n3,4\nTotal,6\n", "line 4 .*holds 'Total'.*or delete the line"),
+    "commas in numbers between commas": (
+        b"a,b\n1,5,2,5\n3,5,4,5\n4,5,6,5\n",
+        "Where commas are decimal signs as well, put semicolons",
+    ),
+    "commas at the end of rows": (
+        b"a,b\n1,2,\n3,4,\n5,6,\n",
+        "Or delete the separator at the end of the lines",
     ),
     "infinite": (
         b"a,b\n1,2\n3,inf\n-inf,1\n",

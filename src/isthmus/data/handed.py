@@ -78,6 +78,7 @@ def refuse(X: Any, name: str = "X") -> None:
 _PROTOCOLS = (
     "__len__",
     "__iter__",
+    "collect",
     "shape",
     "values",
     "__array__",

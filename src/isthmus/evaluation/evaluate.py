@@ -37,8 +37,6 @@ Kind = Literal["held out", "training", "new"]
 KINDS = ("held out", "training", "new")
 Read = Callable[[Any], tuple[Array, tuple[str, ...] | None]]
 # Of a source that is measured whole.
-FEWEST_ROWS = 2
-"""Of one row there is no variance to compare an error with."""
 MOST_BYTES = 1 << 30
 
 
@@ -113,7 +111,7 @@ def evaluate(
     read = _by_name(names, kind_of) if encoding is None else _encoder(encoding, kind_of)
     with addressed(X), of_fit(names):
         x, given_names = read(as_written(X, model.written_))
-    refuse_few(len(x), FEWEST_ROWS, origin or origin_of(X)[0])
+    refuse_few(len(x), 1, origin or origin_of(X)[0])
     # the model compares names and number of the columns, and says what does not fit
     if encoding is None:
         model.transform(x[:2] if names is None else Table(x[:2], given_names or names, "X"))

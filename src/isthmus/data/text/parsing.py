@@ -224,7 +224,8 @@ class TextFile:
                 f"Write all numbers of the column in one way, best as 1234{self.layout.decimal}5."
             )
         return (
-            f"Mend it; missing entries are written {quoted(self.missing, limit=20)}, or as "
+            "Mend it, or delete the line where it is no row (units, a total, other names); "
+            f"missing entries are written {quoted(self.missing, limit=20)}, or as "
             "na_values= (on the command line --na-values) says."
         )
 
