@@ -297,8 +297,20 @@ def test_what_does_not_fit_is_refused(wrong: dict[str, Any]) -> None:
     model = Autoencoder(2, **QUICK).fit(curved())
     with pytest.raises(IsthmusError):
         evaluate(model, curved(), **wrong)
-    with pytest.raises(DataError, match="two"):
-        evaluate(model, curved()[:1])
+    with pytest.raises(DataError, match="X must have at least 1 row; it has 0"):
+        evaluate(model, curved()[:0])
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("cls", [Autoencoder, VariationalAutoencoder])
+def test_few_rows_are_measured_as_far_as_they_go(cls: type, n: int) -> None:
+    model = cls(2, **QUICK).fit(curved())
+    found = evaluate(model, curved()[:n])
+    named = {one["name"]: one for one in found.facts["metrics"]}
+    assert "squared_error" in named
+    assert ("r2" in named) == (n > 1)
+    for name in {"elbo", "importance_bound", "importance_gap"} & {*named}:
+        assert ("no standard error, which takes two rows" in named[name]["text"]) == (n == 1)
 
 
 def test_positions_may_be_a_mask() -> None:

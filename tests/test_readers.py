@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import io
 import os
@@ -49,6 +50,11 @@ TEXTS: dict[str, tuple[bytes, tuple[str, ...] | None, list[list[float]]]] = {
     "semicolons": (b"a;b\n1;2\n3;4.5\n", AB, ROWS),
     "tabs": (b"a\tb\n1\t2\n3\t4.5\n", AB, ROWS),
     "decimal commas": (b"a;b\n1;2\n3;4,5\n", AB, ROWS),
+    "decimal commas before exponents": (
+        b"a;b\n1,1E+00;2E+00\n3;45,00E-01\n",
+        ("a", "b"),
+        [[1.1, 2], [3, 4.5]],
+    ),
     "decimal commas, no header": (b"1,0;2,0\n3,0;4,5\n", None, ROWS),
     "BOM": (b"\xef\xbb\xbfa,b\n1,2\n3,4.5\n", AB, ROWS),
     "BOM, no header": (b"\xef\xbb\xbf1,2\n3,4.5\n", None, ROWS),
@@ -62,6 +68,8 @@ TEXTS: dict[str, tuple[bytes, tuple[str, ...] | None, list[list[float]]]] = {
     "numbers among names": (b"id,2020,2021\n1,2,3\n", ("id", "2020", "2021"), [[1, 2, 3]]),
     "names counted by pandas": (b"0,1,2\n5,6,7\n", ("0", "1", "2"), [[5, 6, 7]]),
     "numbers that count on": (b"0,1,2\n3,4,5\n", None, [[0, 1, 2], [3, 4, 5]]),
+    "names like a file": (b"PAR1,PAR2\n1,2\n3,4.5\n", ("PAR1", "PAR2"), ROWS),
+    "names left out": (b" , \n1,2\n3,4.5\n", ("x0", "x1"), ROWS),
     "a nameless column": (b"a,\n1,2\n3,4.5\n", ("a", "x1"), ROWS),
     "one column": (b"a\n1\n3\n", ("a",), [[1], [3]]),
     "exponents and signs": (b"-1e-3,+2\n.5,3.\n", None, [[-1e-3, 2], [0.5, 3]]),
@@ -135,7 +143,22 @@ BAD_TEXTS: dict[str, tuple[bytes, str]] = {
     ),
     "bars separate": (
         b"a|b\n1|2\n3|4\n",
-        r"semicolons or tabs; a row is '1\|2'\. Save it .*, or add a first line sep=\|\.",
+        r"semicolons or tabs; a row is '1\|2'\. Add a first line sep=\|, or save it",
+    ),
+    "packed": (gzip.compress(b"a,b\n1,2\n"), "it is packed by gzip.*rows.csv.gz"),
+    "a workbook": (b"PK\x03\x04" + bytes(60), "a workbook.*pandas.read_excel"),
+    "Parquet": (b"PAR1\x15\0\0PAR1", "it is Parquet. Name it .parquet"),
+    "JSON": (b'[{"a":1,"b":2},{"a":3,"b":4}]\n', "it is JSON.*pandas.read_json"),
+    "HTML": (b"<table>\n<tr><td>1</td></tr>\n</table>\n", "it is HTML.*pandas.read_html"),
+    "units below the names": (b"a,b\ncm,kg\n1,2\n3,4\n", "line 2 .*or delete the line where it is"),
+    "a total": (b"a,b\n1,2\n3,4\nTotal,6\n", "line 4 .*holds 'Total'.*or delete the line"),
+    "commas in numbers between commas": (
+        b"a,b\n1,5,2,5\n3,5,4,5\n4,5,6,5\n",
+        "Where commas are decimal signs as well, put semicolons",
+    ),
+    "commas at the end of rows": (
+        b"a,b\n1,2,\n3,4,\n5,6,\n",
+        "Or delete the separator at the end of the lines",
     ),
     "infinite": (
         b"a,b\n1,2\n3,inf\n-inf,1\n",
@@ -689,3 +712,21 @@ def test_a_parquet_file_that_tells_of_more_rows_than_it_has_is_refused(tmp_path:
                 with pytest.raises(DataError, match=r"it tells of|cannot be read"):
                     read(path)
     assert refused >= 2
+
+
+@pytest.mark.parametrize("name", ["rows.txt", "rows.dat.txt", "rows.csv"])
+@pytest.mark.parametrize("header", [True, False])
+def test_the_remedy_for_blanks_between_numbers_makes_a_table(
+    name: str, header: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    np.savetxt(name, x, header="a b c" if header else "", comments="")
+    with pytest.raises(DataError) as error:
+        read(name)
+    found = re.search(r"pandas\.read_csv\('(.*)', sep=r'(.*)'(, header=None)?\)", str(error.value))
+    assert found is not None
+    assert (found[3] is None) == header
+    rows = pd.read_csv(found[1], sep=found[2], header=0 if header else None)
+    rows.to_csv("made.csv", index=False)
+    np.testing.assert_allclose(read("made.csv").values, x)

@@ -212,7 +212,7 @@ def test_many_files_are_told_of_once(tmp_path):
 def test_bars_are_shown_as_they_are(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("a|b\n1|2\n3|4\n")
-    with pytest.raises(DataError, match=r"a row is '1\|2'.*add a first line sep=\|"):
+    with pytest.raises(DataError, match=r"a row is '1\|2'.*Add a first line sep=\|"):
         isthmus.open_data(path)
     path.write_text("sep=|\n" + path.read_text())
     assert isthmus.open_data(path).names == ("a", "b")

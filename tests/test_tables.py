@@ -21,6 +21,7 @@ from isthmus import (
     DenoisingAutoencoder,
     VariationalAutoencoder,
     load,
+    open_data,
 )
 from isthmus.data.columns.encoding import Encoding
 from isthmus.data.columns.kinds import infer
@@ -658,3 +659,60 @@ def test_unknown_categories_stay_where_holes_are_filled(kind: str) -> None:
     assert city[:2] == ["Wien", "Bern"]
     assert city[2] in {"Bern", "Rome", "Oslo"}
     assert model.encoding_.holes(given).tolist() == [[False, False], [True, False], [False, True]]
+
+
+def test_ways_to_store_text_and_sparse_columns_come_back(tmp_path):
+    rng = np.random.default_rng(0)
+    words = pd.Series(rng.choice(list("xyz"), 60))
+    some = np.where(rng.random(60) < 0.5, 0.0, rng.normal(size=60))
+    given = pd.DataFrame(
+        {
+            "a": rng.normal(size=60),
+            "python": words.astype(pd.StringDtype("python")),
+            "pyarrow": words.astype(pd.StringDtype("pyarrow")),
+            "arrow": words.astype(pd.ArrowDtype(pa.string())),
+            "sparse": pd.Series(some, dtype="Sparse[float]"),
+            "counts": pd.Series(rng.integers(0, 3, 60), dtype="Sparse[int]"),
+            "flags": pd.Series(rng.integers(0, 2, 60).astype(bool), dtype="Sparse[bool]"),
+        }
+    )
+    model = Autoencoder(2, likelihood="auto", max_epochs=1, random_state=0).fit(given)
+    model.save(tmp_path / "run")
+    other = load(tmp_path / "run")
+    made = [model.reconstruct(given), model.impute(given), other.sample(5, random_state=0)]
+    made.append(other.inverse_transform(other.transform(given)))
+    for frame_made in made:
+        kinds = [repr(kind) for kind in frame_made.dtypes]
+        assert kinds == [repr(kind) for kind in given.dtypes]
+    pd.testing.assert_frame_equal(made[1], given)
+
+
+@pytest.mark.parametrize("kind", ["words", "numbers", "fractions"])
+@pytest.mark.parametrize("large", [False, True])
+def test_categories_are_categories_whichever_way_they_come_in(kind, large, tmp_path):
+    rng = np.random.default_rng(0)
+    values = {"words": list("xyz"), "numbers": [7, 3, 5], "fractions": [0.5, 1.5, 2.5]}[kind]
+    given = pd.DataFrame(
+        {
+            "a": rng.normal(size=60),
+            "b": rng.normal(size=60),
+            "c": pd.Categorical(rng.choice(values, 60)),
+        }
+    )
+    parquet, feather = tmp_path / "rows.parquet", tmp_path / "rows.feather"
+    given.to_parquet(parquet, row_group_size=20 if large else None)
+    given.to_feather(feather)
+    ways = [given, pa.Table.from_pandas(given), open_data(given), open_data(parquet)]
+    ways += [open_data(feather), read(parquet, mixed=True)]
+    models = [
+        Autoencoder(1, likelihood="auto", max_epochs=1, random_state=0).fit(way) for way in ways
+    ]
+    known = models[0].transform(given)
+    for model in models:
+        assert [column.kind for column in model.encoding_.columns] == [
+            "real",
+            "real",
+            "categorical",
+        ]
+        np.testing.assert_allclose(model.transform(given), known, atol=1e-6)
+        np.testing.assert_allclose(model.transform(open_data(parquet)), known, atol=1e-6)

@@ -11,17 +11,30 @@ fewer components.
 
 A remedy that is spelled otherwise on the command line names the argument and, in brackets, the
 flag. Whoever knows by which face the user came keeps what there is there: :func:`by_flag` on the
-command line, :func:`by_frame` where a DataFrame was given to a method.
+command line, :func:`by_frame` where a DataFrame was given to a method. Leaving a column out does
+not help where a fitted model needs it: :func:`of_fit` says so instead.
 """
 
 from __future__ import annotations
 
 import re
+from ast import literal_eval
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 _OFFER = re.compile(
     r"\bdrop(?:=(?P<names>\[.*?\]))? \(on the command line (?P<dropped>--drop.*?)\)(?=[.,;]|$)"
     r"|\b(?:encoding|handle_unknown|kinds|layout|likelihood|max_skipped|na_values|text)=[^()]* "
     r"\(on the command line (?P<flag>--[^()]*)\)"
+)
+
+_TO_DROP = re.compile(
+    r"Leave (?:all \d+ )?out with drop(?:=(?P<names>\[.*?\]))? \(on the command line --drop.*?\)\."
+    r"(?= |$)"
+)
+_AS_TEXT = re.compile(
+    r"(?:^| )Or read (?:it|the column|them) as text: text=(?P<names>\[.*?\]) "
+    r"\(on the command line --text .*?\)\.(?= |$)"
 )
 
 
@@ -57,6 +70,10 @@ class DataError(IsthmusError, ValueError):
     """The data cannot be used: unreadable, ragged, infinite, of the wrong shape or support."""
 
 
+class EntryError(DataError, TypeError):
+    """An entry of the data is of a type that is no number, such as a dictionary."""
+
+
 class RunError(IsthmusError, OSError):
     """A run directory is missing, incomplete, foreign, too new, or cannot be written."""
 
@@ -89,3 +106,42 @@ def by_frame(remedy: str, dropped: str) -> str:
         return dropped.format(offer["names"] or "[...]") if offer["dropped"] else offer[0]
 
     return _OFFER.sub(spelled, remedy)
+
+
+def by_fit(remedy: str, fitted: Collection[str] | None) -> str:
+    """The remedy where the columns of a fit are needed, and as what they were.
+
+    Args:
+        remedy: of an error.
+        fitted: the names of these columns; None where none that is there may be left out.
+
+    >>> offer = "Leave out with drop=['age'] (on the command line --drop age)."
+    >>> by_fit(f"{offer} Or encode it as numbers.", ["age", "height"])
+    'Mend it, or fit again without it. Or encode it as numbers.'
+    >>> by_fit(offer, ["height"]) == offer
+    True
+    """
+
+    def needed(offer: re.Match[str]) -> bool:
+        names = literal_eval(offer["names"]) if offer["names"] else None
+        return fitted is None or names is None or any(name in fitted for name in names)
+
+    def mended(offer: re.Match[str]) -> str:
+        if not needed(offer):
+            return offer[0]
+        each = "them" if offer["names"] is None or len(literal_eval(offer["names"])) > 1 else "it"
+        return f"Mend {each}, or fit again without {each}."
+
+    remedy = _TO_DROP.sub(mended, remedy)
+    return _AS_TEXT.sub(lambda offer: "" if needed(offer) else offer[0], remedy).strip()
+
+
+@contextmanager
+def of_fit(fitted: Collection[str] | None) -> Iterator[None]:
+    """Within it, remedies are those for columns that a fitted model needs (:func:`by_fit`)."""
+    try:
+        yield
+    except IsthmusError as error:
+        error.remedy = by_fit(error.remedy, fitted)
+        error.args = (error.given, error.rule, error.remedy)
+        raise

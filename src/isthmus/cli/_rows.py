@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from isthmus.cli import _interrupts
 from isthmus.cli._blocks import size
 from isthmus.cli._reading import AS_USUAL, ReadingOptions
-from isthmus.errors import DataError, InvalidParameterError
+from isthmus.errors import DataError, InvalidParameterError, of_fit
 
 if TYPE_CHECKING:
     from isthmus.data.source import Source
@@ -108,41 +108,42 @@ def of_run(
 
     names_of_fit = getattr(model, "feature_names_in_", None)
     fitted = None if names_of_fit is None else [str(name) for name in names_of_fit]
-    of_fit, drop = ReadingOptions.of_record(recorded), reading.left
-    again = of_fit.left
-    known = replace(model.written_, text=tuple(of_fit.text or ()))
-    own = replace(of_fit, drop=reading.drop, text=reading.text, layout=reading.layout)
+    before, drop = ReadingOptions.of_record(recorded), reading.left
+    again = before.left
+    known = replace(model.written_, text=tuple(before.text or ()))
+    own = replace(before, drop=reading.drop, text=reading.text, layout=reading.layout)
     remembered = reading.encoding is None
     reading = reading.or_else(own)
     shape = recorded.get("read_shape") or getattr(model, "sample_shape_", None)
     samples = None if shape is None else tuple(shape)
     extra: list[str] = []
     found: Table | Source
-    if reading.layout is None and is_one_table(data):
-        names = names_in(data, replace(reading.words, remembered=remembered))
-        left = drop
-        if names is not None and fitted is None:
-            left = [*drop, *(n for n in again if n in names)]
-        elif names is not None and fitted is not None:
-            extra = _extra(names, drop, again, fitted, data)
-            left = [*drop, *extra]
-        how: dict[str, Any] = {"known": known, "remembered": remembered}
-        found = opened(data, reading.leaving(left), new=True, **how)
-    else:
-        how = {"sample_shape": samples or (), "known": known, "remembered": remembered}
-        found = _laid_out(data, reading, of_fit.layout, how)
-        if fitted is not None and found.names is not None:
-            extra = _extra(found.names, drop, again, fitted, data)
-    if found.names is None and not drop and _left_again(found, again, model.n_features_in_):
-        found = opened(data, reading.leaving(again), new=True, **how)
-    chosen = choosing.of_fit(
-        found,
-        fitted,
-        type(model).__name__,
-        model.n_features_in_,
-        more=True,
-        samples=samples,
-    )
+    with of_fit(fitted):
+        if reading.layout is None and is_one_table(data):
+            names = names_in(data, replace(reading.words, remembered=remembered))
+            left = drop
+            if names is not None and fitted is None:
+                left = [*drop, *(n for n in again if n in names)]
+            elif names is not None and fitted is not None:
+                extra = _extra(names, drop, again, fitted, data)
+                left = [*drop, *extra]
+            how: dict[str, Any] = {"known": known, "remembered": remembered}
+            found = opened(data, reading.leaving(left), new=True, **how)
+        else:
+            how = {"sample_shape": samples or (), "known": known, "remembered": remembered}
+            found = _laid_out(data, reading, before.layout, how)
+            if fitted is not None and found.names is not None:
+                extra = _extra(found.names, drop, again, fitted, data)
+        if found.names is None and not drop and _left_again(found, again, model.n_features_in_):
+            found = opened(data, reading.leaving(again), new=True, **how)
+        chosen = choosing.of_fit(
+            found,
+            fitted,
+            type(model).__name__,
+            model.n_features_in_,
+            more=True,
+            samples=samples,
+        )
     return chosen, [name for name in extra if name not in again]
 
 

@@ -201,7 +201,8 @@ def _parquet_columns(path: Path, origin: str, drop: tuple[str, ...], words: Word
             every = _names_of(file)
             refuse_duplicates(every, origin)
             names = [every[j] for j in kept(every, drop, origin)]
-            table = file.read(columns=names)
+            schema = footer.with_categories(file.schema_arrow)
+            table = footer.as_categories(file.read(columns=names), schema)
             notes = index_notes(index_of(file.schema_arrow), origin)
         columns = [without(table.column(n), words.na_values or ()) for n in names]
         return _Found(names, columns, True, notes, None)

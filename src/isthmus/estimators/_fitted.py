@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.mixture import GaussianMixture
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from torch.distributions import Distribution
 
@@ -117,7 +117,7 @@ class Fitted(TransformerMixin, BaseEstimator, Settings):
         categories.
         """
         check_is_fitted(self)
-        codes = _input.writable(check_array(handed.as_array(Z), dtype=[np.float64, np.float32]))
+        codes = _input.writable(handed.codes(Z))
         if codes.shape[1] != self.n_components_:
             raise InvalidParameterError(
                 f"Z with {codes.shape[1]} columns",

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import validate_data
 
-from isthmus.data import handed
+from isthmus.data import handed, numbers
 from isthmus.data.columns import choosing, frames
 from isthmus.data.columns.axes import Axis, in_words
 from isthmus.data.columns.encoded_column import TRUTHS
@@ -21,8 +21,8 @@ from isthmus.data.columns.encoding import Encoded, Encoding
 from isthmus.data.columns.telling import note_empty, note_taken, told_once
 from isthmus.data.matrix import refuse_others
 from isthmus.data.source import Source
-from isthmus.data.tables import Table, quoted, shown, stand_in
-from isthmus.errors import CombinationError, DataError
+from isthmus.data.tables import Table, drop_advice, quoted, shown, stand_in
+from isthmus.errors import CombinationError, DataError, of_fit
 from isthmus.estimators import _samples, _written
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
@@ -56,8 +56,10 @@ def rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) ->
     with frames.addressed(X):
         handed.refuse(X)
         X = handed.as_array(X)
-        X = X if reset else _written.as_fitted(estimator, X)
-        return _checked(estimator, X, reset, min_rows)
+        if reset:
+            return _checked(estimator, X, reset, min_rows)
+        with of_fit(names_of_fit(estimator)):
+            return _checked(estimator, _written.as_fitted(estimator, X), reset, min_rows)
 
 
 def _checked(estimator: BaseEstimator, X: Any, reset: bool, min_rows: int) -> Floats:
@@ -80,27 +82,22 @@ def _checked(estimator: BaseEstimator, X: Any, reset: bool, min_rows: int) -> Fl
     if getattr(estimator, "encoding_", None) is not None:
         return _encoded(estimator, X, reset, min_rows)
     _refuse_text(estimator, X)
-    if not reset:
-        tell_truths(estimator, X, frames.origin_of(X)[0])
     origin = frames.origin_of(X)[0]
-    if isinstance(X, Table):
-        X = _table(estimator, X, reset, min_rows)
-    else:
-        X = validate_data(
-            estimator,
-            in_words(X),
-            reset=reset,
-            accept_sparse=("csr", "csc", "coo"),
-            dtype="numeric",
-            ensure_all_finite=False if _is_finite(X) else "allow-nan",
-            ensure_min_samples=min_rows,
-        )
-    if sparse.issparse(X):
-        X = X.toarray()
-    if reset:
-        _samples.check_size(estimator, X.shape[1])
-    small = X.dtype.itemsize <= 2 or X.dtype == np.float32
-    data = writable(X.astype(np.float32 if small else np.float64, copy=False))
+    if not reset:
+        tell_truths(estimator, X, origin)
+    with numbers.within_range(origin):
+        if isinstance(X, Table):
+            X = _table(estimator, X, reset, min_rows)
+        else:
+            X = _validated(estimator, X, reset, min_rows)
+        if sparse.issparse(X):
+            X = X.toarray()
+        if reset:
+            _samples.check_size(estimator, X.shape[1])
+        small = X.dtype.itemsize <= 2 or X.dtype == np.float32
+        data = writable(X.astype(np.float32 if small else np.float64, copy=False))
+    if not _is_finite(data):
+        numbers.refuse_infinite(data, origin, names_of_fit(estimator))
     if reset:
         empty = np.ones(data.shape[1], dtype=bool)
         for start in range(0, len(data), _CHUNK):  # a mask of all rows would take a quarter of them
@@ -126,6 +123,31 @@ def tell_truths(estimator: BaseEstimator, X: Any, origin: str) -> None:
     with told_once():
         for name in frames.truths(X):
             note_taken(origin, name, TRUTHS)
+
+
+def _validated(estimator: BaseEstimator, X: Any, reset: bool, min_rows: int) -> Any:
+    """X as scikit-learn takes it, which remembers its columns or compares them; infinity stays."""
+    numbers.refuse_entries(X, "X", _also_frame(estimator))
+    numbers.refuse_shape(X, "X")
+    if hasattr(X, "shape"):
+        numbers.refuse_few(int(X.shape[0]), min_rows, "X")
+        columns, known = int(X.shape[1]), getattr(estimator, "n_features_in_", None)
+        if not reset and columns != known:
+            raise DataError(
+                f"X has {columns} features, but {type(estimator).__name__} is expecting {known} "
+                "features as input, and",
+                "must have as many as the data of the fit",
+                "Give the columns that the fit had, in its order.",
+            )
+    return validate_data(
+        estimator,
+        in_words(X),
+        reset=reset,
+        accept_sparse=("csr", "csc", "coo"),
+        dtype="numeric",
+        ensure_all_finite=False,
+        ensure_min_samples=min_rows,
+    )
 
 
 def _note_empty(estimator: BaseEstimator, data: Floats, origin: str) -> None:
@@ -174,7 +196,10 @@ def encoding_of(
         return None
     if sparse.issparse(X):
         X = X.toarray()
-    encoding = Encoding.fit(frames.arrow(X) if rows is None else rows, kinds)
+    if rows is None:
+        rows = table = frames.arrow(X)
+        numbers.refuse_few(table.num_rows, 1, frames.origin_of(X)[0])
+    encoding = Encoding.fit(rows, kinds)
     return encoding.model_copy(update={"frame": frames.flavour(X), "axis": Axis.of(X)})
 
 
@@ -194,8 +219,7 @@ def _encoded(estimator: BaseEstimator, X: Any, reset: bool, min_rows: int) -> Fl
         if names != list(encoding.names):  # else it is a block of rows that were renamed already
             choosing.warn_of_position(names, fitted, type(estimator).__name__)
             table = table.rename_columns(list(encoding.names))
-    if table.num_rows < min_rows:
-        raise DataError("X", f"must have at least {min_rows} rows; it has {table.num_rows}")
+    numbers.refuse_few(table.num_rows, min_rows, frames.origin_of(X)[0])
     if reset:
         remember(estimator, table.num_columns, names)
     return cast(Floats, encoding.encode(table, getattr(estimator, "handle_unknown", "missing")))
@@ -247,6 +271,13 @@ def _also(estimator: BaseEstimator) -> str:
     )
 
 
+def _also_frame(estimator: BaseEstimator) -> str:
+    """The remedy for an array with words: only a frame tells which columns are of which kind."""
+    if not hasattr(estimator, "kinds") or hasattr(estimator, "autoencoder_"):
+        return ""
+    return "Or give pandas.DataFrame(X) with likelihood='auto', which takes columns of every kind."
+
+
 def _refuse_text(estimator: BaseEstimator, X: Any) -> None:
     """What is no number, by its column: scikit-learn's sentence names neither that nor a remedy."""
     frame = X.frame if isinstance(X, Table) else X
@@ -260,8 +291,8 @@ def _refuse_text(estimator: BaseEstimator, X: Any) -> None:
             raise DataError(
                 f"column {name!r} of X with the value {shown(odd)}",
                 "must hold numbers",
-                f"{_also(estimator)}Drop it, or encode it (scikit-learn's OneHotEncoder or "
-                "OrdinalEncoder).",
+                f"{_also(estimator)}{drop_advice([str(name)])} Or encode it (scikit-learn's "
+                "OneHotEncoder or OrdinalEncoder).",
             )
 
 
@@ -273,7 +304,7 @@ def _objects_of(column: Any) -> Iterable[Any]:
 
 def _is_odd(value: Any) -> bool:
     """Whether it is no number to scikit-learn, to which Booleans are numbers."""
-    return not isinstance(value, bool | np.bool_) and frames.is_no_number(value)
+    return not isinstance(value, bool | np.bool_) and numbers.is_no_number(value)
 
 
 def writable(X: NDArray[Any]) -> Floats:
@@ -285,8 +316,7 @@ def writable(X: NDArray[Any]) -> Floats:
 def _table(estimator: BaseEstimator, table: Table, reset: bool, min_rows: int) -> Floats:
     """The rows of a table; remembers its columns, or takes them by name where both have names."""
     count, columns = table.values.shape
-    if count < min_rows:
-        raise DataError(table.origin, f"must have at least {min_rows} rows; it has {count}")
+    numbers.refuse_few(count, min_rows, table.origin)
     if reset:
         remember(estimator, columns, table.names)
     else:
@@ -297,7 +327,7 @@ def _table(estimator: BaseEstimator, table: Table, reset: bool, min_rows: int) -
             )
         fitted, model = names_of_fit(estimator), type(estimator).__name__
         table = choosing.of_fit(table, fitted, model, estimator.n_features_in_)
-    return cast(Floats, check_array(table.values, ensure_all_finite="allow-nan"))
+    return cast(Floats, table.values)
 
 
 def remember(estimator: BaseEstimator, n_features: int, names: Sequence[str] | None) -> None:

@@ -68,8 +68,9 @@ def check(estimator: Fitted, n_features: int) -> None:
         raise InvalidParameterError(
             f"n_components={estimator.n_components}",
             rule,
-            "Ask for fewer components, or use a denoising, contractive, sparse or variational "
-            "autoencoder, which may be as wide as its input.",
+            f"{'Ask for fewer components' if n_features > 1 else 'Give more columns'}, or use a "
+            "denoising, contractive, sparse or variational autoencoder, which may be as wide as "
+            "its input.",
         )
     for name in ("max_epochs", "batch_size"):
         value = getattr(estimator, name)

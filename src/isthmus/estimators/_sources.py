@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from isthmus.data import numbers
 from isthmus.data.arrays.source import Arrays, InMemory
 from isthmus.data.columns import choosing, frames
 from isthmus.data.columns.encoding import Encoding
@@ -20,7 +21,7 @@ from isthmus.data.columns.telling import told_once
 from isthmus.data.rows.taking import held as rows_of
 from isthmus.data.rows.taking import tables
 from isthmus.data.source import Source, TableSource, in_memory, n_rows
-from isthmus.errors import DataError
+from isthmus.errors import DataError, of_fit
 from isthmus.estimators import _input, _samples, _written
 
 # Scaled rows of more than this are not kept beside those that were given.
@@ -38,8 +39,7 @@ def given(estimator: BaseEstimator, X: Any, min_rows: int = 1) -> _input.Floats 
         data = _input.rows(estimator, X, reset=True, min_rows=min_rows)
         return Arrays([InMemory(data, "X")], "X") if 4 * data.size > LARGE else data
     count = n_rows(X)
-    if count < min_rows:
-        raise DataError(X.origin, f"must have at least {min_rows} rows; it has {count}")
+    numbers.refuse_few(count, min_rows, X.origin)
     n_features = math.prod(X.feature_shape)
     if fits(X):
         stated = bool(estimator.kinds) or estimator.likelihood == "joint"
@@ -78,7 +78,8 @@ def held(X: Any, fitted: BaseEstimator | None = None) -> Any:
     if not isinstance(X, Source):
         return X if fitted is None else _written.as_fitted(fitted, X)
     if fitted is not None:
-        X = by_name(fitted, X)
+        with of_fit(_input.names_of_fit(fitted)):
+            X = by_name(fitted, X)
     if not fits(X):
         raise DataError(
             f"{X.origin} of {n_rows(X)} rows",
@@ -116,8 +117,8 @@ def by_blocks(method: Callable[..., Any]) -> Callable[..., Any]:
         check_is_fitted(self)
         if not isinstance(X, Source) or more or named:
             return method(self, _written.as_fitted(self, X), *more, **named)
-        source, mixed = by_name(self, X), self.encoding_ is not None
-        with told_once():
+        with of_fit(_input.names_of_fit(self)), told_once():
+            source, mixed = by_name(self, X), self.encoding_ is not None
             parts = [method(self, table) for table in tables(source, mixed)]
         return pa.concat_tables(parts) if isinstance(parts[0], pa.Table) else np.concatenate(parts)
 

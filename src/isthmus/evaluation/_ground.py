@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isthmus.core.autoencoder import Autoencoder
-from isthmus.data.columns.frames import names_of
+from isthmus.data import numbers
+from isthmus.data.columns.frames import arrow, is_frame, is_mixed, names_of, origin_of
+from isthmus.data.handed import as_array
+from isthmus.data.matrix import refuse_others
 from isthmus.data.tables import Table
-from isthmus.errors import DataError
 from isthmus.evaluation.catalogue import metric
 from isthmus.evaluation.exhibits import shown, subset
 from isthmus.evaluation.pca_line import PcaLine
@@ -215,17 +217,19 @@ def values_of(X: Any) -> tuple[Array, tuple[str, ...] | None]:
     Raises:
         DataError: it is no table of numbers with two dimensions.
     """
+    origin, names = origin_of(X)[0], names_of(X)
+    if is_frame(X) and is_mixed(X):
+        table = arrow(X)
+        refuse_others(table.column_names, table.columns, origin, "The fit had numbers alone. ")
     if isinstance(X, Table):
-        return np.ascontiguousarray(X.values), X.names
-    names = names_of(X)
-    if isinstance(X, Tensor):
-        X = X.detach().cpu().numpy()
-    if hasattr(X, "toarray"):
-        X = X.toarray()
-    x = np.asarray(X)
-    small = x.dtype.kind in "biu" and x.dtype.itemsize <= 2
-    x = x.astype(np.float32 if small or x.dtype in (np.float16, np.float32) else np.float64)
-    if x.ndim != 2 or len(x) < 2:
-        raise DataError(f"rows of shape {x.shape}", "must be a table of at least two rows")
-    x = np.ascontiguousarray(x)
-    return x, None if names is None else tuple(names)
+        x = np.ascontiguousarray(X.values)
+    else:
+        X = as_array(X)
+        x = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
+        numbers.refuse_entries(x, "X")
+        numbers.refuse_shape(x, "X")
+        small = x.dtype.kind in "biu" and x.dtype.itemsize <= 2
+        with numbers.within_range("X"):
+            x = x.astype(np.float32 if small or x.dtype in (np.float16, np.float32) else np.float64)
+    numbers.refuse_infinite(x, origin, names)
+    return np.ascontiguousarray(x), None if names is None else tuple(names)

@@ -73,12 +73,21 @@ def bound(g: Ground, out: Sheet, n_importance: int, n_rows: int | None) -> None:
         jacobian = g.log_jacobian(there, len(x))
         if g.core.objective.needs_density:  # the score is an importance bound then
             nats = bounds.evidence(g.core, scaled, there, seed=g.seed).numpy() + jacobian
-        error = nats.std(ddof=1) / math.sqrt(len(nats))
-        out.add("elbo", nats.mean(), n=f"{g.rows(len(x))}, standard error {error:.2g}")
+        out.add("elbo", nats.mean(), n=f"{g.rows(len(x))}, {_in_words(_error(nats))}")
         out.add("bits_per_dimension", bits_per_dimension(nats, (~np.isnan(x)).sum(1)))
         if n_importance > 0:
             _importance(g, out, n_importance, n_rows, nats)
     out.arrays["nats"] = nats[np.searchsorted(g.some, g.shown)]
+
+
+def _error(values: Array) -> float:
+    """The standard error of their mean; infinite of a single one, which tells of none."""
+    return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.inf
+
+
+def _in_words(error: float) -> str:
+    known = math.isfinite(error)
+    return f"standard error {error:.2g}" if known else "no standard error, which takes two rows"
 
 
 def _importance(g: Ground, out: Sheet, n_draws: int, n_rows: int | None, nats: Array) -> None:
@@ -93,18 +102,17 @@ def _importance(g: Ground, out: Sheet, n_draws: int, n_rows: int | None, nats: A
     found = bounds.importance(g.core, x, there, n_draws=n_draws, seed=g.seed)
     values = found.log_mean.numpy() + g.log_jacobian(there, len(chosen))
     gap = values - nats[np.searchsorted(g.some, chosen)]
-    of_gap = float(gap.std(ddof=1)) / math.sqrt(len(gap)) if len(gap) > 1 else math.inf
-    of_all = float(nats.std(ddof=1)) / math.sqrt(len(nats))
+    of_gap, of_all = _error(gap), _error(nats)
     rows, draws = g.rows(len(chosen)), f"{n_draws:,}"
     if len(chosen) < len(nats):
         error = math.hypot(of_gap, of_all)
         words = f"evidence bound of {g.rows(len(nats))} and gap of {len(chosen):,}"
     else:
-        error = float(values.std(ddof=1)) / math.sqrt(len(values))
+        error = _error(values)
         words = rows
-    words += f", standard error {error:.2g}"
+    words += f", {_in_words(error)}"
     out.add("importance_bound", float(nats.mean() + gap.mean()), draws=draws, n=words)
-    out.add("importance_gap", float(gap.mean()), n=f"{rows}, standard error {of_gap:.2g}")
+    out.add("importance_gap", float(gap.mean()), n=f"{rows}, {_in_words(of_gap)}")
     median = float(np.median(found.effective.numpy()))
     out.add("effective_draws", median, draws=draws, high=float(n_draws), n=rows)
 

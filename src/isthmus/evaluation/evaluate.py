@@ -19,10 +19,11 @@ from isthmus.data import handed
 from isthmus.data.columns.choosing import as_written, places, warn_of_position
 from isthmus.data.columns.encoding import Encoding
 from isthmus.data.columns.frames import addressed, arrow, names_of, origin_of
+from isthmus.data.numbers import refuse_few
 from isthmus.data.rows.taking import held
 from isthmus.data.source import Source, n_bytes, n_rows
 from isthmus.data.tables import Table
-from isthmus.errors import DataError, InvalidParameterError
+from isthmus.errors import DataError, InvalidParameterError, of_fit
 from isthmus.evaluation import _sections, _supervised, detection, mixed
 from isthmus.evaluation._ground import Ground, Sheet, values_of
 from isthmus.evaluation.health import health
@@ -107,9 +108,10 @@ def evaluate(
     known = getattr(model, "feature_names_in_", None)
     names = None if known is None else tuple(str(name) for name in known)
     kind_of = type(model).__name__
-    numbers = _by_name(names, kind_of) if encoding is None else _encoder(encoding, kind_of)
-    with addressed(X):
-        x, given_names = numbers(as_written(X, model.written_))
+    read = _by_name(names, kind_of) if encoding is None else _encoder(encoding, kind_of)
+    with addressed(X), of_fit(names):
+        x, given_names = read(as_written(X, model.written_))
+    refuse_few(len(x), 1, origin or origin_of(X)[0])
     # the model compares names and number of the columns, and says what does not fit
     if encoding is None:
         model.transform(x[:2] if names is None else Table(x[:2], given_names or names, "X"))
@@ -130,7 +132,7 @@ def evaluate(
             x,
             positions,
             "new" if places is not None else kind,
-            None if reference is None else numbers(as_written(reference, model.written_))[0],
+            None if reference is None else read(as_written(reference, model.written_))[0],
         ),
         names,
         seed,
@@ -262,7 +264,7 @@ def _encoder(encoding: Encoding, model: str) -> Read:
     def read(X: Any) -> tuple[Array, tuple[str, ...] | None]:
         X = _held(X)
         if names_of(X) is None and not isinstance(X, Table):
-            table = arrow(X)
+            table = arrow(handed.as_array(X))
             if table.num_columns != len(encoding.columns):
                 raise DataError(
                     f"X with {table.num_columns} column{'s' * (table.num_columns != 1)}",

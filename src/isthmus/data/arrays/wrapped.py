@@ -2,7 +2,9 @@
 
 ========================  ==========================================================
 masked array of NumPy     an array with NaN, which is missing, for a masked entry
-tensor of torch           an array; bfloat16, which NumPy has not, as float32
+matrix of NumPy           an array
+tensor of torch           an array; bfloat16, which NumPy has not, as float32; a quantised
+                          tensor as the numbers it stands for
 sparse tensor of torch    a sparse array of SciPy, of the same entries
 ========================  ==========================================================
 """
@@ -33,9 +35,13 @@ def unwrapped(X: Any, name: str) -> Any:
     if isinstance(X, np.ma.MaskedArray):
         wide = X.dtype if X.dtype.kind in "fc" else np.float64
         return np.ma.filled(X.astype(wide), np.nan)
+    if isinstance(X, np.matrix):
+        return np.asarray(X)
     if not is_tensor(X):
         return X
     X = X.detach().cpu()
+    if X.is_quantized:
+        X = X.dequantize()
     if str(X.dtype) == "torch.bfloat16":
         X = X.float()
     return X.numpy() if str(X.layout) == "torch.strided" else _sparse(X, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -22,7 +23,8 @@ def of_pandas(X: Any, origin: str = "X") -> pa.Table:
     refuse_complex(X, origin)
     try:
         names = [str(name) for name in X.columns]
-        return pa.Table.from_pandas(_plain(X.set_axis(names, axis=1)), preserve_index=False)
+        plain = _plain(X.set_axis(names, axis=1))
+        return _with_names(pa.Table.from_pandas(plain, preserve_index=False), X)
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         said = " ".join(map(str, error.args))
         at = re.search(r"Conversion failed for column (.*) with type", said)
@@ -35,6 +37,22 @@ def of_pandas(X: Any, origin: str = "X") -> pa.Table:
             if at
             else "Convert the column, with astype(float) or astype(str).",
         ) from error
+
+
+def _with_names(table: pa.Table, X: Any) -> pa.Table:
+    """The table with pandas' names of those types that Arrow's note of them does not tell.
+
+    These are text that is stored as objects of Python, and sparse columns.
+    """
+    noted = table.schema.pandas_metadata
+    for column, kind in zip(noted["columns"], X.dtypes, strict=True):
+        name = str(kind)
+        if name == "string" and getattr(kind, "storage", "") == "python":
+            column["numpy_type"] = "string[python]"
+        elif name.startswith("Sparse["):
+            column["numpy_type"] = name
+    metadata = {**table.schema.metadata, b"pandas": json.dumps(noted).encode()}
+    return table.replace_schema_metadata(metadata)
 
 
 def _plain(X: Any) -> Any:

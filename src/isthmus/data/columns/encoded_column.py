@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from isthmus.data.columns import frames
+from isthmus.data.columns import frames, given_back
 from isthmus.data.columns.kinds import (
     CODED,
     MOST_CATEGORIES,
@@ -92,11 +92,11 @@ class Column(BaseModel):
             raise ValueError(f"a {self.kind} column of the type {self.type}")
         try:
             pa.array(self.categories, plain)
-            frames.check_zone(self.zone, plain)
+            given_back.check_zone(self.zone, plain)
         except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
             raise ValueError(f"{str(error)[:100]}, in the type {self.type}") from None
         dictionary = self.dictionary or self.pandas is None
-        if not dictionary and frames.refused(self.pandas or "", plain):
+        if not dictionary and given_back.refused(self.pandas or "", plain):
             raise ValueError(f"pandas' type {self.pandas!r:.40} for the type {self.type}")
         return self
 
@@ -371,7 +371,7 @@ def column_of(survey: Survey, kind: Kind, dtype: str | None) -> Column:
         dictionary=survey.dictionary,
         ordered=survey.ordered,
         categories=tuple(categories),
-        pandas=None if dtype and frames.refused(dtype, plain) else dtype,
+        pandas=None if dtype and given_back.refused(dtype, plain) else dtype,
         holes=survey.n_present < survey.n_rows,
     )
 

@@ -33,7 +33,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from isthmus.data.columns import frames
+from isthmus.data.columns import frames, given_back
 from isthmus.data.columns.axes import Axis
 from isthmus.data.columns.choosing import places
 from isthmus.data.columns.encoded_column import Column, Place, column_of
@@ -129,7 +129,7 @@ class Encoding(BaseModel):
         names = [survey.name for survey in surveys]
         refuse_duplicates(names, surveys[0].origin)
         said = stated(kinds, names)
-        dtypes = frames.pandas_types(first[0])
+        dtypes = given_back.pandas_types(first[0])
         columns = []
         for survey in surveys:
             kind = said.get(survey.name)
@@ -209,7 +209,7 @@ class Encoding(BaseModel):
         arrays = [column.decode(values[:, j]) for j, column in enumerate(self.columns)]
         table = pa.Table.from_arrays(arrays, names=list(self.names))
         dtypes = {column.name: column.pandas for column in self.columns if column.pandas}
-        made = frames.of(table, frame, dtypes)
+        made = given_back.of(table, frame, dtypes)
         if frame == "pandas" and self.axis is not None:
             self.axis.put(made)
         return made
@@ -239,7 +239,7 @@ class Encoding(BaseModel):
         """
         table = frames.arrow(data)
         gone = self.holes(table)
-        dtypes = frames.pandas_types(table.schema)
+        dtypes = given_back.pandas_types(table.schema)
         arrays = []
         for j, column in enumerate(self.columns):
             given = table.column(column.name)
@@ -249,7 +249,7 @@ class Encoding(BaseModel):
             elif isinstance(data, pa.Table):  # text that was a view is one again
                 arrays[-1] = arrays[-1].cast(data.schema.field(column.name).type)
         whole = pa.Table.from_arrays(arrays, names=list(self.names))
-        return frames.of(whole, frame, dtypes)
+        return given_back.of(whole, frame, dtypes)
 
     def to_json(self) -> dict[str, Any]:
         """What JSON can hold of it."""

@@ -1,4 +1,4 @@
-"""Frames of other libraries to Arrow tables and back, with the types that they had.
+"""Frames of other libraries to Arrow tables, with a note of where they are from.
 
 Nothing but Arrow is imported here unless a frame of pandas or polars was given: what comes in is
 told by what it can do (``to_arrow``, ``__dataframe__``), not by its class.
@@ -6,9 +6,7 @@ told by what it can do (``to_arrow``, ``__dataframe__``), not by its class.
 
 from __future__ import annotations
 
-import re
 import sys
-import zoneinfo
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -16,13 +14,12 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from isthmus.data.columns.converted import first_line, of_pandas, of_polars  # type: ignore[import-not-found, unused-ignore]
+from isthmus.data.columns.converted import first_line, of_pandas, of_polars
 from isthmus.data.matrix import is_numeric, is_text, refuse_complex, without
+from isthmus.data.numbers import is_no_number, refuse_entries, refuse_shape, within_range
 from isthmus.data.tables import Table, refuse_duplicates, stand_in
-from isthmus.errors import DataError, InvalidParameterError, IsthmusError, by_flag, by_frame
+from isthmus.errors import DataError, IsthmusError, by_flag, by_frame
 
-_OF_ARROW = "[pyarrow]"
-_WORDS = (pa.string(), pa.large_string())
 Flavour = Literal["pandas", "polars", "arrow", "array"]
 
 
@@ -58,19 +55,34 @@ def arrow(X: Any) -> pa.Table:
         return without_views(of_polars(X))
     if hasattr(X, "dtypes"):
         return without_views(of_pandas(X))
-    values = np.asarray(X)
-    if values.ndim != 2:
-        raise DataError(f"X of shape {values.shape}", "must be a table, (rows, columns)")
+    values = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
+    refuse_shape(values, "X")
+    if values.dtype.kind in "mV":  # neither numbers nor words
+        refuse_entries(values, "X")
     return _named(values, None)
 
 
 def _named(values: np.ndarray, names: tuple[str, ...] | None) -> pa.Table:
     labels = list(names) if names is not None else [stand_in(j) for j in range(values.shape[1])]
     try:
-        arrays = [pa.array(column, from_pandas=True) for column in np.asarray(values).T]
+        arrays = [_column(column) for column in np.asarray(values).T]
+    except DataError:
+        raise
     except (pa.ArrowException, TypeError, ValueError) as error:
-        raise DataError("X", f"must have columns of one type each ({first_line(error)})") from error
+        raise DataError(
+            "X",
+            f"must have columns of one type each ({first_line(error)})",
+            "Convert the column, with astype(float) or astype(str).",
+        ) from error
     return pa.Table.from_arrays(arrays, names=labels)
+
+
+def _column(values: np.ndarray) -> Any:
+    try:
+        return pa.array(values, from_pandas=True)
+    except OverflowError:  # whole numbers of more than 64 bits
+        with within_range("X"):
+            return pa.array(values.astype(np.float64), from_pandas=True)
 
 
 def refuse_faulty(X: Any) -> None:
@@ -263,10 +275,11 @@ def truths(X: Any) -> list[str]:
 
 
 def _other(table: pa.Table) -> bool:
-    return any(_is_other(field.type) for field in table.schema)
+    return any(is_other(field.type) for field in table.schema)
 
 
-def _is_other(kind: pa.DataType) -> bool:
+def is_other(kind: pa.DataType) -> bool:
+    """Whether a column of this Arrow type is not of numbers alone; truth values are others."""
     return pa.types.is_boolean(kind) or not is_numeric(kind)
 
 
@@ -277,134 +290,6 @@ def _pandas_other(column: Any) -> bool:
     if kind in "bmM" or str(column.dtype) in ("category", "boolean"):
         return True
     return any(is_no_number(value) for value in column)
-
-
-def is_no_number(value: Any) -> bool:
-    """Whether an entry is there and neither a number nor text that spells one; Booleans are none.
-
-    >>> import datetime
-    >>> [is_no_number(value) for value in ("a", True, datetime.date(2024, 1, 5), [1], b"x")]
-    [True, True, True, True, True]
-    >>> [is_no_number(value) for value in ("1.5", 2, None, float("nan"))]
-    [False, False, False, False]
-    """
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return False
-    if isinstance(value, bool | np.bool_):
-        return True
-    if isinstance(value, str | bytes):
-        try:
-            float(value)
-        except ValueError:
-            return True
-        return False
-    if isinstance(value, np.ndarray | np.generic):
-        return value.ndim > 0 or value.dtype.kind not in "iufc"
-    return not hasattr(value, "__float__") and not isinstance(value, complex)
-
-
-def pandas_types(schema: pa.Schema) -> dict[str, str]:
-    """pandas' names of the columns' types, where the table was a DataFrame."""
-    columns = (schema.pandas_metadata or {}).get("columns", [])
-    return {str(c["field_name"]): str(c["numpy_type"]) for c in columns if c.get("field_name")}
-
-
-def of(table: pa.Table, flavour: str, dtypes: dict[str, str]) -> Any:
-    """An Arrow table in another form; as an array numbers (N, D), or objects where there is text.
-
-    Args:
-        table: with the types to give back.
-        flavour: one of :data:`Flavour`.
-        dtypes: pandas' names of types, where the columns had one.
-
-    Raises:
-        InvalidParameterError: another form.
-    """
-    if flavour == "arrow":
-        return table
-    if flavour == "polars":
-        import polars  # type: ignore[import-not-found, unused-ignore]
-
-        return polars.from_arrow(table)
-    if flavour == "array":
-        kinds = [field.type for field in table.schema]
-        if all(pa.types.is_boolean(kind) or not _is_other(kind) for kind in kinds):
-            return np.stack([numbers(column) for column in table.columns], axis=1)
-        objects = np.empty((table.num_rows, table.num_columns), object)
-        for j, column in enumerate(table.columns):
-            objects[:, j] = column.to_pylist()
-        return objects
-    if flavour != "pandas":
-        raise InvalidParameterError(
-            f"frame={flavour!r}", "must be 'pandas', 'polars', 'arrow' or 'array'"
-        )
-    frame = table.to_pandas()
-    for name, dtype in dtypes.items():
-        column, given = frame[name], table.column(name)
-        if dtype == "object" and (pa.types.is_boolean(given.type) or is_text(given.type)):
-            frame[name] = column.astype(object)
-        if dtype.endswith(_OF_ARROW):
-            frame[name] = _of_arrow(given, dtype, column)
-            continue
-        # of the other types (dates, objects, categories) Arrow's own tells all
-        if not _suits(dtype, table.schema.field(name).type) or str(column.dtype) in (
-            dtype,
-            "category",
-        ):
-            continue
-        whole = dtype.startswith(("int", "uint", "bool")) and dtype != "boolean"
-        if whole and column.isna().any():
-            continue  # NumPy has no missing whole number
-        frame[name] = column.astype(dtype)
-    return frame
-
-
-def _of_arrow(given: pa.ChunkedArray, dtype: str, column: Any) -> Any:
-    """A column of pandas that keeps Arrow's array, where that has the type of this name."""
-    import pandas
-
-    kind = {f"{kind}{_OF_ARROW}": kind for kind in (given.type, *_WORDS)}.get(dtype)
-    if kind is None or (kind != given.type and not is_words(given.type)):
-        return column
-    return pandas.Series(pandas.arrays.ArrowExtensionArray(given.cast(kind)), column.index)
-
-
-def _suits(dtype: str, kind: pa.DataType) -> bool:
-    """Whether pandas' type of that name holds the values of an Arrow type as they are."""
-    types = pa.types
-    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
-        return dtype in ("str", "string", "string[python]", "string[pyarrow]")
-    if types.is_boolean(kind):
-        return dtype in ("bool", "boolean", "bool[pyarrow]")
-    if not types.is_integer(kind) and not types.is_floating(kind):
-        return False
-    plain = np.dtype(kind.to_pandas_dtype()).name
-    nullable = plain.replace("uint", "UInt") if plain[0] == "u" else plain.capitalize()
-    return dtype in (plain, f"{kind}[pyarrow]") or (dtype == nullable and plain != "float16")
-
-
-def refused(dtype: str, kind: pa.DataType) -> bool:
-    """Whether a name says a type of numbers, Booleans or text that is another than Arrow's."""
-    named = dtype.lower().startswith(("int", "uint", "float", "bool", "str"))
-    return named and not _suits(dtype, kind)
-
-
-def check_zone(zone: str | None, kind: pa.DataType) -> None:
-    """A time zone that there is, as a name or an offset, and of a timestamp.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if zone is None:
-        return
-    if not pa.types.is_timestamp(kind):
-        raise ValueError("a time zone without a timestamp")
-    if re.fullmatch(r"[+-]([01]\d|2[0-3]):[0-5]\d", zone):
-        return
-    try:
-        zoneinfo.ZoneInfo(zone)
-    except (OSError, KeyError, ValueError) as error:
-        raise ValueError(f"no time zone {zone[:40]!r}") from error
 
 
 def numbers(column: Any) -> np.ndarray:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 from pyarrow import ipc, parquet
 
+from isthmus.data.files.footer import as_categories, with_categories
 from isthmus.data.files.paths import Stamp, damaged, named
 from isthmus.data.source import BLOCK_BYTES
 from isthmus.data.tables import quoted
@@ -134,7 +135,7 @@ class ParquetFile:
         self._keep = keep
         with _reading(self._stamp, name, "Parquet"), parquet.ParquetFile(path) as file:
             self._metadata = meta = file.metadata
-            schema = file.schema_arrow
+            schema = with_categories(file.schema_arrow)
         away = [] if index else index_of(schema)
         self.notes = index_notes(away, name)
         fields = [field for field in schema if field.name not in away]
@@ -162,7 +163,7 @@ class ParquetFile:
             for batch in file.iter_batches(
                 block_rows(schema), row_groups=list(self._groups[piece]), columns=list(columns)
             ):
-                yield pa.Table.from_batches([batch]).select(list(columns))
+                yield as_categories(pa.Table.from_batches([batch]).select(list(columns)), schema)
 
 
 class ArrowFile:

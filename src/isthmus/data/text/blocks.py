@@ -237,7 +237,7 @@ def _checked(
     first = True
     for batch in reader:
         if first and file.layout.n_columns == 1 and texts and batch.num_rows > batch[0].null_count:
-            refuse_blanks(batch.column(0), file.name)
+            refuse_blanks(batch.column(0), file.name, (file.layout.names or ("",))[0])
             first = False
         index.add(batch.column(0))
         if watch is not None:

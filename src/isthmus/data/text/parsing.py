@@ -35,6 +35,8 @@ from isthmus.data.text.sniff import UTF8, Layout, is_number, layout_of
 from isthmus.data.text.spelled import Spelled
 from isthmus.errors import DataError
 
+_BLANKS = re.compile(r"[\s|:]+")
+
 
 @dataclass(frozen=True)
 class TextFile:
@@ -68,10 +70,11 @@ class TextFile:
         text, held, note = plain(path, name, words)
         layout = replace(layout_of(text, name), encoded=note)
         if ending_of(path) == ".txt" and layout.n_columns == 1:
+            first = layout.names[0] if layout.names else ""
             raise DataError(
                 name,
                 "must be a table; its first line has no tab, semicolon or comma",
-                "Name it .csv if it is one column.",
+                _separated(first, name) or "Name it .csv if it is one column.",
             )
         signs = signs_of(text, layout)
         file = cls(text, name, layout, words.missing, signs.codes, signs.quotes, held)
@@ -221,7 +224,8 @@ class TextFile:
                 f"Write all numbers of the column in one way, best as 1234{self.layout.decimal}5."
             )
         return (
-            f"Mend it; missing entries are written {quoted(self.missing, limit=20)}, or as "
+            "Mend it, or delete the line where it is no row (units, a total, other names); "
+            f"missing entries are written {quoted(self.missing, limit=20)}, or as "
             "na_values= (on the command line --na-values) says."
         )
 
@@ -245,17 +249,38 @@ class TextFile:
         return None
 
 
-def refuse_blanks(column: Any, origin: str) -> None:
-    """The only column of a file, if its first entry is numbers with blanks or bars between."""
+def refuse_blanks(column: Any, origin: str, first: str) -> None:
+    """The only column of a file, if its first entry is numbers with blanks or bars between.
+
+    Args:
+        column: of Arrow.
+        origin: the file.
+        first: its first line, where that is a line of names.
+
+    Raises:
+        DataError: it is.
+    """
     row = str(column.drop_null()[0]).strip()
-    words = re.split(r"[\s|:]+", row)
+    words = _BLANKS.split(row)
     if len(words) > 1 and all(is_number(word, ".") for word in words):
-        sign = next((sign for sign in "|:" if sign in row), "")
         raise DataError(
             f"{origin}",
             f"must be separated by commas, semicolons or tabs; a row is {shown(row)}",
-            f"Save it with one of them{f', or add a first line sep={sign}' * bool(sign)}.",
+            _separated(first or row, origin),
         )
+
+
+def _separated(line: str, origin: str) -> str:
+    """How a file whose first line has blanks, bars or colons between words becomes a table."""
+    words = _BLANKS.split(line.strip())
+    if len(words) < 2:
+        return ""
+    sign = next((sign for sign in "|:" if sign in line), "")
+    if sign:
+        return f"Add a first line sep={sign}, or save it with commas."
+    header = ", header=None" * all(is_number(word, ".") for word in words)
+    read = f"pandas.read_csv({origin!r}, sep=r'\\s+'{header})"
+    return f"Save it with commas: {read}.to_csv('rows.csv', index=False)."
 
 
 class RowNumbers:

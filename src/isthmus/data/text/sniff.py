@@ -38,10 +38,33 @@ HEAD = 1 << 20
 LONGEST = 1 << 28
 _MISSING = frozenset(MISSING_TOKENS)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)", re.IGNORECASE)
-_FRACTION = r"[+-]?\d+{0}\d+"
+_FRACTION = r"[+-]?\d+{0}\d+(?:[eE][+-]?\d+)?"
 _GROUP = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 _STATED = re.compile(r'"?sep=([^\w\s"\\]|\t)"?[,;]*', re.IGNORECASE)
 SPOKEN = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars"}
+
+
+_CSV = "to_csv('rows.csv', index=False)"
+_PACKED = "Give it the ending that tells so, {ending}, after its own: rows.csv{ending}."
+_OTHERS = {
+    b"\x1f\x8b": ("packed by gzip", _PACKED.replace("{ending}", ".gz")),
+    b"BZh": ("packed by bzip2", _PACKED.replace("{ending}", ".bz2")),
+    b"\x28\xb5\x2f\xfd": ("packed by zstd", _PACKED.replace("{ending}", ".zst")),
+    b"PAR1": ("Parquet", "Name it .parquet."),
+    b"ARROW1": ("Arrow", "Name it .arrow."),
+    b"\x93NUMPY": ("an array of NumPy", "Name it .npy."),
+    b"PK\x03\x04": (
+        "a workbook, or another file in zip",
+        f"Save it as CSV: pandas.read_excel({{name}}).{_CSV} where it is a workbook.",
+    ),
+    b"\xd0\xcf\x11\xe0": ("a workbook", f"Save it as CSV: pandas.read_excel({{name}}).{_CSV}."),
+    b"[{": ("JSON", f"Save it as CSV: pandas.read_json({{name}}).{_CSV}."),
+    b'{"': ("JSON", f"Save it as CSV: pandas.read_json({{name}}).{_CSV}."),
+    b"<table": ("HTML", f"Save it as CSV: pandas.read_html({{name}})[0].{_CSV}."),
+    b"<html": ("HTML", f"Save it as CSV: pandas.read_html({{name}})[0].{_CSV}."),
+    b"<!DOCTYPE": ("HTML", f"Save it as CSV: pandas.read_html({{name}})[0].{_CSV}."),
+}
+"""What files are that start so, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +178,10 @@ def _refuse_preamble(lines: list[tuple[int, str]], signs: list[str], origin: str
             remedy = "Delete what stands before the names, or name every column."
             if first == 1 and n == 2 and sign == ",":
                 remedy += " Where commas are decimal signs of one column, put the line sep=; first."
+            elif 2 * first == n and sign == ",":
+                remedy += " Where commas are decimal signs as well, put semicolons between columns."
+            elif first + 1 == n and not any(row[-1] for row in rows[k:]):
+                remedy += " Or delete the separator at the end of the lines after it."
             raise DataError(
                 f"line {lines[0][0] + 1} of {origin}",
                 f"must name {n} columns, as many as line {lines[k][0] + 1} and those after it have "
@@ -192,6 +219,7 @@ def _first_lines(path: Path, origin: str) -> tuple[list[tuple[int, str]], str, s
         if len(found) > 2 or whole or size >= LONGEST:
             break
         size *= 2
+    _refuse_others(head, origin)
     if b"\0" in head:
         raise DataError(
             f"{origin}",
@@ -207,6 +235,21 @@ def _first_lines(path: Path, origin: str) -> tuple[list[tuple[int, str]], str, s
             f"must be text in UTF-8; near its start is the byte {error.object[error.start]:#x}",
             UTF8,
         ) from error
+
+
+def _refuse_others(head: bytes, origin: str) -> None:
+    """Refuse what is no separated text, told by its first bytes, whatever its name ends with.
+
+    Raises:
+        DataError: it is packed, a workbook, Parquet, JSON or HTML.
+    """
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    for sign, (what, remedy) in _OTHERS.items():
+        word = sign.isalnum()  # which a column may be called, in text
+        if start.startswith(sign) and (not word or b"\0" in head):
+            raise DataError(
+                origin, f"must be separated text; it is {what}", remedy.format(name=repr(origin))
+            )
 
 
 def split(line: str, separator: str) -> list[str]:
@@ -242,8 +285,8 @@ def _is_header(first: list[str], second: list[str], decimal: str) -> bool:
     texts = [j for j in texts if j not in amounts]
     if texts:  # beside words, inf is one: inflation, say
         numbers = [field for field in numbers if any(sign.isdigit() for sign in field)]
-    if not numbers:
-        return bool(texts)
+    if not numbers:  # empty fields alone are names that were left out
+        return bool(texts) or not any(first)
     if not texts:
         return _counted(first) and (first[0] == "" or second[:1] != [str(len(first))])
     if len(second) == len(first) and any(
