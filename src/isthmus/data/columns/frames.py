@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from isthmus.data.columns.converted import first_line, of_pandas, of_polars  # type: ignore[import-not-found, unused-ignore]
+from isthmus.data.columns.converted import first_line, of_pandas, of_polars
 from isthmus.data.matrix import is_numeric, is_text, refuse_complex, without
 from isthmus.data.tables import Table, refuse_duplicates, stand_in
 from isthmus.errors import DataError, InvalidParameterError, IsthmusError, by_flag, by_frame
