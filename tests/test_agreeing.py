@@ -18,6 +18,7 @@ from command_line import call, done
 from isthmus import Autoencoder, OutlierDetector
 from isthmus.data.columns.choosing import written as written_of
 from isthmus.data.rows import taking
+from isthmus.data.text import settling
 from isthmus.data.text.agreeing import Spelling, other_sign
 from isthmus.data.text.spelled import Reading, Spelled
 from isthmus.errors import DataError, RunError
@@ -609,8 +610,54 @@ def test_commas_between_fields_are_no_decimal_signs(tmp_path):
     later.write_text("a,b\n1.218,2\n2.218,3\n")
     with pytest.raises(DataError, match="and the file is separated by commas"):
         model.transform(isthmus.open_data(later))
-    later.write_text('a,b\n1.218,"2,5"\n2.218,"3,5"\n')  # in quotes it may
-    assert model.impute(isthmus.open_data(later))[:, 0].tolist() == [1218, 2218]
+    # in quotes it may, whether all are in quotes or those that need them
+    for rows in ('1.218,"2,5"\n2.218,"3,5"', '"1.218","2"\n"2.218","3"'):
+        later.write_text(f"a,b\n{rows}\n")
+        assert model.impute(isthmus.open_data(later))[:, 0].tolist() == [1218, 2218]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'a,b,word\n1.218,2,"x"\n2.218,3,"y"\n',
+        '"a","b","word"\n1.218,2,x\n2.218,3,y\n',
+        'word,a,b\n"x",1.218,2\n"y",2.218,3\n',
+        'a,b,word\n1.218,2,"x, y"\n2.218,3,"01.02.2024"\n',
+        'a,b,word\n1.218,2,"12,5 m, 3"\n2.218,3,y\n',
+    ],
+)
+def test_words_in_quotes_say_nothing_of_numbers(tmp_path, text):
+    fit, later = tmp_path / "fit.csv", tmp_path / "later.csv"
+    rows = "".join(f"{i}.218,50;{i % 7},5;{'xy'[i % 2]}\n" for i in range(1, 40))
+    fit.write_text("a;b;word\n" + rows)
+    later.write_text(text)
+    with pytest.raises(DataError, match="and the file is separated by commas"):
+        _fit_to(fit).transform(isthmus.open_data(later))
+
+
+def test_a_number_in_quotes_is_seen_wherever_the_file_is_cut(tmp_path, monkeypatch):
+    later = tmp_path / "later.csv"
+    later.write_text('a,b\n1.218,2\n2.218,"3,5"\n3.218,4\n')
+    for size in range(1, 40):
+        monkeypatch.setattr(settling, "_SCANNED", size)
+        assert settling._has_quoted_number(later)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_what_is_missing_is_missing_in_names_of_folders(tmp_path, kind):
+    frames = []
+    for value in (3, 5, -999):  # as folders are read
+        rows = pd.DataFrame({"a": RNG.normal(size=20), "b": RNG.normal(size=20)})
+        at = tmp_path / "fit" / f"u={value}"
+        at.mkdir(parents=True)
+        getattr(rows, f"to_{kind}")(at / f"x.{kind}", index=False)
+        frames.append(rows.assign(u=value))
+    model = Autoencoder(1, max_epochs=1, hidden_layer_sizes=(4,), random_state=0)
+    model.fit(isthmus.open_data(tmp_path / "fit", na_values=["-999"]))
+    frame = pd.concat(frames, ignore_index=True)
+    expected = model.transform(frame.replace(-999, np.nan))
+    for rows in (isthmus.open_data(tmp_path / "fit"), frame):
+        np.testing.assert_allclose(model.transform(rows), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])

@@ -167,13 +167,14 @@ class Tabular:
         s, p = self._pieces[piece]
         shard, given = self._shards[s], self._given[s]
         columns = [name for name in schema.names if name not in given]
-        words = () if self.parsed else self.na_values or ()
+        said = self.na_values or ()
+        words = () if self.parsed else said  # of text they were missing as it was parsed
         rows = 0
         # A piece of none of the file's columns still has rows: take one to count them.
         for table in shard.tables(p, columns or shard.schema.names[:1]):
             rows += table.num_rows
             found = [
-                pa.repeat(given[f.name], table.num_rows)
+                without(pa.repeat(given[f.name], table.num_rows), said)
                 if f.name in given
                 else without(_cast(table.column(f.name), f.type), words)
                 for f in schema

@@ -7,8 +7,10 @@ amounts, ``1.218`` where a fit had decimal commas) is told from all entries as t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,11 +18,27 @@ import pyarrow.compute as pc
 
 from isthmus.data.files.shards import Shard
 from isthmus.data.tables import Words, flagged
-from isthmus.data.text.agreeing import Place, Spelling, agreed, may_be_thousands, other_sign
+from isthmus.data.text.agreeing import (
+    Known,
+    Place,
+    Spelling,
+    agreed,
+    may_be_thousands,
+    other_sign,
+)
 from isthmus.data.text.entries import LARGEST_WHOLE, Entries, Stray
 from isthmus.data.text.parsing import TextFile
 from isthmus.data.text.sniff import Layout
-from isthmus.data.text.spelled import Reading
+from isthmus.data.text.spelled import Reading, Spelled
+
+# A number in quotes after a comma, or at the beginning of a line, that needs them for its own comma
+# or has points between groups of digits: "2,5", "1.218", "1.218,50 €"; "2024" and "x" are none.
+_QUOTED_NUMBER = re.compile(
+    rb'[,\r\n][ \t]*"[^0-9",.\r\n]{0,8}'
+    rb'(?:[0-9]{1,3}(?:\.[0-9]{3})+(?:,[0-9]+)?|[0-9]+,[0-9]+)[^0-9",.\r\n]{0,8}"'
+)
+_SCANNED = 1 << 22
+_LOOKED_BACK = 128
 
 
 @dataclass(frozen=True)
@@ -200,8 +218,9 @@ def kinds_of(file: TextFile, keep: list[int], words: Words, of: str) -> Kinds:
     numbers = words.numbers
     shows = {file.labels[int(at)]: entries.stray.spelled for at, entries in found.items()}
     sign, told = other_sign(shows, numbers)
-    # without quotes no entry can have a decimal comma where commas separate
-    split = not sign and file.layout.separator == "," and not file.quotes
+    # where commas separate, an entry has a decimal comma in quotes or not at all
+    split = not sign and file.layout.separator == "," and _is_doubtful(shows, numbers)
+    split = split and not (file.quotes and _has_quoted_number(file.path))
     readings: dict[str, Reading] = {}
     for at, entries in found.items():
         name = file.labels[int(at)]
@@ -224,6 +243,22 @@ def kinds_of(file: TextFile, keep: list[int], words: Words, of: str) -> Kinds:
         if entries.beyond and not pa.types.is_string(types[at])
     }
     return Kinds(types, coded, readings, beyond)
+
+
+def _is_doubtful(shows: Mapping[str, Spelled], known: Known) -> bool:
+    """Whether a column of decimal commas in the fit can be read in several ways here."""
+    fits = ((known.get(name), found) for name, found in shows.items())
+    return any(was is not None and was.decimal == "," and len(f.readings()) > 1 for was, f in fits)
+
+
+def _has_quoted_number(path: Path) -> bool:
+    tail = b"\n"
+    with path.open("rb") as file:
+        while block := file.read(_SCANNED):
+            if _QUOTED_NUMBER.search(tail + block):
+                return True
+            tail = (tail + block)[-_LOOKED_BACK:]
+    return False
 
 
 def _is_plain(how: Reading, entries: Entries, decimal: str) -> bool:
