@@ -20,7 +20,7 @@ from isthmus.data import labels
 from isthmus.data.columns import choosing
 from isthmus.data.files import packed
 from isthmus.data.source import in_memory
-from isthmus.data.tables import Words
+from isthmus.data.words import Words
 
 RNG = np.random.default_rng(0)
 ROWS = [f"r{i},{x:.4f},{x * 2:.3f},0{i:03}" for i, x in enumerate(RNG.normal(size=40))]

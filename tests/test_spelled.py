@@ -340,7 +340,7 @@ def test_a_file_is_filled_in_the_way_that_it_is_written(tmp_path):
             assert pd.Series([b]).str.fullmatch(form).all(), b
 
 
-@pytest.mark.filterwarnings("default:.*have no currency")
+@pytest.mark.filterwarnings("default:.*have (no|a) currency")
 def test_a_model_of_amounts_takes_files_that_spell_them(tmp_path):
     cost = RNG.lognormal(7, 1, 80)
     X = pd.DataFrame({"a": RNG.normal(size=80), "b": RNG.normal(size=80), "cost": cost.round(2)})
@@ -359,11 +359,7 @@ def test_a_model_of_amounts_takes_files_that_spell_them(tmp_path):
             code, _, err = call(
                 "transform", tmp_path / run, tmp_path / f"{data}.csv", "--out", path
             )
-            lost = (
-                "Warning: Numbers in column 'cost' of"
-                if (run, data) == ("dollars", "plain")
-                else ""
-            )
+            lost = "Warning: Numbers in column 'cost' of" if run != data else ""
             assert (code, err[: len(lost) or None]) == (0, lost)
             out.append(np.load(path))
     for codes in out[1:]:

@@ -10,7 +10,8 @@ from isthmus.cli._blocks import MOST_SAMPLED, size
 
 if TYPE_CHECKING:
     from isthmus.data.source import Source
-    from isthmus.data.tables import Table, Words
+    from isthmus.data.tables import Table
+    from isthmus.data.words import Words
 
 FILE = "file"
 """The column that names the file of each row, where every row is one."""

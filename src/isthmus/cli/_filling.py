@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from isthmus.data.carrying import Carried
     from isthmus.data.source import Source
-    from isthmus.data.tables import Table, Words
+    from isthmus.data.tables import Table
     from isthmus.data.text.filling import Way
+    from isthmus.data.words import Words
 
 
 class Filler:

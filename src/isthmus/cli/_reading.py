@@ -19,7 +19,7 @@ import typer
 from isthmus.errors import InvalidParameterError
 
 if TYPE_CHECKING:
-    from isthmus.data.tables import Words
+    from isthmus.data.words import Words
 
 # As in isthmus.data.arrays.source, which is not imported only to parse; and what others call them.
 _LAYOUTS = {
@@ -91,7 +91,7 @@ def _names(given: Sequence[str]) -> tuple[str, ...]:
 
 
 def _encoding(name: str) -> str:
-    from isthmus.data.tables import refuse_unknown
+    from isthmus.data.words import refuse_unknown
 
     refuse_unknown(f"--encoding {name}", name)
     return name
@@ -204,7 +204,7 @@ class ReadingOptions:
     @property
     def words(self) -> Words:
         """How words are read."""
-        from isthmus.data.tables import Words
+        from isthmus.data.words import Words
 
         return Words(self.text or (), self.na_values, encoding=self.encoding)
 

@@ -21,8 +21,9 @@ from isthmus.errors import DataError, InvalidParameterError, of_fit
 
 if TYPE_CHECKING:
     from isthmus.data.source import Source
-    from isthmus.data.tables import Table, Words
+    from isthmus.data.tables import Table
     from isthmus.data.text.agreeing import Written
+    from isthmus.data.words import Words
 
 # Bytes of a file that is read whole: as text it may take twice that in memory.
 READ_WHOLE = 1 << 28

@@ -22,7 +22,8 @@ from isthmus.cli.fit import MODELS, model_name
 from isthmus.errors import InvalidParameterError
 
 if TYPE_CHECKING:
-    from isthmus.data.tables import Table, Words
+    from isthmus.data.tables import Table
+    from isthmus.data.words import Words
     from isthmus.estimators.outliers import OutlierDetector
 
 FLAGS = tuple(parameter.option() for parameter in _parameters.PARAMETERS)

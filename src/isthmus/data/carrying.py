@@ -21,10 +21,10 @@ from isthmus.data.columns.choosing import places
 from isthmus.data.files.packed import plain, turned
 from isthmus.data.files.paths import changed
 from isthmus.data.opening import entire
-from isthmus.data.tables import AS_USUAL, Words
 from isthmus.data.tabular import Tabular
 from isthmus.data.text.entries import Stray
 from isthmus.data.text.sniff import Layout, layout_of
+from isthmus.data.words import AS_USUAL, Words
 from isthmus.errors import DataError
 
 

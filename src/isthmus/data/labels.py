@@ -21,10 +21,11 @@ from pyarrow import parquet
 from isthmus.data import bundled
 from isthmus.data.files.packed import TEXT, ending_of
 from isthmus.data.readers import read
-from isthmus.data.tables import AS_USUAL, Words, quoted, stand_in
+from isthmus.data.tables import quoted, stand_in
 from isthmus.data.text.blocks import table_of_text
 from isthmus.data.text.entries import typed
 from isthmus.data.text.parsing import TextFile
+from isthmus.data.words import AS_USUAL, Words
 from isthmus.errors import DataError
 
 Array = NDArray[Any]

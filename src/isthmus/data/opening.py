@@ -46,10 +46,11 @@ from isthmus.data.objects import (
 )
 from isthmus.data.readers import absent
 from isthmus.data.source import Source
-from isthmus.data.tables import AS_USUAL, Words, quoted
+from isthmus.data.tables import quoted
 from isthmus.data.tabular import Tabular
 from isthmus.data.text.blocks import Sink
 from isthmus.data.text_source import source_of_text
+from isthmus.data.words import AS_USUAL, Words
 from isthmus.errors import DataError, InvalidParameterError
 
 
@@ -87,7 +88,7 @@ def open_data(
         label: name of the column (the array, in .npz and HDF5) that labels the rows.
         text: columns of CSV that are words whatever they hold, such as postal codes.
         na_values: words that stand for a missing entry, in place of the default list
-            (:data:`isthmus.data.tables.MISSING_TOKENS` in CSV, none in other tables); the empty
+            (:data:`isthmus.data.words.MISSING_TOKENS` in CSV, none in other tables); the empty
             entry of CSV is missing in any case. ``na_values=[]`` keeps "NA" as a category.
         encoding: of CSV that is neither UTF-8 nor begins with a byte order mark, such as "cp1252".
         layout: meaning of the axes of an array, of :data:`isthmus.data.arrays.source.LAYOUTS`.

@@ -26,21 +26,13 @@ from isthmus.data.files.packed import TEXT, ending_of
 from isthmus.data.files.paths import damaged, named
 from isthmus.data.files.shards import index_notes, index_of
 from isthmus.data.matrix import counted, refuse_others, without
-from isthmus.data.tables import (
-    AS_USUAL,
-    Table,
-    Words,
-    checked,
-    kept,
-    quoted,
-    refuse_duplicates,
-    stand_in,
-)
+from isthmus.data.tables import Table, checked, kept, quoted, refuse_duplicates, stand_in
 from isthmus.data.text.agreeing import Spelling
 from isthmus.data.text.blocks import table_of_text
 from isthmus.data.text.parsing import TextFile
 from isthmus.data.text.settling import told
 from isthmus.data.text.sniff import layout_of
+from isthmus.data.words import AS_USUAL, Words
 from isthmus.errors import DataError
 
 Read = tuple[np.ndarray, tuple[str, ...] | None]

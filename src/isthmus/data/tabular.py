@@ -23,8 +23,9 @@ from isthmus.data.files.paths import changed
 from isthmus.data.files.shards import Shard, row_bytes
 from isthmus.data.labels import values_of
 from isthmus.data.matrix import is_numeric, is_text, matrix, numpy_type, refuse_others, without
-from isthmus.data.tables import AS_USUAL, drop_advice, flagged, kept, quoted, refuse_duplicates
+from isthmus.data.tables import drop_advice, flagged, kept, quoted, refuse_duplicates
 from isthmus.data.text.agreeing import Known, Spelling, Written, differs
+from isthmus.data.words import AS_USUAL
 from isthmus.errors import DataError
 
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from isthmus.data.files.paths import named
-from isthmus.data.tables import Words
 from isthmus.data.tabular import Tabular
 from isthmus.data.text.agreeing import Known
 from isthmus.data.text.blocks import is_blank, shards_as_written, text_shards
 from isthmus.data.text.parsing import TextFile
 from isthmus.data.text.settling import common, told
+from isthmus.data.words import Words
 from isthmus.errors import DataError
 
 

@@ -27,8 +27,8 @@ from isthmus import presets
 from isthmus._machine import memory
 from isthmus.data.columns.encoding import Encoding
 from isthmus.data.columns.kinds import MOST_CATEGORIES, Kind
-from isthmus.data.tables import refuse_unknown
 from isthmus.data.text.spelled import GROUPS, is_unit
+from isthmus.data.words import refuse_unknown
 from isthmus.errors import RunError
 
 _DEEPEST, _WIDEST = 64, 10_000_000

@@ -25,7 +25,7 @@ from typing import IO, Any, NamedTuple
 import pyarrow as pa
 
 from isthmus.data.files.spool import Spool
-from isthmus.data.tables import AS_USUAL, Words
+from isthmus.data.words import AS_USUAL, Words
 from isthmus.errors import DataError
 
 PACKED = (".bz2", ".gz", ".zst")

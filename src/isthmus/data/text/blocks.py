@@ -25,13 +25,14 @@ from isthmus.data.files.shards import Memory, ParquetFile, Shard
 from isthmus.data.files.spool import Spool
 from isthmus.data.matrix import is_numeric, is_text
 from isthmus.data.source import BLOCK_BYTES
-from isthmus.data.tables import Words, kept
+from isthmus.data.tables import kept
 from isthmus.data.text.agreeing import Known, Place, check_unit, differs
 from isthmus.data.text.decimals import Decimals
 from isthmus.data.text.parsing import RowNumbers, TextFile, refuse_blanks
 from isthmus.data.text.settling import Kinds, Parsed, UnsettledError, Watch, kinds_of, respelled
 from isthmus.data.text.spelled import Reading
 from isthmus.data.text.swallowed import Swallowed
+from isthmus.data.words import Words
 
 HELD = 1 << 26
 """Bytes of parsed tables that one opening holds in memory; the rest goes to temporary files."""

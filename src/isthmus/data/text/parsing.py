@@ -20,19 +20,11 @@ from pyarrow import csv as pacsv
 
 from isthmus.data.files.packed import ending_of, plain
 from isthmus.data.files.spool import Spool
-from isthmus.data.tables import (
-    AS_USUAL,
-    Words,
-    drop_advice,
-    flagged,
-    quoted,
-    refuse_duplicates,
-    shown,
-    stand_in,
-)
+from isthmus.data.tables import drop_advice, flagged, quoted, refuse_duplicates, shown, stand_in
 from isthmus.data.text.entries import Stray, signs_of
 from isthmus.data.text.sniff import UTF8, Layout, is_number, layout_of
 from isthmus.data.text.spelled import Spelled
+from isthmus.data.words import AS_USUAL, Words
 from isthmus.errors import DataError
 
 _BLANKS = re.compile(r"[\s|:]+")

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from isthmus.data.files.shards import Shard
-from isthmus.data.tables import Words, flagged
+from isthmus.data.tables import flagged
 from isthmus.data.text.agreeing import (
     Known,
     Place,
@@ -30,6 +30,7 @@ from isthmus.data.text.entries import LARGEST_WHOLE, Entries, Stray
 from isthmus.data.text.parsing import TextFile
 from isthmus.data.text.sniff import Layout
 from isthmus.data.text.spelled import Reading, Spelled
+from isthmus.data.words import Words
 
 # A number in quotes after a comma, or at the beginning of a line, that needs them for its own comma
 # or has points between groups of digits: "2,5", "1.218", "1.218,50 €"; "2024" and "x" are none.

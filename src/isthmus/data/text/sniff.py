@@ -23,8 +23,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from isthmus.data.files.packed import plain
-from isthmus.data.tables import AS_USUAL, MISSING_TOKENS, Words, quoted
+from isthmus.data.tables import quoted
 from isthmus.data.text.spelled import is_amount
+from isthmus.data.words import AS_USUAL, MISSING_TOKENS, Words
 from isthmus.errors import DataError
 
 SEPARATORS = ("\t", ";", ",")
