@@ -244,7 +244,7 @@ def some(kind: pa.DataType, now: bool) -> pa.Array:
     return pa.array(values, kind)
 
 
-@pytest.mark.filterwarnings("ignore:.*did not see")
+@pytest.mark.filterwarnings("ignore:.*(did not see|taken for)")
 @pytest.mark.parametrize(("kind", "fit", "now"), FILLED, ids=str)
 def test_what_is_known_stays_and_its_type_tells_that_of_what_is_filled(kind, fit, now):
     encoding = Encoding.fit(pa.table({"x": some(fit, now=False)}), {"x": kind})

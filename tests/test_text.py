@@ -20,7 +20,7 @@ import isthmus
 from command_line import call, done
 from isthmus import Autoencoder, open_data
 from isthmus.cli import _rows
-from isthmus.data import labels, tables
+from isthmus.data import labels, words
 from isthmus.data.columns.encoding import Encoding
 from isthmus.data.columns.telling import HANDFUL
 from isthmus.data.readers import read
@@ -208,11 +208,11 @@ def test_the_words_that_are_documented_are_missing(tmp_path: Path) -> None:
     ):
         text = (ROOT / "docs" / page).read_text().partition(start)[2]
         listed = re.findall(r"`([^`]*)`", re.split(r"`None`", text)[0] + "`None`")
-        assert ("", *listed) == tables.MISSING_TOKENS
+        assert ("", *listed) == words.MISSING_TOKENS
     path = tmp_path / "x.csv"
-    tokens = [*tables.MISSING_TOKENS, *(f" {token}" for token in tables.MISSING_TOKENS)]
+    tokens = [*words.MISSING_TOKENS, *(f" {token}" for token in words.MISSING_TOKENS)]
     path.write_text("\n".join(["a,b", *(f"{token},1" for token in tokens), "x,1"]))
-    for way in (lambda **more: read(path, mixed=True, words=tables.Words(**more)).frame,
+    for way in (lambda **more: read(path, mixed=True, words=words.Words(**more)).frame,
                 lambda **more: next(isthmus.open_data(path, **more).tables(0))):  # fmt: skip
         assert way().column("a").null_count == len(tokens)
         kept = way(na_values=()).column("a")
