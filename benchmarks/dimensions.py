@@ -170,7 +170,7 @@ def main() -> None:
     """Print and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", default="0,1,2,3,4")
-    parser.add_argument("--only", default="", help="tables with this word; others stay")
+    parser.add_argument("--only", default="", help="tables with this word; others, and seeds, stay")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     names = [name for name in TABLES if options.only in name]
@@ -181,7 +181,11 @@ def main() -> None:
         for n in TABLES[name][1]
         for network in NETWORKS
     ]
-    rows = [row for row in _common.read("dimensions") if row["what"] not in names]
+    rows = [
+        row
+        for row in _common.read("dimensions")
+        if row["what"] not in names or row["seed"] not in {task[2] for task in tasks}
+    ]
     with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
         for row in pool.map(judged, tasks):
             rows.append({**row, "threads": 1})
