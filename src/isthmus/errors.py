@@ -113,7 +113,8 @@ def by_fit(remedy: str, fitted: Collection[str] | None) -> str:
 
     Args:
         remedy: of an error.
-        fitted: the names of these columns; None where none that is there may be left out.
+        fitted: the names of these columns; None where none that is there may be left out. Where an
+            offer has no names, they are many, and not of the fit.
 
     >>> offer = "Leave out with drop=['age'] (on the command line --drop age)."
     >>> by_fit(f"{offer} Or encode it as numbers.", ["age", "height"])
@@ -124,7 +125,7 @@ def by_fit(remedy: str, fitted: Collection[str] | None) -> str:
 
     def needed(offer: re.Match[str]) -> bool:
         names = literal_eval(offer["names"]) if offer["names"] else None
-        return fitted is None or names is None or any(name in fitted for name in names)
+        return fitted is None or any(name in fitted for name in names or ())
 
     def mended(offer: re.Match[str]) -> str:
         if not needed(offer):

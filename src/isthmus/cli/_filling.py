@@ -68,7 +68,6 @@ class Filler:
         """
         from isthmus.cli._blocks import size
         from isthmus.data.carrying import carried
-        from isthmus.data.matrix import is_numeric
         from isthmus.data.text.agreeing import Spelling
         from isthmus.data.text.filling import ways
 
@@ -84,9 +83,9 @@ class Filler:
         kinds, spelling = schema.types, getattr(found, "spelling", None)
         if every.layout is None:
             return cls(every, features, kinds, {})
-        numbers = [n for n, kind in zip(features, kinds, strict=True) if is_numeric(kind)]
+        several = [] if spelling is None else [n for n in features if n in spelling.several]
         na_values = getattr(found, "na_values", None)
-        every.refuse_mixture(numbers, replace(words, na_values=na_values).missing)
+        every.refuse_mixture(several, replace(words, na_values=na_values).missing)
         fit, names, named = model.written_, schema.names, found.names is not None
         known, shows = fit.of(names, named), fit.shown(names, named)
         here = dict(zip(names, features, strict=True))
@@ -114,7 +113,7 @@ class Filler:
             way = self._ways.get(name)
             if way is not None and way.decimals is not None and _is_whole(schema.field(j).type):
                 schema = schema.set(j, schema.field(j).with_type(pa.float64()))
-        frame = frame.cast(schema)
+        frame = frame.cast(schema, safe=False)  # as the fit rounds beyond 2**53
         return frame if isinstance(block, pa.Table) else replace(block, frame=frame)
 
     def filled(self, made: Any, gone: Any) -> Any:

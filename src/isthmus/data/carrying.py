@@ -109,7 +109,7 @@ class Carried:
         Raises:
             DataError: there is one.
         """
-        if len(self.source.shard_names) < 2:
+        if not columns:
             return
         tokens = pa.array(missing)
         found = {name: [Stray(sign) for sign in ".,"] for name in columns}

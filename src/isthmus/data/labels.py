@@ -20,6 +20,7 @@ from pyarrow import parquet
 
 from isthmus.data import bundled
 from isthmus.data.files.packed import TEXT, ending_of
+from isthmus.data.matrix import plain_numbers
 from isthmus.data.readers import read
 from isthmus.data.tables import quoted, stand_in
 from isthmus.data.text.blocks import table_of_text
@@ -147,6 +148,7 @@ def _of_npz(origin: str, name: str) -> Array:
 
 def values_of(found: Any) -> Array:
     """A column of Arrow as an array: numbers, or words with "" where one is missing."""
+    found = plain_numbers(found)
     kind = found.type
     if pa.types.is_boolean(kind):
         found, kind = found.cast(pa.int8()), pa.int8()

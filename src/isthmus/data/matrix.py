@@ -7,6 +7,7 @@ are rounded to the nearest float64.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -20,6 +21,7 @@ from isthmus.errors import DataError
 
 # Bytes of a matrix that are written column by column, and the fewest rows worth a pass over them.
 _CACHED = 1 << 20
+_WHOLE = re.compile(r"[+-]?[0-9]+")
 _FEWEST = 1024
 _COMPARED = {pa.float16(): pa.float32()}
 """Arrow's types of numbers that it does not look up, and others that hold them."""
@@ -37,6 +39,18 @@ def is_numeric(kind: Any) -> bool:
     )
 
 
+def holds_numbers(kind: Any) -> bool:
+    """The same, and of categories that are numbers, which those that take numbers take as such."""
+    return is_numeric(kind.value_type if pa.types.is_dictionary(kind) else kind)
+
+
+def plain_numbers(column: Any) -> Any:
+    """A column of numbers without its dictionary; any other as it is."""
+    kind = column.type
+    coded = pa.types.is_dictionary(kind) and is_numeric(kind.value_type)
+    return column.cast(kind.value_type) if coded else column
+
+
 def refuse_others(
     names: Sequence[str], columns: Sequence[Any], origin: str, also: str = ""
 ) -> None:
@@ -51,7 +65,7 @@ def refuse_others(
     Raises:
         DataError: at least one column holds text, dates, lists, ...
     """
-    others = [(n, c) for n, c in zip(names, columns, strict=True) if not is_numeric(c.type)]
+    others = [(n, c) for n, c in zip(names, columns, strict=True) if not holds_numbers(c.type)]
     if not others:
         return
     described = [f"{name!r} ({_example(column)})" for name, column in others[:5]]
@@ -91,6 +105,7 @@ def refuse_complex(X: Any, origin: str) -> None:
 
 def matrix(columns: Sequence[Any]) -> np.ndarray:
     """Numeric Arrow columns, each (N,), as one array (N, D); null becomes NaN."""
+    columns = [plain_numbers(column) for column in columns]
     n = len(columns[0]) if columns else 0
     dtype = np.result_type(np.float32, *(numpy_type(column.type) for column in columns))
     values = np.empty((n, len(columns)), dtype)
@@ -109,7 +124,7 @@ def counted(columns: Sequence[Any]) -> np.ndarray:
     """Columns of any kind as :func:`matrix` makes them, 0 for what is there and no number."""
     return matrix(
         [
-            column if is_numeric(column.type) else pc.if_else(pc.is_null(column), None, 0.0)
+            column if holds_numbers(column.type) else pc.if_else(pc.is_null(column), None, 0.0)
             for column in columns
         ]
     )
@@ -176,11 +191,27 @@ def without(column: Any, words: Sequence[str]) -> Any:
     return pc.if_else(gone, pa.scalar(None, kind), column) if pc.any(gone).as_py() else column
 
 
+def numbers_among(words: Sequence[str]) -> list[float]:
+    """The numbers that words spell.
+
+    >>> numbers_among(["NA", "-9", "1.5"])
+    [-9.0, 1.5]
+    """
+    found = []
+    for word in words:
+        with suppress(ValueError):
+            found.append(float(word))
+    return [number for number in found if np.isfinite(number)]
+
+
 def _spelled(words: Sequence[str], kind: Any) -> Any:
     """The numbers of this Arrow type, whole ones or floats, among words."""
     numbers = []
     for word in words:
-        with suppress(ValueError, pa.ArrowInvalid):  # no number, or none that the type has
+        with suppress(ValueError, OverflowError, pa.ArrowInvalid):  # none, or none of the type
+            if pa.types.is_integer(kind) and _WHOLE.fullmatch(word):
+                numbers.append(pa.scalar(int(word), kind))  # float64 has not every whole number
+                continue
             exact = pa.scalar(float(word), pa.float64())
             numbers.append(exact.cast(kind, safe=pa.types.is_integer(kind)))
     return pa.array(numbers, kind)

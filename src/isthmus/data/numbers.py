@@ -92,7 +92,12 @@ def refuse_entries(X: Any, name: str, also: str = "") -> None:
         return
     kind = X.dtype.kind
     if kind == "O":
-        odd = _first_odd(X)
+        try:
+            X.astype(np.float64)
+        except (TypeError, ValueError, OverflowError):
+            odd = _first_odd(X)
+        else:
+            return
         if odd is None:
             return
         place, value = odd

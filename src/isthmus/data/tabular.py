@@ -22,13 +22,23 @@ from isthmus.data.columns.frames import plain_type
 from isthmus.data.files.paths import changed
 from isthmus.data.files.shards import Shard, row_bytes
 from isthmus.data.labels import values_of
-from isthmus.data.matrix import is_numeric, is_text, matrix, numpy_type, refuse_others, without
+from isthmus.data.matrix import (
+    holds_numbers,
+    is_numeric,
+    is_text,
+    matrix,
+    numpy_type,
+    refuse_others,
+    without,
+)
 from isthmus.data.tables import drop_advice, flagged, kept, quoted, refuse_duplicates
 from isthmus.data.text.agreeing import Known, Spelling, Written, differs
 from isthmus.data.words import AS_USUAL
 from isthmus.errors import DataError
 
-_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
+# as entries of text: a zero before other digits makes a code, but for one after a sign
+_WHOLE = re.compile(r"0|[1-9][0-9]{0,17}|[+-][0-9]{1,18}")
+_DIGITS = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 class Tabular:
@@ -122,8 +132,13 @@ class Tabular:
         """
         known = fit.of(self.schema.names, self.names is not None)
         words = fit.na_values if self.na_values is None else self.na_values
-        if self._again is None or self.spelling is None:
-            return self._without(words, [name for name, how in known.items() if how is None])
+        there = self._spelled(known, words) if self._again and self.spelling else self
+        text = [name for name, how in known.items() if how is None]
+        return there._of_kinds(words, text, fit.numbers if fit.named and self.names else ())
+
+    def _spelled(self, known: Known, words: tuple[str, ...] | None) -> Tabular:
+        """Text read again, where it would be read otherwise."""
+        assert self._again is not None and self.spelling is not None  # noqa: S101, PT018
         if (known, words) == (self._as_known._known, self._as_known.na_values):
             return self._as_known
         here = {field.name: field.type for field in self.schema}
@@ -134,21 +149,37 @@ class Tabular:
             return self._as_known
         return self
 
-    def _without(self, words: tuple[str, ...] | None, text: Sequence[str]) -> Tabular:
-        """The same where these words are missing, and these columns of folders' names are text."""
-        keys = [f.name for f in self.schema if f.name in self._given[0] and f.name in text]
-        plain = [name for name in keys if not is_text(self.schema.field(name).type)]
-        if words == self.na_values and not plain:
+    def _of_kinds(
+        self, words: tuple[str, ...] | None, text: Sequence[str], numbers: Sequence[str]
+    ) -> Tabular:
+        """The same where these words are missing, and names of folders are text, or whole numbers,
+        where these columns were."""
+        kinds: dict[str, Any] = {}
+        for field in self.schema:
+            name = field.name
+            if name in text and name in self._given[0] and not is_text(field.type):
+                kinds[name] = pa.string()
+            elif name in numbers and self._are_whole(name):
+                kinds[name] = pa.int64()
+        if words == self.na_values and not kinds:
             return self
         there = copy(self)
         there.na_values = words
         there._given = [
-            {**row, **{name: row[name].cast(pa.string()) for name in plain}} for row in self._given
+            {name: v.cast(kinds.get(name, v.type)) for name, v in row.items()}
+            for row in self._given
         ]
-        for name in plain:
-            at = self.schema.get_field_index(name)
-            there.schema = there.schema.set(at, pa.field(name, pa.string()))
+        there.schema = pa.schema(
+            [field.with_type(kinds.get(field.name, field.type)) for field in self.schema]
+        )
         return there
+
+    def _are_whole(self, name: str) -> bool:
+        """Whether folders' names hold text in this column that spells whole numbers, as 01 does."""
+        values = [row[name].as_py() for row in self._given if name in row]
+        return bool(values) and all(
+            v is None or (isinstance(v, str) and _DIGITS.fullmatch(v)) for v in values
+        )
 
     def read(self, piece: int) -> Iterator[np.ndarray]:
         """Blocks of numbers (n, D); a column of another kind is refused by name.
@@ -256,6 +287,7 @@ def _common(a: Any, b: Any) -> Any:
     """The kind that holds both, or None."""
     if a == b or pa.types.is_null(b):
         return a
+    a, b = (k.value_type if holds_numbers(k) and pa.types.is_dictionary(k) else k for k in (a, b))
     if is_numeric(a) and is_numeric(b):
         if pa.types.is_decimal(a) or pa.types.is_decimal(b):
             return pa.float64()

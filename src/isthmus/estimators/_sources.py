@@ -116,7 +116,9 @@ def by_blocks(method: Callable[..., Any]) -> Callable[..., Any]:
     def taken(self: BaseEstimator, X: Any, *more: Any, **named: Any) -> Any:
         check_is_fitted(self)
         if not isinstance(X, Source) or more or named:
-            return method(self, _written.as_fitted(self, X), *more, **named)
+            with frames.addressed(X), of_fit(_input.names_of_fit(self)):
+                X = _written.as_fitted(self, X)
+            return method(self, X, *more, **named)
         with of_fit(_input.names_of_fit(self)), told_once():
             source, mixed = by_name(self, X), self.encoding_ is not None
             parts = [method(self, table) for table in tables(source, mixed)]

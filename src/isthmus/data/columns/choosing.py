@@ -85,14 +85,24 @@ def written(
     """
     order = tuple(map(stand_in, range(n)) if names is None else names)
     columns: dict[str, Reading | None] = {}
+    numbers = []
     for name, kind in zip(order, kinds or (None,) * n, strict=True):
         if kind is not None and is_words(kind):
             columns[name] = None
-        elif spelling is not None and (kind is None or is_numeric(kind)):
-            columns[name] = spelling.of(name)
+        elif kind is None or is_numeric(kind):
+            numbers.append(name)
+            if spelling is not None:
+                columns[name] = spelling.of(name)
     shows = {} if spelling is None else spelling.decimals
     decimals = {name: shows[name] for name, how in columns.items() if how and name in shows}
-    return Written(columns, order, names is not None, (), na_values, decimals)
+    return Written(
+        columns,
+        order,
+        names is not None,
+        na_values=na_values,
+        decimals=decimals,
+        numbers=tuple(numbers),
+    )
 
 
 def as_written(X: Any, fit: Written) -> Any:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from isthmus.data.matrix import refuse_complex
+from isthmus.data.matrix import numbers_among, refuse_complex, without
 from isthmus.data.tables import drop_advice
 from isthmus.errors import DataError
 
@@ -53,6 +54,24 @@ def _with_names(table: pa.Table, X: Any) -> pa.Table:
             column["numpy_type"] = name
     metadata = {**table.schema.metadata, b"pandas": json.dumps(noted).encode()}
     return table.replace_schema_metadata(metadata)
+
+
+def pandas_without(X: Any, words: Sequence[str]) -> Any:
+    """A DataFrame of pandas without these words, and the numbers that they spell: column by column,
+    for Arrow need not have the types of all of them."""
+    whole = X
+    for j in range(whole.shape[1]):
+        column = whole.iloc[:, j]
+        try:
+            given = pa.array(column, from_pandas=True)
+            plain = without(given, words)
+            gone = None if plain is given else plain.is_null().to_numpy(zero_copy_only=False)
+        except (pa.ArrowException, OverflowError, TypeError, ValueError):
+            gone = column.isin([*words, *numbers_among(words)]).to_numpy()
+        if gone is not None and gone.any():
+            X = X.copy(deep=False) if X is whole else X
+            X.isetitem(j, column.mask(gone))
+    return X
 
 
 def _plain(X: Any) -> Any:

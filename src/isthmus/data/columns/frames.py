@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from isthmus.data.columns.converted import first_line, of_pandas, of_polars
+from isthmus.data.columns.converted import first_line, of_pandas, of_polars, pandas_without
 from isthmus.data.matrix import is_numeric, is_text, refuse_complex, without
 from isthmus.data.numbers import is_no_number, refuse_entries, refuse_shape, within_range
 from isthmus.data.tables import Table, refuse_duplicates, stand_in
@@ -221,6 +221,8 @@ def without_words(X: Any, words: Sequence[str]) -> Any:
     form = flavour(X)
     if form == "array" or isinstance(X, Table):
         return X
+    if form == "pandas":
+        return pandas_without(X, words)
     table = arrow(X)
     for j, column in enumerate(table.columns):
         plain = without(column, words)
@@ -228,15 +230,11 @@ def without_words(X: Any, words: Sequence[str]) -> Any:
             continue
         if form == "arrow":
             X = X.set_column(j, X.schema.field(j).name, plain)
-        elif form == "polars":
+        else:
             import polars  # type: ignore[import-not-found, unused-ignore]
 
             there = polars.Series(plain.is_valid().to_pylist())
             X = X.with_columns(polars.when(there).then(polars.col(X.columns[j])))
-        else:
-            gone = plain.is_null().to_numpy()
-            X = X.copy(deep=False)
-            X.isetitem(j, X.iloc[:, j].mask(gone))
     return X
 
 

@@ -15,7 +15,8 @@ from isthmus.errors import InvalidParameterError
 
 _OF_ARROW = "[pyarrow]"
 _WORDS = (pa.string(), pa.large_string())
-_SPARSE = re.compile(r"Sparse\[(\w+), (?:nan|0|False)\]")  # pandas reads back no other filling
+_SPARSE = re.compile(r"Sparse\[(?:(u?int\d+), 0|(float\d+), nan|(bool), False)\]")
+"""pandas reads back no other filling from a name."""
 
 
 def pandas_types(schema: pa.Schema) -> dict[str, str]:
@@ -91,7 +92,7 @@ def _suits(dtype: str, kind: pa.DataType) -> bool:
     sparse = _SPARSE.fullmatch(dtype)
     if sparse:
         plain = types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind)
-        return bool(plain) and _suits(sparse[1], kind)
+        return bool(plain) and _suits(sparse[sparse.lastindex or 1], kind)
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
         return dtype in ("str", "string", "string[python]", "string[pyarrow]")
     if types.is_boolean(kind):

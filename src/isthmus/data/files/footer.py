@@ -58,13 +58,14 @@ def with_categories(schema: pa.Schema) -> pa.Schema:
     >>> with_categories(read).field("a").type
     DictionaryType(dictionary<values=int64, indices=int32, ordered=0>)
     """
-    told = (schema.pandas_metadata or {}).get("columns") or ()
+    told = (schema.pandas_metadata or {}).get("columns")
     names = {
-        one.get("field_name")
-        for one in told
+        str(one.get("field_name"))
+        for one in (told if isinstance(told, list) else ())
         if isinstance(one, dict)
         and one.get("pandas_type") == "categorical"
-        and not dict(one.get("metadata") or {}).get("ordered")
+        and isinstance(about := one.get("metadata"), dict)
+        and not about.get("ordered")
     }
     fields = [
         field.with_type(pa.dictionary(pa.int32(), field.type))

@@ -133,16 +133,16 @@ def _is_of_bytes(encoding: str) -> bool:
     return len(bytes(range(128, 256)).decode(encoding, "replace")) == 128
 
 
-def _letters_in_utf8(path: Path, name: str) -> int | None:
-    """How many letters of the text are beyond ASCII; None where it is not UTF-8."""
-    decoder, count = codecs.getincrementaldecoder("utf-8")(), 0
+def _letters_in_utf8(path: Path, name: str) -> bool | None:
+    """Whether a letter of the text is beyond ASCII; None where it is not UTF-8."""
+    decoder, found = codecs.getincrementaldecoder("utf-8")(), False
     try:
         for block in _blocks(path, name):
             text = decoder.decode(block, final=not block)
-            count += 0 if text.isascii() else sum(letter > "\x7f" for letter in text)
+            found = found or not text.isascii()
     except UnicodeDecodeError:
         return None
-    return count
+    return found
 
 
 def begins(path: Path, n: int) -> bytes:

@@ -43,6 +43,7 @@ class Spelling:
         decimal: the decimal sign of columns that are not among the others.
         columns: how those are written that have other signs.
         decimals: how many columns of numbers show (:mod:`isthmus.data.text.decimals`).
+        several: columns that its files may write in several ways; not recorded.
 
     >>> kept = Spelling(".", {"cost": Reading(",", ".", after="€", example="1.234,50 €")})
     >>> Spelling.of_record(kept.recorded()) == kept, kept.of("size").decimal
@@ -52,6 +53,7 @@ class Spelling:
     decimal: str
     columns: Mapping[str, Reading] = field(default_factory=dict)
     decimals: Mapping[str, int] = field(default_factory=dict)
+    several: tuple[str, ...] = field(default=(), compare=False)
 
     def of(self, name: str) -> Reading:
         """How a column is written."""
@@ -110,6 +112,7 @@ class Written:
         text: names of columns that were said to be text.
         na_values: words that were said to be missing; None where nothing was said.
         decimals: how many columns showed, by name.
+        numbers: names of the columns that were numbers, in whatever they were.
 
     >>> fit = Written({"cost": Reading(",", ".")}, ("cost", "size"))
     >>> fit.of(["x0", "x1"], named=False) == {"x0": Reading(",", ".")}
@@ -122,6 +125,7 @@ class Written:
     text: tuple[str, ...] = ()
     na_values: tuple[str, ...] | None = None
     decimals: Mapping[str, int] = field(default_factory=dict)
+    numbers: tuple[str, ...] = ()
 
     def of(self, labels: Sequence[str], named: bool) -> dict[str, Reading | None]:
         """The same for a table with these columns: by name, or by position where either side has

@@ -87,11 +87,28 @@ def common(parts: Sequence[Parsed]) -> Spelling:
         columns = {**part.spelled, **columns}
         more = {name: max(n, decimals.get(name, 0)) for name, n in part.decimals.items()}
         decimals = {**decimals, **more}
+    several = _several(parts)
     if all(part.layout.decimal == first for part in parts):
-        return Spelling(first, columns, decimals)
+        return Spelling(first, columns, decimals, several)
     for part in parts:
         columns = {**part.shown, **columns}
-    return Spelling(".", columns, decimals)
+    return Spelling(".", columns, decimals, several)
+
+
+def _several(parts: Sequence[Parsed]) -> tuple[str, ...]:
+    """Columns of numbers that show other signs in one file than in another."""
+    found: dict[str, set[Reading]] = {}
+    for part in parts:
+        for name, n in part.decimals.items():
+            how = part.spelled.get(name, Reading(part.layout.decimal if n else ""))
+            found.setdefault(name, set()).add(replace(how, example=""))
+    whole = Reading("")
+    return tuple(
+        name
+        for name, ways in found.items()
+        if len(ways - {whole}) > 1
+        or (len(ways) > 1 and any(how.group or how.unit or how.behind for how in ways))
+    )
 
 
 def told(parsed: Iterable[Parsed], origin: str) -> list[str]:

@@ -315,6 +315,8 @@ def _amounts(first: list[str], second: list[str]) -> set[int]:
 def _doubt(first: list[str], second: list[str], header: bool, decimal: str) -> str:
     """What is to be said of a first line that may be names as well as a row; mostly nothing."""
     numbers = [f for f in first if is_number(f, decimal) and any(map(str.isdigit, f))]
+    if header and not any(first):
+        return "its first line is empty and taken for names that were left out, not for a row"
     if header and numbers and not _counted(first):
         return (
             f"its first line names the columns, {quoted(numbers)} among the names; where it is a "

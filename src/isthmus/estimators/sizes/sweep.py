@@ -267,6 +267,8 @@ class Sweep:
                 )
         if self.mixed:
             self._try_again(sizes, found, kept)
+            bounds = self._bounds(found)[1:]
+            found = [dataclasses.replace(f, bound=b) for f, b in zip(found, bounds, strict=True)]
         return found
 
     def _try_again(self, sizes: Sequence[int], found: list[Size], kept: list[list[Core]]) -> None:
