@@ -68,7 +68,7 @@ def described(path: str) -> Answer:
         ("detector", f"by a {type(model).__name__}: {plural(n_features, 'feature')} → "
          f"{plural(k, 'component')}"),
         ("data", f"{plural(n_rows, 'row')} of {plural(n_features, 'feature')} ({listed})"),
-        *written(recorded(path).get("spelling")),
+        *written(recorded(path)),
         ("rule", ", ".join(f"{name}={value!r}" for name, value in rule.items())),
         ("threshold", f"score below {number(detector.offset_)} nats; "
          f"{int(detector.labels_.sum())} of its own rows"),
@@ -83,6 +83,7 @@ def described(path: str) -> Answer:
         "n_rows": n_rows,
         "n_features": n_features,
         "spelling": recorded(path).get("spelling"),
+        "na_values": recorded(path).get("na_values"),
         "feature_names": None if names is None else [str(name) for name in names],
         "n_components": k,
         **rule,

@@ -195,11 +195,21 @@ def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
 
 
-def written(spelling: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    """How the numbers of a fit were written, where it was not with a decimal point alone."""
+def written(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How the rows of a fit were written, where it was not as usual: their numbers, and what was
+    said to be missing.
+
+    Args:
+        data: what a run says of the rows of its fit.
+    """
+    words = data.get("na_values")
+    gone = []
+    if words is not None:
+        gone = [("missing", ", ".join(map(repr, words)) or "empty entries alone")]
+    spelling = data.get("spelling")
     if spelling is None:
-        return []
+        return gone
     shown = [f"{name} as {signs['example']}" for name, signs in spelling["columns"].items()]
     shown += ["decimal commas"] if spelling["decimal"] == "," else []
     more = [f"{len(shown) - 5} more"] if len(shown) > 5 else []
-    return [("written", ", ".join([*shown[:5], *more]))] if shown else []
+    return ([("written", ", ".join([*shown[:5], *more]))] if shown else []) + gone

@@ -126,7 +126,7 @@ def _described(run: str, found: directory.Run) -> Answer:
         ("model", f"{name}: {of} → {plural(n_components, 'component')}, {hidden}"),
         ("set", ", ".join(f"{k}={v!r}" for k, v in changed.items()) or "all as by default"),
         ("data", f"{plural(data['n_rows'], 'row')} of {of} ({listed})"),
-        *written(data.get("spelling")),
+        *written(data),
         (
             "training",
             f"kept after {number(fit['n_epochs_'])} epochs ({fit['n_steps_']} steps); "
@@ -148,6 +148,7 @@ def _described(run: str, found: directory.Run) -> Answer:
         "n_features": n_features,
         "feature_names": names,
         "spelling": data.get("spelling"),
+        "na_values": data.get("na_values"),
         "n_components": n_components,
         **figures,
         "codes_drift": drifted,

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from isthmus.data.tables import drop_advice
+from isthmus.data.tables import drop_advice, spellings
 from isthmus.errors import DataError
 
 # Bytes of a matrix that are written column by column, and the fewest rows worth a pass over them.
@@ -182,7 +182,8 @@ def without(column: Any, words: Sequence[str]) -> Any:
         return column
     if is_text(inner) and not pa.types.is_binary(inner):
         plain = column if inner is kind else column.cast(inner)
-        gone = pc.is_in(plain.cast(pa.string()), pa.array(words, pa.string()))
+        tokens = [blank + word for word in spellings(words) for blank in ("", " ")]  # as in CSV
+        gone = pc.is_in(plain.cast(pa.string()), pa.array(tokens, pa.string()))
     elif is_numeric(inner) and not pa.types.is_null(inner) and not pa.types.is_boolean(inner):
         comparable = _COMPARED.get(inner, pa.float64() if pa.types.is_decimal(inner) else inner)
         gone = pc.is_in(column.cast(comparable), _spelled(words, comparable))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +22,7 @@ import numpy as np
 
 from isthmus.errors import DataError
 
+_WHOLE = re.compile(r"-?[0-9]+")
 _HASHED = 4096
 """Rows that a fingerprint takes at a time, so that it needs no second copy of the table."""
 
@@ -237,6 +239,18 @@ def update_fingerprint(digest: hashlib._Hash, values: np.ndarray) -> None:
         part += 0.0  # -0.0 becomes 0.0
         part[np.isnan(part)] = np.nan
         digest.update(part.tobytes())
+
+
+def spellings(words: Sequence[str]) -> list[str]:
+    """How words are written: whole numbers with a zero after them as well, as fractions are.
+
+    >>> spellings(["NA", "-9", ""])
+    ['NA', '-9', '-9.0', '-9,0']
+    """
+    every = []
+    for word in filter(None, words):
+        every += [word, f"{word}.0", f"{word},0"] if _WHOLE.fullmatch(word) else [word]
+    return every
 
 
 def drop_advice(names: Sequence[str]) -> str:

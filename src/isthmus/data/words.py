@@ -6,17 +6,15 @@ What was said of the rows of a fit is kept, and holds for later ones.
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from isthmus.data.tables import quoted
+from isthmus.data.tables import quoted, spellings
 from isthmus.errors import DataError, InvalidParameterError
 
 MISSING_TOKENS = ("", "NA", "N/A", "NaN", "nan", "?", "null", "NULL", "None")
 """What stands for a missing entry in separated text, with or without a blank before it."""
-_WHOLE = re.compile(r"-?[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -70,10 +68,7 @@ class Words:
         """
         if self.na_values is None:
             return MISSING_TOKENS
-        every = [""]
-        for word in filter(None, self.na_values):
-            every += [word, f"{word}.0", f"{word},0"] if _WHOLE.fullmatch(word) else [word]
-        return tuple(every)
+        return ("", *spellings(self.na_values))
 
     def refuse_text(self, of: str) -> None:
         """Refuse to be told what is text where kinds are known, or there are no columns.
@@ -107,6 +102,10 @@ class Words:
             )
 
 
+_OF_NAMES = ("idna", "punycode")
+"""Encodings of names of hosts, not of text."""
+
+
 def refuse_unknown(given: str, encoding: str) -> None:
     """Refuse what is no encoding of text.
 
@@ -116,6 +115,8 @@ def refuse_unknown(given: str, encoding: str) -> None:
     try:
         "".encode(encoding)
         codecs.getincrementaldecoder(encoding)
+        if codecs.lookup(encoding).name in _OF_NAMES:
+            raise LookupError("of names of hosts")
     except (LookupError, ValueError) as error:
         raise InvalidParameterError(
             given, "must be an encoding of text", "Such as cp1252, latin-1, cp932 or gb18030."

@@ -64,6 +64,7 @@ def as_fitted(fitted: BaseEstimator, X: Any) -> Any:
     Raises:
         DataError: they are written otherwise, and cannot be read so.
     """
-    if hasattr(X, "as_known") or remembered(fitted).na_values:
+    spelling, na_values = remembered(fitted)
+    if hasattr(X, "as_known") or spelling is not None or na_values:
         return as_written(X, known(fitted))
     return X

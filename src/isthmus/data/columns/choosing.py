@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from isthmus.data.columns import frames
 from isthmus.data.columns.frames import is_words
+from isthmus.data.columns.in_text import with_numbers
 from isthmus.data.matrix import is_numeric, matrix, refuse_others
 from isthmus.data.source import Source, TableSource
 from isthmus.data.tables import Table, drop_advice, quoted, stand_in
@@ -109,17 +110,20 @@ def as_written(X: Any, fit: Written) -> Any:
     """Rows as the columns of a fit were written.
 
     A source of a table, or a table of its rows, is read again where it has to be. A frame as it
-    was given has what the fit was told is missing made so. Anything else stays as it is: arrays,
-    and blocks of a source, which was read so already.
+    was given has what the fit was told is missing made so, and text that spells numbers of the fit
+    is read as these. Anything else stays as it is.
 
     Raises:
         DataError: it is written otherwise, and cannot be read so.
     """
     if hasattr(X, "as_known"):
         return X.as_known(fit)
+    if not frames.is_frame(X) or isinstance(X, Source):
+        return X
     if fit.na_values and frames.origin_of(X)[0] == "X":
-        return frames.without_words(X, fit.na_values)
-    return X
+        X = frames.without_words(X, fit.na_values)
+    names = frames.names_of(X)
+    return X if names is None else with_numbers(X, fit.of(names, named=True))
 
 
 def refuse_other_samples(

@@ -216,7 +216,7 @@ def partitions(paths: Sequence[Path], origin: str) -> tuple[dict[str, str | None
     for path in paths:
         pairs = [part.split("=", 1) for part in path.parent.parts[max(0, fixed - 1) :]]
         values = {p[0]: unquote(p[1]) for p in pairs if len(p) == 2 and p[0]}
-        found.append({k: None if v == _MISSING_PARTITION else v for k, v in values.items()})
+        found.append({k: None if v in ("", _MISSING_PARTITION) else v for k, v in values.items()})
     for path, keys in zip(paths, found, strict=True):
         if set(keys) != set(found[0]):
             raise DataError(

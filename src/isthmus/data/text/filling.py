@@ -42,11 +42,14 @@ class Way:
         reading: by which they are read again.
         decimals: at most so many; None for all that there are.
         positive: whether none may become 0.
+        padded: whether three decimals would be taken for thousands, as the fit has another decimal
+            sign; they get a zero.
     """
 
     reading: Reading
     decimals: int | None = None
     positive: bool = False
+    padded: bool = False
 
 
 def ways(
@@ -78,11 +81,18 @@ def ways(
             before = replace(before, decimal=_OTHER.get(before.decimal, "."), group=group)
         if before is not None and pa.types.is_null(kind):
             reading = before
-        elif before is not None and shows.get(name) and name not in fractions:
+        elif before is not None and shows.get(name) and not _has_sign(kind, here, name):
             reading = reading if reading.group else replace(reading, decimal=before.decimal)
         most = None if name not in shows else max(shows[name], here.decimals.get(name, 0))
-        made[name] = Way(reading, most)
+        padded = was[name] is not None and (known[name] or reading).decimal != reading.decimal
+        made[name] = Way(reading, most, padded=padded)
     return made
+
+
+def _has_sign(kind: pa.DataType, here: Spelling, name: str) -> bool:
+    """Whether an entry of a column of the file has a decimal sign; that of 37.0 is one."""
+    how = here.columns.get(name)
+    return pa.types.is_floating(kind) and (how is None or how.decimal in how.example)
 
 
 def filled(given: Any, made: Any, gone: np.ndarray, way: Way) -> Any:
@@ -129,12 +139,15 @@ def _numbers(made: Any, there: Any, way: Way) -> Any:
         values = np.maximum(values, 10.0**-most)
     if how.unit or how.group or how.behind:
         like = like or [how.example] * bool(how.example)
-        return pa.array(how.spell(values, like, most or 0), pa.string())
+        least = 4 if way.padded and most == 3 else most or 0
+        return pa.array(how.spell(values, like, least), pa.string())
     if most is None:
         words = made.cast(pa.string())
     else:
         least = min((_decimals(word, how.decimal) for word in like), default=0)
         words = pa.array([_rounded(value, most, least) for value in values.tolist()], pa.string())
+    if way.padded:
+        words = pc.replace_substring_regex(words, r"(\.[0-9]{3})$", r"\10")
     return pc.replace_substring(words, ".", how.decimal or ".")
 
 

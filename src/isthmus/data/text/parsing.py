@@ -195,6 +195,8 @@ class TextFile:
 
     def _other_sign(self, value: str) -> str:
         """Which decimal sign the file has, where the value has the other one."""
+        if self._is_grouped(value):
+            return ", which may be thousands"
         if not self._has_other_sign(value):
             return ""
         line, field = self.layout.fraction
@@ -206,7 +208,13 @@ class TextFile:
         other = {",": ".", ".": ","}[self.layout.decimal]
         return other in value and is_number(value, other)
 
+    def _is_grouped(self, value: str) -> bool:
+        group = re.escape({",": ".", ".": ","}[self.layout.decimal])
+        return bool(re.fullmatch(rf"\s*[+-]?[1-9][0-9]{{0,2}}({group}[0-9]{{3}})+\s*", value))
+
     def _remedy(self, value: str) -> str:
+        if self._is_grouped(value):
+            return "Write the numbers of the column without signs between thousands."
         if self._has_other_sign(value):
             return "Write all numbers of the file with one decimal sign."
         found = Spelled()

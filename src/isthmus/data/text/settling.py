@@ -254,6 +254,8 @@ def kinds_of(file: TextFile, keep: list[int], words: Words, of: str) -> Kinds:
             readings[at], types[at] = how, pa.string()
         elif entries.astray:
             file.refuse_stray(name, entries.stray)
+    unknown = {at: each for at, each in found.items() if file.labels[int(at)] not in numbers}
+    _refuse_contradicted(file, unknown, types, readings)
     coded = [file.labels[int(at)] for at, entries in found.items() if entries.coded]
     beyond = {
         file.labels[int(at)]: entries.beyond
@@ -261,6 +263,33 @@ def kinds_of(file: TextFile, keep: list[int], words: Words, of: str) -> Kinds:
         if entries.beyond and not pa.types.is_string(types[at])
     }
     return Kinds(types, coded, readings, beyond)
+
+
+def _refuse_contradicted(
+    file: TextFile,
+    found: Mapping[str, Entries],
+    types: Mapping[str, Any],
+    readings: Mapping[str, Reading],
+) -> None:
+    """Refuse numbers that may be thousands, where another column has the other decimal sign.
+
+    Raises:
+        DataError: there are such.
+    """
+    shown = {at: found[at].stray.spelled.shown(how) for at, how in readings.items() if at in found}
+    others = [at for at, how in shown.items() if how.decimal not in ("", file.layout.decimal)]
+    for at, entries in found.items():
+        doubtful = at not in readings and pa.types.is_floating(types[at])
+        if others and doubtful and len(entries.stray.spelled.readings()) > 1:
+            name, other = file.labels[int(at)], file.labels[int(others[0])]
+            text = flagged("text", name)
+            raise Place(name, file.name).refused(
+                entries.stray.spelled.example,
+                f"may be thousands or have a fraction; numbers in column {other!r} are written "
+                f"{shown[others[0]].example!r}",
+                f"Write all numbers with one decimal sign, best as 1234.5. Or read it as text: "
+                f"{text}.",
+            )
 
 
 def _is_doubtful(shows: Mapping[str, Spelled], known: Known) -> bool:
