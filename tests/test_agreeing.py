@@ -684,3 +684,99 @@ def test_names_of_folders_are_codes_as_entries_are(tmp_path, kind):
     (note,) = isthmus.open_data(tmp_path / "both").notes
     assert "Column 'a' of " in note
     assert note.endswith("is taken from the files, not from their folders.")
+
+
+@pytest.mark.parametrize("words", [False, True])
+@pytest.mark.parametrize("form", ["pandas", "object", "polars", "arrow", "parquet"])
+def test_numbers_that_are_text_in_a_frame_are_read_as_in_the_fit(form, words, tmp_path):
+    X = ROWS.assign(word=RNG.choice(["x", "y"], len(ROWS))) if words else ROWS
+    lines = [";".join(X)] + [
+        ";".join([german(c, 2), german(s, 1), str(n), *more])
+        for c, s, n, *more in X.itertuples(index=False)
+    ]
+    (tmp_path / "fit.csv").write_text("\n".join(lines) + "\n")
+    later = "cost;size;count" + ";word" * words + ("\n1.218;50,1;20" + ";x" * words) * 3 + "\n"
+    (tmp_path / "later.csv").write_text(later)
+    model = _fit_to(tmp_path / "fit.csv")
+    detector = OutlierDetector(model, random_state=0).fit(isthmus.open_data(tmp_path / "fit.csv"))
+    later = pd.read_csv(tmp_path / "later.csv", sep=";", dtype=str)
+    later.to_parquet(tmp_path / "later.parquet")
+    if form == "parquet" and not words:
+        with pytest.raises(DataError, match="must hold numbers only"):
+            model.transform(isthmus.open_data(tmp_path / "later.parquet"))
+        return
+    rows = {
+        "pandas": lambda: later,
+        "object": lambda: later.astype(object),
+        "polars": lambda: pytest.importorskip("polars").from_pandas(later),
+        "arrow": lambda: pa.Table.from_pandas(later, preserve_index=False),
+        "parquet": lambda: isthmus.open_data(tmp_path / "later.parquet"),
+    }[form]()
+    source = isthmus.open_data(tmp_path / "later.csv")
+    np.testing.assert_array_equal(model.transform(rows), model.transform(source))
+    np.testing.assert_array_equal(detector.score_samples(rows), detector.score_samples(source))
+
+
+def test_words_of_missing_entries_are_found_in_text_as_in_files(tmp_path):
+    frame = pd.DataFrame({"a": RNG.normal(size=40), "w": RNG.choice(["x", "y"], 40)})
+    frame.to_csv(tmp_path / "fit.csv", index=False)
+    fit = isthmus.open_data(tmp_path / "fit.csv", na_values=["-999", "none"])
+    model = Autoencoder(1, max_epochs=1, hidden_layer_sizes=(4,), random_state=0).fit(fit)
+    cells = ["-999", "-999.0", " -999", "1.5"]
+    later = pd.DataFrame({"a": cells, "w": ["x", " none", "none", "y"]})
+    given = model.impute(later)
+    assert (pd.to_numeric(given["a"]) != -999).all()
+    assert set(given["w"]) <= {"x", "y"}
+    odd = pd.DataFrame({"a": pd.Series([1, "2", -999, 2**70], dtype=object), "w": ["x"] * 4})
+    numbers = Autoencoder(1, max_epochs=1, hidden_layer_sizes=(4,), random_state=0)
+    frame.assign(b=1.0 + frame["a"])[["a", "b"]].to_csv(tmp_path / "n.csv", index=False)
+    numbers.fit(isthmus.open_data(tmp_path / "n.csv", na_values=["-999"]))
+    codes = numbers.transform(odd[["a"]].assign(b=1.0))
+    plain = pd.DataFrame({"a": [1, 2, np.nan, 2.0**70], "b": 1.0})
+    np.testing.assert_array_equal(codes, numbers.transform(plain))
+
+
+def test_other_columns_tell_that_a_point_may_be_for_thousands(tmp_path):
+    rows = [("1.218", "1.500,5"), ("617", "2,5"), ("944", "3,25"), ("1.100", "2.750,75")] * 5
+    path = tmp_path / "x.csv"
+    path.write_text("price,size\n" + "".join(f'"{a}","{b}"\n' for a, b in rows))
+    with pytest.raises(DataError, match=r"numbers in column 'size' are written '1\.500,5'"):
+        isthmus.open_data(path)
+    assert isthmus.open_data(path, text=["price"]).schema.field("price").type == pa.string()
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_months_that_were_numbers_are_numbers(tmp_path, kind):
+    def put(folder: str, month: str) -> None:
+        at = tmp_path / folder / f"month={month}"
+        at.mkdir(parents=True)
+        rows = pd.DataFrame({"a": RNG.normal(size=20), "b": RNG.normal(size=20)})
+        getattr(rows, f"to_{kind}")(at / f"x.{kind}", index=False)
+
+    for month in ("10", "11", "12"):
+        put("fit", month)
+    put("later", "01")
+    model = _fit_to(tmp_path / "fit")
+    later = isthmus.open_data(tmp_path / "later")
+    assert later.schema.field("month").type == pa.string()
+    assert np.unique(np.asarray(model.impute(later))[:, 2]).tolist() == [1]
+
+
+def test_categories_of_numbers_are_numbers_where_the_fit_had_these(tmp_path):
+    frame = pd.DataFrame({"k": RNG.integers(1, 4, 60), "a": RNG.normal(size=60)})
+    kept = frame.assign(k=frame["k"].astype("category"))
+    frame.to_parquet(tmp_path / "numbers.parquet")
+    kept.to_parquet(tmp_path / "kept.parquet")
+    model = _fit_to(tmp_path / "numbers.parquet")
+    codes = model.transform(frame)
+    later = isthmus.open_data(tmp_path / "kept.parquet")
+    np.testing.assert_array_equal(model.transform(later), codes)
+    both = isthmus.open_data([tmp_path / "kept.parquet", tmp_path / "numbers.parquet"])
+    assert both.schema.field("k").type == pa.int64()
+    labels = isthmus.open_data(tmp_path / "kept.parquet", label="k").labels
+    np.testing.assert_array_equal(labels, frame["k"])
+    done("fit", tmp_path / "numbers.parquet", "--out", tmp_path / "run", *FIT)
+    for name in ("numbers", "kept"):
+        path, out = (tmp_path / f"{name}.{ending}" for ending in ("parquet", "npy"))
+        done("transform", tmp_path / "run", path, "-o", out)
+    assert (tmp_path / "kept.npy").read_bytes() == (tmp_path / "numbers.npy").read_bytes()

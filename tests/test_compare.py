@@ -23,7 +23,7 @@ from isthmus.estimators import _sheet
 from isthmus.estimators.compare import compare
 from isthmus.estimators.sizes.growth import grow
 from isthmus.estimators.sizes.starts import Before
-from isthmus.estimators.sizes.sweep import Sweep
+from isthmus.estimators.sizes.sweep import Size, Sweep
 from isthmus.estimators.sizes.warm_start import take_mean
 from isthmus.random import fork
 from isthmus.runs.directory import attached
@@ -607,3 +607,14 @@ def test_a_share_is_a_flag(place, capsys):
 def test_what_the_command_line_refuses(place, capsys, words, said):
     assert door.main(["compare", "table.npy", *words]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_larger_model_without_more_latents_counts_for_the_smaller_size():
+    """What it gains is what more training is worth."""
+    sweep, rows = object.__new__(Sweep), np.random.default_rng(0).normal(size=400)
+    sweep.independent, sweep._tried = rows - 8, (1, 2, 3)
+    found = [
+        Size(rows - loss, rows, active) for loss, active in ((5.0, 1.0), (4.0, 1.0), (3.0, 2.0))
+    ]
+    bounds = sweep._bounds(found)
+    np.testing.assert_allclose(bounds.mean(1) - rows.mean(), [-8, -4, -3, -3])

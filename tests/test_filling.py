@@ -231,3 +231,62 @@ def test_fractions_are_filled_where_the_file_shows_whole_numbers(tmp_path, runs)
     (older / "config.json").write_text(json.dumps(config))
     done("reconstruct", older, path, "--fill", "--out", out, "--force")
     assert "." not in out.read_text()
+
+
+# The fit, the new file, and its first column with the holes filled, as pandas may read it.
+@pytest.mark.filterwarnings("ignore:.*has no entry in all")
+@pytest.mark.parametrize(
+    ("fitted", "new"),
+    [
+        ("german", "a;b;k\n;;2\n37.0;;3\n"),
+        ("german", "a;b;k\n37.0;2,5;2\n;;3\n"),
+        ("plain", "a;b;k\n37,0;;2\n;;3\n"),
+        ("german", "a;b;k\n;2.5;3\n;2.75;2\n"),
+        ("german", "a;b;k\n1200.5;;3\n900.25;;2\n"),
+    ],
+)
+def test_signs_of_a_column_are_its_own(fitted, new, runs, tmp_path):
+    """``37.0`` shows a point; three decimals are not written where they may be thousands."""
+    path, out, again = (tmp_path / f"{name}.csv" for name in ("new", "out", "again"))
+    path.write_text(new)
+    run = runs(fitted, False)
+    done("reconstruct", run, path, "--fill", "--out", out)
+    done("reconstruct", run, out, "--fill", "--out", again)
+    assert again.read_bytes() == out.read_bytes()
+    model = isthmus.load(run)
+    before, after = (model.impute(isthmus.open_data(each)) for each in (path, out))
+    np.testing.assert_allclose(after, before, atol=0.5)
+
+
+@pytest.mark.parametrize("kind", ["truth", "folders"])
+def test_columns_of_folders_and_truth_values_are_filled_beside(kind, tmp_path):
+    rng = np.random.default_rng(0)
+    for part in ("fit", "new"):
+        for month in (10, 11):
+            folder = tmp_path / part / (f"month={month}" if kind == "folders" else "all")
+            folder.mkdir(parents=True, exist_ok=True)
+            X = pd.DataFrame(rng.normal(size=(40, 3)).round(2), columns=list("abc")).astype(object)
+            if kind == "truth":
+                X["ok"] = np.where(X["a"] > 0, "TRUE", "FALSE")
+            if part == "new":
+                X.iloc[3, 0] = None
+            X.to_csv(folder / f"{month}.csv", index=False)
+    run, out = tmp_path / "run", tmp_path / "out.csv"
+    done("fit", tmp_path / "fit", "--out", run, *FIT, "--quiet")
+    told = done("reconstruct", run, tmp_path / "new", "--fill", "--out", out)
+    assert "2 missing entries filled in" in told
+    assert (table(out) != "").all(axis=None)
+
+
+def test_a_folder_without_a_value_is_a_missing_entry(tmp_path):
+    rng = np.random.default_rng(0)
+    for part, key in (("fit", "p"), ("fit", "q"), ("new", "p"), ("new", "")):
+        folder = tmp_path / part / f"k={key}"
+        folder.mkdir(parents=True)
+        X = pd.DataFrame(rng.normal(size=(20, 2)).round(2), columns=list("ab"))
+        X.to_csv(folder / "x.csv", index=False)
+    run, out = tmp_path / "run", tmp_path / "out.csv"
+    done("fit", tmp_path / "fit", "--out", run, *FIT, "--quiet")
+    told = done("reconstruct", run, tmp_path / "new", "--fill", "--out", out)
+    assert "20 missing entries filled in" in told
+    assert set(table(out)["k"]) <= {"p", "q"}

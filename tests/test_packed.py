@@ -175,7 +175,7 @@ def test_text_in_a_stated_encoding_is_that_text(tmp_path: Path, encoding: str, e
     assert next(there.tables(0)).equals(next(here.tables(0)))
 
 
-@pytest.mark.parametrize("name", ["none", "hex", "a\0", ""])
+@pytest.mark.parametrize("name", ["none", "hex", "idna", "punycode", "a\0", ""])
 def test_an_encoding_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / "t.csv"
     path.write_text(CITIES, encoding="cp1252")

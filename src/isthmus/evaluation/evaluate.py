@@ -112,6 +112,10 @@ def evaluate(
     with addressed(X), of_fit(names):
         x, given_names = read(as_written(X, model.written_))
     refuse_few(len(x), 1, origin or origin_of(X)[0])
+    if np.isnan(x).all():
+        raise DataError(
+            origin or origin_of(X)[0], "has no value in any row", "Check how it was made."
+        )
     # the model compares names and number of the columns, and says what does not fit
     if encoding is None:
         model.transform(x[:2] if names is None else Table(x[:2], given_names or names, "X"))
@@ -124,6 +128,9 @@ def evaluate(
     chosen = {name: None if v is None else v[positions] for name, v in chosen.items()}
     if chosen["outliers"] is not None:
         chosen["outliers"] = detection.flags(chosen["outliers"])
+    others = None if reference is None else read(as_written(reference, model.written_))[0]
+    if others is not None:
+        refuse_few(len(others), 1, "reference")
     ground = (Ground if encoding is None else MixedGround)(
         model,
         np.ascontiguousarray(x[positions]),
@@ -132,7 +139,7 @@ def evaluate(
             x,
             positions,
             "new" if places is not None else kind,
-            None if reference is None else read(as_written(reference, model.written_))[0],
+            others,
         ),
         names,
         seed,
