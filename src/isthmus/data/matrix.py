@@ -23,6 +23,8 @@ from isthmus.errors import DataError
 _CACHED = 1 << 20
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _FEWEST = 1024
+_LOOKED_AT = 10_000
+"""Entries of text among which one is looked for that is no number."""
 _COMPARED = {pa.float16(): pa.float32()}
 """Arrow's types of numbers that it does not look up, and others that hold them."""
 
@@ -148,13 +150,23 @@ def _example(column: Any) -> str:
     if not len(values):
         return f"{kind}, no value"
     try:
-        example = values[0].as_py()
+        first = values.slice(0, _LOOKED_AT).to_pylist() if is_text(values.type) else ()
+        odd = (value for value in first if not _spells_number(value))
+        example = next(odd, values[0].as_py())  # most of a column of numbers is innocent
     except (ArithmeticError, ValueError):  # a date beyond Python's, say
         return kind
     if isinstance(example, bytes):
         example = example.decode("latin-1")
     shown = repr(example) if isinstance(example, str) else str(example)
     return f"{kind}, such as {shown if len(shown) <= 40 else shown[:37] + '...'}"
+
+
+def _spells_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return not re.match(r"\s*0[0-9]", str(value))  # a code
 
 
 def is_text(kind: Any) -> bool:

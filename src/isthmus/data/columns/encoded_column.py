@@ -21,6 +21,7 @@ from isthmus.data.columns.kinds import (
     is_number,
     without_missing,
 )
+from isthmus.data.numbers import is_no_number
 from isthmus.data.tables import shown
 from isthmus.errors import DataError
 
@@ -232,9 +233,13 @@ class Column(BaseModel):
         return pc.if_else(pa.array(gone), _fitted(filling, kind), column.cast(kind))
 
     def _unfit(self, column: Any, what: str, place: Place) -> DataError:
+        odd = np.asarray(column.is_valid())
+        if frames.is_words(column.type) and self.kind != "date":
+            off = [odd[i] and is_no_number(value) for i, value in enumerate(column.to_pylist())]
+            odd = np.array(off) if any(off) else odd
         return place.misfit(
             self.name,
-            column.is_valid(),
+            odd,
             column,
             f"must be {what}, as in the fit: the kind of the column is {self.kind!r}",
             "Mend it, or fit again to rows that have it so.",
