@@ -20,6 +20,7 @@ from isthmus.errors import InvalidParameterError
 from isthmus.estimators._base import Estimator
 from isthmus.estimators._fitting import Listener
 from isthmus.estimators.sizes.sweep import Sweep
+from isthmus.evaluation.dimensions import standard_error
 
 Array = NDArray[Any]
 
@@ -165,10 +166,10 @@ def compare(
     return Comparison(
         n_components=np.asarray(sizes, dtype=np.int64),
         error=np.array([size.squared_error.mean() for size in found]),
-        error_se=np.array([_se(size.squared_error) for size in found]),
+        error_se=np.array([standard_error(size.squared_error) for size in found]),
         pca_error=np.array([sweep.pca_error_of(k) for k in sizes]),
         log_likelihood=bound.mean(1) + sweep.offset,
-        log_likelihood_se=np.array([_se(size.bound) for size in found]),
+        log_likelihood_se=np.array([standard_error(size.bound) for size in found]),
         pca_log_likelihood=np.array(pca if sweep.comparable else [math.nan] * len(sizes)),
         active_units=np.array([size.active for size in found]),
         recommended=recommended,
@@ -194,10 +195,6 @@ def _sizes(given: Sequence[int], sweep: Sweep) -> list[int]:
             "features of X",
         )
     return sorted({int(k) for k in sizes})
-
-
-def _se(rows: Array) -> float:
-    return float(rows.std(ddof=1) / math.sqrt(len(rows)))
 
 
 def _pca_mle(x: torch.Tensor) -> int | None:

@@ -69,7 +69,12 @@ def plateau(log_likelihood: Array) -> int:
 
 def _as_good(row: Floats, best: Floats) -> bool:
     loss = best - row
-    return bool(loss.mean() <= loss.std(ddof=1) / math.sqrt(len(loss)))
+    return bool(loss.mean() <= standard_error(loss))
+
+
+def standard_error(rows: Array) -> float:
+    """Of the mean of (n,) values, n ≥ 2."""
+    return float(rows.std(ddof=1) / math.sqrt(len(rows)))
 
 
 def ppca_log_likelihood(mean: Array, axes: Array, eigenvalues: Array, x: Array) -> Floats:

@@ -12,18 +12,20 @@ more than another factor's three categories gain.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.evaluation.dimensions import components_of, plateau
+from isthmus.evaluation.dimensions import components_of, plateau, standard_error
 
 Array = NDArray[Any]
 # Of what the best code gains over independent columns, and nats a row: the smaller of the two is no
 # reason for a component.
 TRIFLE, TRIFLE_NATS = 0.02, 0.1
+_MOST_DECIMALS = 6
 
 
 def tolerance(gain: float) -> float:
@@ -71,18 +73,23 @@ def recommend_mixed(n_features: int, sizes: Sequence[int], bound: Array) -> tupl
         )
     k, gain = sizes[at - 1], bound.mean(1) - bound[0].mean()
     best = int(gain.argmax())
-    worth = f"gain {_nats(gain[at])} a row over independent columns"
     if best == at:
-        return k, f"{_rise(d, sizes, at)}: {components_of(k)} {worth}{_after(gain, at)}."
-    more = float(gain[best] - gain[at])
-    within = (
-        "less than one standard error"
-        if plateau(bound) == at
-        else f"within the {_nats(tolerance(float(gain[best])))} by which short fits differ"
-    )
+        worth, before = _nats(float(gain[at]), float(gain[at - 1]))
+        after = f", {before} the size before" if at > 1 else ""
+        return k, (
+            f"{_rise(d, sizes, at)}: {_gain(k)} {worth} a row over independent columns{after}."
+        )
+    worth, _ = _nats(float(gain[at]), float(gain[best]))
+    loss = bound[best] - bound[at]
+    if plateau(bound) == at:
+        more, least = _nats(float(loss.mean()), standard_error(loss))
+        within = f"less than one standard error, {least}"
+    else:
+        more, least = _nats(float(loss.mean()), tolerance(float(gain[best])))
+        within = f"within the {least} by which short fits differ"
     return k, (
-        f"{components_of(k).capitalize()} {worth}, the best size, {sizes[best - 1]}, "
-        f"{_nats(more)} more: {within}."
+        f"{_gain(k)} {worth} a row over independent columns, the best "
+        f"size, {sizes[best - 1]}, {more} more: {within}."
     )
 
 
@@ -95,10 +102,24 @@ def _rise(d: int, sizes: Sequence[int], at: int) -> str:
     return f"The held-out log-likelihood is highest at {k}"
 
 
-def _after(gain: Array, at: int) -> str:
-    """What the size before gains, which is clearly less."""
-    return f", {_nats(float(gain[at - 1]))} the size before" if at > 1 else ""
+def _gain(k: int) -> str:
+    return f"{components_of(k)} {'gains' if k == 1 else 'gain'}"
 
 
-def _nats(value: float) -> str:
-    return f"{value:.2g} nats"
+def _nats(value: float, other: float) -> tuple[str, str]:
+    """Both with two digits at least, and with the first decimal by which they differ.
+
+    >>> _nats(0.5689, 0.5712), _nats(35.39, 35.002)
+    (('0.569 nats', '0.571 nats'), ('35.4 nats', '35.0 nats'))
+    """
+    apart = -_exponent(value - other)
+    return _rounded(value, apart), _rounded(other, apart)
+
+
+def _rounded(value: float, decimals: int) -> str:
+    decimals = min(_MOST_DECIMALS, max(0, decimals, 1 - _exponent(value)))
+    return f"{value:,.{decimals}f} nats"
+
+
+def _exponent(value: float) -> int:
+    return math.floor(math.log10(abs(value))) if value else 0
