@@ -9,8 +9,8 @@ categories), with entries missing at random where it says so:
   of half a deviation, 1 + k categories of three levels whose logits are random combinations (of
   scale 2) plus Gumbel noise, two columns of yes and no whose logits are combinations of deviation
   3, and two of counts, Poisson with a rate of exp(1 + a combination of deviation 0.7);
-  ``kinds k, holes`` has 5% holes, and ``kinds 0`` is ``kinds 3`` with each column shuffled by itself
-  (nothing compresses);
+  ``kinds k, holes`` has 5% holes, and ``kinds 0`` is ``kinds 3`` with each column shuffled by
+  itself (nothing compresses);
 - ``rare``: one hidden number behind four numbers and two categories made alike, and in 4 rows of
   100 four other numbers are moved by four deviations (k = 2);
 - ``factors k``: 4 + k numbers and 3 + k categories made alike; 5% holes;
