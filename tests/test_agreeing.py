@@ -780,3 +780,17 @@ def test_categories_of_numbers_are_numbers_where_the_fit_had_these(tmp_path):
         path, out = (tmp_path / f"{name}.{ending}" for ending in ("parquet", "npy"))
         done("transform", tmp_path / "run", path, "-o", out)
     assert (tmp_path / "kept.npy").read_bytes() == (tmp_path / "numbers.npy").read_bytes()
+
+
+@pytest.mark.parametrize("rows", [pd.DataFrame, {"a": [1]}, "later.csv", None], ids=str)
+def test_what_is_no_rows_is_refused_whatever_a_fit_remembers(tmp_path, rows):
+    _holed(["a", "d"]).to_csv(tmp_path / "a.csv", index=False)
+    fit = isthmus.open_data(tmp_path / "a.csv", na_values=["-999"])
+    model = Autoencoder(1, max_epochs=1, hidden_layer_sizes=(4,), random_state=0).fit(fit)
+    for method in (model.transform, model.impute, lambda given: evaluate(model, given)):
+        with pytest.raises(DataError) as told:
+            method(rows)
+        assert told.value.remedy
+    lazy = pytest.importorskip("polars").LazyFrame({"a": [1.0], "d": [2.0]})
+    with pytest.raises(DataError, match="has not been computed yet"):
+        model.transform(lazy)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sklearn.base import BaseEstimator
 
+from isthmus.data import handed
 from isthmus.data.columns.choosing import as_written, written
 from isthmus.data.tables import stand_in
 from isthmus.data.text.agreeing import Spelling, Written
@@ -64,7 +65,10 @@ def as_fitted(fitted: BaseEstimator, X: Any) -> Any:
     Raises:
         DataError: they are written otherwise, and cannot be read so.
     """
-    spelling, na_values = remembered(fitted)
-    if hasattr(X, "as_known") or spelling is not None or na_values:
+    if hasattr(X, "as_known"):
         return as_written(X, known(fitted))
-    return X
+    spelling, na_values = remembered(fitted)
+    if spelling is None and not na_values:
+        return X
+    handed.refuse(X)
+    return as_written(X, known(fitted))

@@ -110,6 +110,7 @@ def evaluate(
     kind_of = type(model).__name__
     read = _by_name(names, kind_of) if encoding is None else _encoder(encoding, kind_of)
     with addressed(X), of_fit(names):
+        handed.refuse(X)
         x, given_names = read(as_written(X, model.written_))
     refuse_few(len(x), 1, origin or origin_of(X)[0])
     if np.isnan(x).all():
