@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -553,18 +554,13 @@ def test_a_word_that_a_fit_keeps_is_kept_later(tmp_path):
     assert "NA" in given["word"].to_pylist()
 
 
-def _fit_to(path: Path) -> Autoencoder:
-    model = Autoencoder(1, max_epochs=1, hidden_layer_sizes=(4,), random_state=0)
-    return model.fit(isthmus.open_data(path))
-
-
 @pytest.mark.parametrize("columns", [["a", "b"], ["a", "b", "word"]])
 @pytest.mark.parametrize("form", ["csv", "frame", "arrow", "polars"])
 def test_truth_values_after_numbers_are_told_of(tmp_path, columns, form):
     frame = pd.DataFrame({"a": RNG.integers(0, 5, 40), "b": RNG.normal(size=40)})
     frame["word"] = RNG.choice(["x", "y"], 40)
     frame[columns].to_csv(tmp_path / "fit.csv", index=False)
-    model = _fit_to(tmp_path / "fit.csv")
+    model = model_of(tmp_path / "fit.csv")
     later = frame[columns].assign(a=frame["a"] > 2)
     later.to_csv(tmp_path / "later.csv", index=False)
     forms = {
@@ -584,7 +580,7 @@ def test_a_zone_that_comes_or_goes_is_told_of(tmp_path, first):
     frame = pd.DataFrame({"t": pd.date_range("2024-01-01", periods=40, freq="h", tz=first)})
     frame["b"] = RNG.normal(size=40)
     frame.to_csv(tmp_path / "fit.csv", index=False)
-    model = _fit_to(tmp_path / "fit.csv")
+    model = model_of(tmp_path / "fit.csv")
     later = frame.assign(t=frame["t"].dt.tz_localize(None if first else "UTC"))
     later.to_csv(tmp_path / "later.csv", index=False)
     expected = model.transform(frame)
@@ -597,7 +593,7 @@ def test_a_currency_that_comes_is_told_of(tmp_path):
     fit, later = tmp_path / "fit.csv", tmp_path / "later.csv"
     fit.write_text("a;b\n" + "".join(f"{i}.218,50;{i % 7},5\n" for i in range(1, 40)))
     later.write_text("a;b\n$1.218;2,5\n$2.218;2,5\n")
-    model = _fit_to(fit)
+    model = model_of(fit)
     with pytest.warns(UserWarning, match="have a currency, such as '\\$1.218'") as told:
         assert model.impute(isthmus.open_data(later))[:, 0].tolist() == [1218, 2218]
     assert len(told) == 1
@@ -606,7 +602,7 @@ def test_a_currency_that_comes_is_told_of(tmp_path):
 def test_commas_between_fields_are_no_decimal_signs(tmp_path):
     fit, later = tmp_path / "fit.csv", tmp_path / "later.csv"
     fit.write_text("a;b\n" + "".join(f"{i}.218,50;{i % 7},5\n" for i in range(1, 40)))
-    model = _fit_to(fit)
+    model = model_of(fit)
     later.write_text("a,b\n1.218,2\n2.218,3\n")
     with pytest.raises(DataError, match="and the file is separated by commas"):
         model.transform(isthmus.open_data(later))
@@ -632,7 +628,7 @@ def test_words_in_quotes_say_nothing_of_numbers(tmp_path, text):
     fit.write_text("a;b;word\n" + rows)
     later.write_text(text)
     with pytest.raises(DataError, match="and the file is separated by commas"):
-        _fit_to(fit).transform(isthmus.open_data(later))
+        model_of(fit).transform(isthmus.open_data(later))
 
 
 def test_a_number_in_quotes_is_seen_wherever_the_file_is_cut(tmp_path, monkeypatch):
@@ -660,18 +656,20 @@ def test_what_is_missing_is_missing_in_names_of_folders(tmp_path, kind):
         np.testing.assert_allclose(model.transform(rows), expected, rtol=1e-6)
 
 
+def _put(root: Path, kind: str, key: str, folder: str, value: str) -> None:
+    at = root / folder / f"{key}={value}"
+    at.mkdir(parents=True)
+    rows = pd.DataFrame({"a": RNG.normal(size=20), "b": RNG.normal(size=20)})
+    getattr(rows, f"to_{kind}")(at / f"x.{kind}", index=False)
+
+
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_names_of_folders_are_codes_as_entries_are(tmp_path, kind):
-    def put(folder: str, value: str) -> None:
-        at = tmp_path / folder / f"plz={value}"
-        at.mkdir(parents=True)
-        rows = pd.DataFrame({"a": RNG.normal(size=20), "b": RNG.normal(size=20)})
-        getattr(rows, f"to_{kind}")(at / f"x.{kind}", index=False)
-
+    put = partial(_put, tmp_path, kind, "plz")
     for value in ("01001", "90210", "10115"):
         put("fit", value)
     put("later", "90210")
-    model = _fit_to(tmp_path / "fit")
+    model = model_of(tmp_path / "fit")
     assert model.encoding_.columns[2].categories == ("01001", "10115", "90210")
     later = isthmus.open_data(tmp_path / "later")
     assert model.impute(later)["plz"].unique().to_pylist() == ["90210"]
@@ -697,7 +695,7 @@ def test_numbers_that_are_text_in_a_frame_are_read_as_in_the_fit(form, words, tm
     (tmp_path / "fit.csv").write_text("\n".join(lines) + "\n")
     later = "cost;size;count" + ";word" * words + ("\n1.218;50,1;20" + ";x" * words) * 3 + "\n"
     (tmp_path / "later.csv").write_text(later)
-    model = _fit_to(tmp_path / "fit.csv")
+    model = model_of(tmp_path / "fit.csv")
     detector = OutlierDetector(model, random_state=0).fit(isthmus.open_data(tmp_path / "fit.csv"))
     later = pd.read_csv(tmp_path / "later.csv", sep=";", dtype=str)
     later.to_parquet(tmp_path / "later.parquet")
@@ -747,16 +745,11 @@ def test_other_columns_tell_that_a_point_may_be_for_thousands(tmp_path):
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_months_that_were_numbers_are_numbers(tmp_path, kind):
-    def put(folder: str, month: str) -> None:
-        at = tmp_path / folder / f"month={month}"
-        at.mkdir(parents=True)
-        rows = pd.DataFrame({"a": RNG.normal(size=20), "b": RNG.normal(size=20)})
-        getattr(rows, f"to_{kind}")(at / f"x.{kind}", index=False)
-
+    put = partial(_put, tmp_path, kind, "month")
     for month in ("10", "11", "12"):
         put("fit", month)
     put("later", "01")
-    model = _fit_to(tmp_path / "fit")
+    model = model_of(tmp_path / "fit")
     later = isthmus.open_data(tmp_path / "later")
     assert later.schema.field("month").type == pa.string()
     assert np.unique(np.asarray(model.impute(later))[:, 2]).tolist() == [1]
@@ -767,7 +760,7 @@ def test_categories_of_numbers_are_numbers_where_the_fit_had_these(tmp_path):
     kept = frame.assign(k=frame["k"].astype("category"))
     frame.to_parquet(tmp_path / "numbers.parquet")
     kept.to_parquet(tmp_path / "kept.parquet")
-    model = _fit_to(tmp_path / "numbers.parquet")
+    model = model_of(tmp_path / "numbers.parquet")
     codes = model.transform(frame)
     later = isthmus.open_data(tmp_path / "kept.parquet")
     np.testing.assert_array_equal(model.transform(later), codes)

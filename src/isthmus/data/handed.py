@@ -166,7 +166,7 @@ def codes(Z: Any) -> np.ndarray:
     """Codes (N, K), whatever they are wrapped in, as rows are.
 
     Raises:
-        DataError: they are no table of finite
+        DataError: they are no table of finite numbers.
     """
     refuse(Z, "Z")
     Z = as_array(Z, "Z")

@@ -73,10 +73,10 @@ def plain(path: Path, name: str, words: Words = AS_USUAL) -> Plain:
     if path.suffix.lower() not in PACKED and encoding is None:
         return Plain(path, None, note)
     spool = Spool(name)
-    turned = None if encoding is None else codecs.getincrementaldecoder(encoding)()
+    decoder = None if encoding is None else codecs.getincrementaldecoder(encoding)()
     with spool.writing("text.csv") as copy, copy.open("wb") as out:
         for block in _blocks(path, name):
-            out.write(block if turned is None else _turned(turned, block, name, encoding))
+            out.write(block if decoder is None else _turned(decoder, block, name, encoding))
     return Plain(copy, spool, note)
 
 

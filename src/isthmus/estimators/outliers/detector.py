@@ -35,10 +35,8 @@ from isthmus.estimators.outliers import files, reasons
 from isthmus.estimators.outliers.reasons import Reason
 from isthmus.estimators.outliers.rows import with_values
 from isthmus.estimators.outliers.views import (
-    VIEWS,
     Views,
     default_autoencoder,
-    default_components,
 )
 from isthmus.evaluation.detection_thresholds import (
     clopper_pearson,
@@ -337,13 +335,3 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "offset_")
-
-
-__all__ = [
-    "RULES",
-    "VIEWS",
-    "OutlierDetector",
-    "Reason",
-    "default_autoencoder",
-    "default_components",
-]
