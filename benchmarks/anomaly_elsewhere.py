@@ -311,7 +311,7 @@ def main() -> None:
                     break
                 rows.append(row)
                 _common.write("anomaly_elsewhere", rows, summarise(rows))
-                print(f"{each.name:36}{method:20}{seed:3}{row['auroc']:8.2f}", flush=True)
+                print(f"{each.name:44}{method:20}{seed:3}{row['auroc']:8.2f}", flush=True)
     print(report(summarise(rows)))
 
 

@@ -1001,6 +1001,7 @@ def test_a_full_stdout_is_told() -> None:
         (100.0, 100.0, True, {}, "It stayed at PCA: nothing better was found on held-out rows"),
         (100.0, 100.0, True, {"beta": 1.0}, "It stayed at probabilistic PCA"),
         (1.0, 1.0, True, {"likelihood": "poisson"}, "It stayed at its linear start"),
+        (13.0, 4.6, True, {"beta": 1e4}, "PCA has 4.6: beta or the penalties shrink it"),
         (1.0, 2.0, False, {"likelihood": "poisson"}, "50% less squared error"),
         (None, None, False, {}, "No rows were held out"),
     ],

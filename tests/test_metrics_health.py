@@ -224,3 +224,74 @@ def test_a_finding_is_json() -> None:
         "finding": "b",
         "remedy": "",
     }
+
+
+def names_of(facts: dict[str, Any], arrays: dict[str, Any]) -> dict[str, Finding]:
+    return {f"{one.level} {one.name}": one for one in health({**SOUND, **facts}, arrays, HISTORY)}
+
+
+def test_a_collapsed_code_is_told_once_and_nothing_good_is_said_of_it() -> None:
+    dead = {"kl": np.array([1e-6, 1e-7]), "activity": np.array([1e-8, 0.0])}
+    metrics = {
+        "relative_squared_error": 1.0 + 2e-16,
+        "marginal_kl": 0.0,
+        "squared_error": 30.1,
+    }
+    facts = {
+        "metrics": [{"name": name, "value": value} for name, value in metrics.items()],
+        "pca": {"squared_error": 6.83},
+        "beta": 1e4,
+    }
+    for stayed in (True, False):
+        found = names_of({**facts, "fit": {"stayed_linear": stayed}}, dead)
+        assert set(found) <= {
+            "warning kl-collapse",
+            "warning underfitting",
+            "good overfitting",
+            "good scale",
+        }
+        assert "nothing of the variance" in found["warning underfitting"].finding
+        assert found["warning underfitting"].remedy == "Lower beta."
+
+
+def test_a_linear_model_whose_error_is_not_pcas_is_not_called_pca() -> None:
+    for error, word in ((2.0, "2 times PCA's error"), (1.02, "it is PCA")):
+        facts = {
+            "metrics": [{"name": "squared_error", "value": error}],
+            "pca": {"squared_error": 1.0},
+            "fit": {"stayed_linear": True},
+        }
+        assert word in names_of(facts, EFFECT)["note linear"].finding
+
+
+def test_few_rows_say_nothing_of_how_latents_and_features_vary() -> None:
+    facts = {
+        "metrics": [{"name": "relative_squared_error", "value": 7.0}],
+        "scale": {**SCALE, "constant": 3, "shift": 4.0},
+    }
+    dead = {"effect": np.array([1.0, 0.0, 0.0])}
+    few = names_of({**facts, "rows": {"n": 1}}, dead)
+    assert "1 row says little" in few["note rows"].finding
+    assert not {"note dead-latents", "note scale", "warning scale", "warning underfitting"} & set(
+        few
+    )
+    many = names_of({**facts, "rows": {"n": 400}}, dead)
+    assert {"note dead-latents", "note scale", "warning scale", "warning underfitting"} <= set(many)
+    assert "good underfitting" not in many  # one says that it explains nothing
+    away = {**facts, "rows": {"n": 1}, "scale": {**SCALE, "shift": 40.0}}
+    assert "warning scale" in names_of(away, dead)  # other units are told of one row, too
+
+
+def test_a_wide_gap_is_told_where_pca_has_it_as_well() -> None:
+    gap = {"training": 1.0, "held_out": 2.75, "pca_training": 2.0, "pca_held_out": 5.5}
+    found = names_of({"generalisation": gap}, EFFECT)
+    assert "as PCA does" in found["note overfitting"].finding
+    assert "good overfitting" not in found
+
+
+def test_the_likelihood_is_judged_of_the_features_that_it_names() -> None:
+    told = names_of({"residuals": {**RESIDUALS, "n_features": 1}}, EFFECT)["good likelihood"]
+    assert "of the 1 features of 3" not in told.finding
+    assert "of the 1 feature of 3 that holds the variance" in told.finding
+    told = names_of({"residuals": {**RESIDUALS, "n_features": 3}}, EFFECT)["good likelihood"]
+    assert "that hold" not in told.finding

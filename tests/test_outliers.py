@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from functools import cache
 from pathlib import Path
@@ -617,6 +618,33 @@ def test_pyods_conventions() -> None:
     assert np.allclose(face.predict_proba(new).sum(1), 1)
     assert np.array_equal(PyODFace(small(contamination=0.05)).fit_predict(x), face.labels_)
     assert face.contamination == 0.05
+
+
+def test_the_face_is_cloned_and_set_as_pyods_detectors_are() -> None:
+    face = PyODFace(small(contamination=0.05))
+    assert clone(face).get_params()["detector__contamination"] == 0.05
+    assert face.set_params(contamination=0.2).detector.contamination == 0.2
+    assert PyODFace(contamination=0.03).get_params(deep=False)["contamination"] == 0.03
+
+
+def test_confidence_of_a_prediction_is_the_binomials() -> None:
+    x = plane(200)
+    face = PyODFace(small(contamination=0.05)).fit(x)
+    new = np.vstack([x, np.full((1, 5), 20.0)])
+    labels, sure = face.predict(new, return_confidence=True)
+    n, o = 200, 10
+    below = (face.decision_scores_[None] <= face.decision_function(new)[:, None]).sum(1)
+    for label, m, found in zip(labels, below, sure, strict=True):
+        p = (1 + m) / (2 + n)
+        more = sum(math.comb(n, j) * p**j * (1 - p) ** (n - j) for j in range(n - o + 1, n + 1))
+        assert found == pytest.approx(more if label else 1 - more, abs=1e-9)
+    assert sure[-1] > 0.999
+    assert sure[:-1][below[:-1] < 100].min() > 0.999
+    assert sure.min() < 0.7  # at the threshold
+
+
+def test_a_row_without_any_value_has_no_reason() -> None:
+    assert fitted().reasons(np.full((1, 5), np.nan)) == [[]]
 
 
 def test_it_is_a_public_name() -> None:

@@ -19,8 +19,10 @@ import pytest
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
+from isthmus import VariationalAutoencoder
 from isthmus.cli import report as verb
 from isthmus.errors import InvalidParameterError, RunError
+from isthmus.evaluation.evaluate import evaluate
 from isthmus.evaluation.record import Evaluation
 from isthmus.report import figures, panels
 from isthmus.report.run_page import render
@@ -28,6 +30,7 @@ from isthmus.report.words import shortened
 from isthmus.runs import directory
 from report_examples import HOSTILE, NAMES, comparison, example
 
+QUICK = {"max_epochs": 2, "hidden_layer_sizes": (8,), "random_state": 0}
 CLI_QUICK = ("--max-epochs", "2", "--hidden-layer-sizes", "8", "--seed", "0", "--quiet")
 
 
@@ -447,3 +450,17 @@ def test_an_altered_evaluation_is_one_sentence(tmp_path, capsys):
     assert "no page can be made of" in said
     assert "isthmus evaluate" in said
     assert not (tmp_path / "run.html").exists()
+
+
+def test_of_a_code_that_says_nothing_the_page_shows_no_walks(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(150, 1)) @ np.ones((1, 5)) + 0.3 * rng.normal(size=(150, 5))
+    model = VariationalAutoencoder(2, beta=1e6, **QUICK).fit(x)
+    run = directory.read(model.save(tmp_path / "run"))
+    page = Page(render(run, evaluate(model, x, kind="training")))
+    assert not {"map", "traversals", "interpolations"} & set(page.sections)
+    assert {"learning", "reconstructions", "latents"} <= set(page.sections)
+    tile = re.search(r"more squared error than PCA\s+95% interval (\S+)% to (\S+)%", page.text)
+    assert tile, page.text[:600]
+    low, high = (float(end) for end in tile.groups())
+    assert 0 < low <= high  # as the words say: so much more

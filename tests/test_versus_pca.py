@@ -174,6 +174,12 @@ def test_what_stayed_at_pca_is_level():
     assert verdict(*errors(100, 0.5), 4, stayed_linear=True).outcome == "level"
 
 
+def test_what_penalties_shrink_is_not_called_as_good_as_pca():
+    shrunk = verdict(*errors(100, -1.8), 3, stayed_linear=True)
+    assert shrunk.outcome == "worse"
+    assert shrunk.sentence.startswith("More than twice the squared error of PCA at 3 dimensions")
+
+
 @pytest.mark.parametrize("sizes", [(1, 1), (3, 4)])
 def test_errors_of_other_rows_are_refused(sizes):
     with pytest.raises(DataError, match="same rows"):

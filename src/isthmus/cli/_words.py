@@ -157,18 +157,20 @@ def _squared(figures: Mapping[str, Any], n_components: int, parameters: Mapping[
     error, line = _number(figures["squared_error"]), _number(figures["pca_squared_error"])
     per_row = f"{figures.get('unit', squared_units('common'))} per row"
     rows = figures.get("judged_on", _APART)
+    from isthmus.evaluation import versus_pca
+
     if figures["stayed_linear"]:
         why = f"nothing better was found on {rows}"
         if figures.get("diverged"):
             why = "training diverged"
         told = "" if math.isnan(error) else f" Squared error {number(error)} {per_row}."
+        if line > 0 and error > (1 + versus_pca.SHRUNK) * line:
+            told = f"{told[:-1]}; PCA has {number(line)}: beta or the penalties shrink it."
         return f"It stayed at {_start(parameters)}: {why}.{told}"
     if math.isnan(error):
         return "No rows were held out, so there is no comparison with PCA."
     if math.isnan(line):
         return f"Squared error on {rows} {number(error)} {per_row}."
-    from isthmus.evaluation import versus_pca
-
     known = "less_than_pca" in figures
     share = 1 - error / line if line > 0 else (0.0 if error == line else -math.inf)
     return versus_pca.sentence(

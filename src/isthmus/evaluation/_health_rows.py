@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,13 +15,13 @@ DROWNING = 0.5
 FEW_ROWS_SHARE = 0.5
 """Share of the error that 1% of the rows may make."""
 FAR = 3.0
-"""Deviations by which the mean of new rows may lie away."""
+"""Deviations by which the mean of many new rows may lie away; of one row twice as many."""
 
 
 def likelihood(case: Case) -> Iterator[Finding]:
     """Whether another likelihood suits the residuals or the kind of values better."""
     known = case.facts.get("residuals")
-    if not known:
+    if not known or case.few:
         return
     name, values = case.facts["likelihood"], known["values"]
     n_entries = max(1.0, float(known["n_entries"]))
@@ -43,13 +44,16 @@ def likelihood(case: Case) -> Iterator[Finding]:
             f"The counts scatter {dispersion:.3g} times as much as a Poisson's do.",
             "Use likelihood='negative_binomial'.",
         )
-    elif known.get("gain_feature") is not None:
+    elif known.get("gain_feature") is not None and not case.collapsed:
         gain = max(known["gain_feature"], known["gain_laplace"]) / n_entries
+        n, of = known.get("n_features", 0), case.facts.get("n_features", 0)
+        word = "feature of {} that holds" if n == 1 else "features of {} that hold"
+        judged = f" of the {n} {word.format(of)} the variance" if 0 < n < of else ""
         yield Finding(
             "good",
             "likelihood",
-            f"The {name} likelihood suits the residuals: no simple other one gains more than "
-            f"{max(0.0, gain):.2g} nats per entry.",
+            f"The {name} likelihood suits the residuals{judged}: no simple other one gains more "
+            f"than {max(0.0, gain):.2g} nats per entry.",
         )
 
 
@@ -108,7 +112,7 @@ def scale(case: Case) -> Iterator[Finding]:
             "others hardly matter.",
             "Use scaling='standard', unless that feature is what counts.",
         )
-    if known["shift"] > FAR:
+    if known["shift"] > FAR * (1 + 1 / math.sqrt(case.n)):
         fine = False
         yield Finding(
             "warning",
@@ -126,7 +130,7 @@ def scale(case: Case) -> Iterator[Finding]:
             "Look at these rows first: they are outliers, or a column has a long tail that its "
             "logarithm would shorten.",
         )
-    if known["constant"]:
+    if known["constant"] and not case.few:
         fine = False
         yield Finding(
             "note",

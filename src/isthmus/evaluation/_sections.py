@@ -323,6 +323,7 @@ def _residuals(g: Ground, x: Array) -> dict[str, Any] | None:
     r = (x.astype(np.float64) - made) / scale
     found: dict[str, Any] = {
         "values": kind,
+        "n_features": int(lively.sum()),
         "n_entries": float((~np.isnan(x)).sum(1).mean()),
         "kurtosis": likelihood_fit.excess_kurtosis(r),
     }

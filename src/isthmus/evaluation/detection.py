@@ -56,21 +56,28 @@ def average_precision(outlier: Array, score: Array) -> float:
 def flags(outlier: Array) -> NDArray[np.bool_]:
     """(N,) booleans of 0 and 1 (or of "0", "1", "no", "yes", "false", "true").
 
+    Also of 1 and −1, as scikit-learn's detectors predict: −1 is an outlier then, 1 is none.
+
     Raises:
         DataError: other values, or only one of the two.
 
     >>> flags(np.array(["no", "yes"]))
     array([False,  True])
+    >>> flags(np.array([1, -1]))
+    array([False,  True])
     """
     words = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "no": 0, "yes": 1, "false": 0, "true": 1}
     given = np.asarray(outlier).tolist()
     found = [str(value).strip().lower() for value in given]
+    if not {"-1", "-1.0"}.isdisjoint(found) and set(found) <= {"-1", "-1.0", "1", "1.0"}:
+        words = {"1": 0, "1.0": 0, "-1": 1, "-1.0": 1}
     odd = next((was for was, value in zip(given, found, strict=True) if value not in words), None)
     if odd is not None:
         raise DataError(
             f"outlier label {odd!r}",
             "must be 0 (not an outlier) or 1 (an outlier)",
-            "Write them so; no and yes, or false and true, are taken too. None may be missing.",
+            "Write them so; no and yes, false and true, or 1 and -1 (an outlier) are taken too. "
+            "None may be missing.",
         )
     marks = np.array([words[value] for value in found], dtype=bool)
     if marks.all() or not marks.any():

@@ -64,7 +64,7 @@ def evaluate(
         model: a fitted estimator.
         X: (N, D) rows, NaN where an entry is missing, or a source of them. Columns with names may
             be in another order than in the fit.
-        rows: (n,) positions in X of the rows to measure, n ≥ 2; None for all, or, where ``kind``
+        rows: (n,) positions in X of the rows to measure, n ≥ 1; None for all, or, where ``kind``
             is "held out", for those that the fit held out.
         kind: what the rows are to the model. For "held out" and "training", X are the rows of the
             fit, whole and in their order, so that PCA can be fitted to the same rows; with

@@ -15,18 +15,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.evaluation._finding import Case, Finding
+from isthmus.evaluation._finding import FEW_ROWS, Case, Finding
 from isthmus.evaluation._health_rows import likelihood, scale
 from isthmus.evaluation.latents import ACTIVE
+from isthmus.evaluation.versus_pca import SHRUNK
 
 Array = NDArray[Any]
-COLLAPSED = 0.1
-"""Nats per row below which a code says nothing."""
 NO_EFFECT = 1e-3
 """Share of the decoder's total response below which a latent is dead."""
 GAP, WIDE_GAP = 1.5, 2.0
 """Held-out over training error from which a gap is told, and from which it is a concern."""
 NO_GAIN = 0.98
+NOTHING, LITTLE = 0.9995, 0.9
+"""Shares of the variance left from which a reconstruction explains nothing, and too little."""
 STILL_FALLING = 0.08
 """Share of the whole gain that the second half of a finished training brings where it was cut."""
 FROM_PRIOR = 1.0
@@ -53,7 +54,20 @@ def health(
     return sorted(found, key=lambda finding: order[finding.level])
 
 
+def _rows(case: Case) -> Iterator[Finding]:
+    if case.few:
+        yield Finding(
+            "note",
+            "rows",
+            f"{case.n:.0f} row{' says' if case.n == 1 else 's say'} little of a model: below "
+            f"{FEW_ROWS}, how latents and features vary is not judged.",
+            "Evaluate more rows.",
+        )
+
+
 def _latents(case: Case) -> Iterator[Finding]:
+    if case.few:
+        return
     if case.variational:
         yield from _collapse(case)
         return
@@ -85,7 +99,7 @@ def _collapse(case: Case) -> Iterator[Finding]:
     kl, activity = case.arrays["kl"], case.arrays["activity"]
     total, k = float(kl.sum()), len(kl)
     dead = [int(i) + 1 for i in np.flatnonzero(activity <= ACTIVE)]
-    if total < COLLAPSED or len(dead) == k:
+    if case.collapsed:
         yield Finding(
             "warning",
             "kl-collapse",
@@ -112,7 +126,7 @@ def _collapse(case: Case) -> Iterator[Finding]:
 
 def _prior(case: Case) -> Iterator[Finding]:
     distance = case.metrics.get("marginal_kl")
-    if distance is None:
+    if distance is None or case.collapsed or case.few:
         return
     if distance > FROM_PRIOR:
         yield Finding(
@@ -152,9 +166,20 @@ def _generalisation(case: Case) -> Iterator[Finding]:
             if lost
             else "The state that is best on held-out rows was kept; more rows would close the gap.",
         )
+    elif gap > WIDE_GAP:
+        yield Finding(
+            "note",
+            "overfitting",
+            f"It fits the training rows more closely than others, as PCA does: {told}{against}.",
+            "More rows would close the gap, fewer n_components would narrow it.",
+        )
     else:
         yield Finding("good", "overfitting", f"No overfitting: {told}{against}.")
-    if pca_train and not case.facts.get("fit", {}).get("stayed_linear"):
+    yield from _underfitting(case, train, pca_train)
+
+
+def _underfitting(case: Case, train: float, pca_train: float | None) -> Iterator[Finding]:
+    if pca_train and not case.facts.get("fit", {}).get("stayed_linear") and not case.collapsed:
         ratio = train / pca_train
         if ratio > NO_GAIN:
             yield Finding(
@@ -163,7 +188,7 @@ def _generalisation(case: Case) -> Iterator[Finding]:
                 f"Even on its training rows the error is {ratio:.3g} times PCA's.",
                 "Give it wider hidden_layer_sizes or more max_epochs, or use PCA.",
             )
-        else:
+        elif not _leaves_much(case):
             yield Finding(
                 "good",
                 "underfitting",
@@ -171,23 +196,42 @@ def _generalisation(case: Case) -> Iterator[Finding]:
             )
 
 
+def _leaves_much(case: Case) -> bool:
+    return not case.few and case.metrics.get("relative_squared_error", 0.0) > LITTLE
+
+
 def _little_explained(case: Case) -> Iterator[Finding]:
-    left = case.metrics.get("relative_squared_error")
-    if left is not None and left > 0.9:
+    if _leaves_much(case):
+        left = case.metrics["relative_squared_error"]
+        share = "nothing" if left > NOTHING else f"{100 * (1 - left):.2g}%"
         yield Finding(
             "warning",
             "underfitting",
-            f"The reconstruction explains {100 * (1 - left):.2g}% of the variance.",
-            "Ask for more n_components, or lower beta or the penalties.",
+            f"The reconstruction explains {share} of the variance.",
+            "Lower beta."
+            if case.collapsed
+            else "Ask for more n_components, or lower beta or the penalties.",
         )
 
 
 def _linear(case: Case) -> Iterator[Finding]:
-    if case.facts.get("fit", {}).get("stayed_linear"):
+    if not case.facts.get("fit", {}).get("stayed_linear") or case.collapsed:
+        return
+    found = "Nothing better than the linear start was found on held-out rows"
+    error, pca = case.metrics.get("squared_error"), (case.facts.get("pca") or {})
+    if error is not None and error > (1 + SHRUNK) * pca.get("squared_error", math.inf):
         yield Finding(
             "note",
             "linear",
-            "Nothing better than the linear start was found on held-out rows: it is PCA.",
+            f"{found}, and by beta or the penalties it is {error / pca['squared_error']:.3g} times "
+            "PCA's error.",
+            "Lower beta or the penalties, or use PCA.",
+        )
+    else:
+        yield Finding(
+            "note",
+            "linear",
+            f"{found}: it is PCA.",
             "Use PCA, or give more rows; few rows or a linear structure leave nothing to gain.",
         )
 
@@ -211,7 +255,7 @@ def _stopped(case: Case) -> Iterator[Finding]:
         )
         return
     rows = [r for r in case.history if math.isfinite(r.get("validation", math.nan))]
-    if len(rows) < 4 or fit.get("stayed_linear"):
+    if len(rows) < 4 or fit.get("stayed_linear") or case.collapsed:
         return
     step = np.array([r["step"] for r in rows], dtype=np.float64)
     loss = np.array([r["validation"] for r in rows])
@@ -253,6 +297,7 @@ def _importance(case: Case) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
+    _rows,
     _latents,
     _prior,
     _generalisation,

@@ -23,6 +23,7 @@ from isthmus.evaluation._ground import CHUNK, Errors, Ground, Sheet
 from isthmus.evaluation.reconstruction import feature_sums, squared_error
 
 Array = NDArray[Any]
+UNIT = "squared standard deviations and Brier scores"
 LEFT_OUT = {
     "walks, effects of latents, drawn rows": "a category is no number that could be drawn or moved",
     "noise": "noise of a level has no meaning across kinds of columns",
@@ -43,6 +44,7 @@ class MixedGround(Ground):
         self.head = head
         self.column: Array = head.feature_column.numpy()
         self.weight = np.ones(len(self.column))
+        self.unit = UNIT
 
     def wrap(self, x: Array) -> Any:
         """Rows as the model takes them without encoding them again."""

@@ -26,6 +26,8 @@ _CHUNK = 2_000_000
 _TINY = float(np.finfo(np.float64).tiny)
 LEAST = -1e9
 """The least share: less is told as without bound."""
+SHRUNK = 0.1
+"""By how much more than PCA's the error of a linear model is if beta or penalties shrink it."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ def verdict(
         pca_errors: (n,) of PCA with as many components, the same rows and units.
         n_components: K.
         curve: (R,) mean squared error on these rows of PCA with 1 … R components.
-        stayed_linear: whether nothing better than the linear start was found.
+        stayed_linear: whether nothing better than the linear start was found: that is PCA, unless
+            beta or penalties shrink it.
         rows: what the rows are called.
 
     Raises:
@@ -130,7 +133,7 @@ def verdict(
         as_low = np.flatnonzero(np.asarray(curve) <= error)
         n_to_match = int(as_low[0]) + 1 if len(as_low) else None
     outcome = "better" if low > 0.0 else "worse" if high < 0.0 else "level"
-    if stayed_linear:
+    if stayed_linear and share > -SHRUNK:
         outcome = "level"
     words = sentence(
         share,
@@ -172,7 +175,7 @@ def sentence(
     """  # noqa: E501
     k = n_components
     at = f"PCA at {k} dimension{'s' * (k != 1)} on {rows}{', ' if figures else ''}{figures}"
-    if stayed_linear:
+    if stayed_linear and share > -SHRUNK:
         return f"PCA is as good here: use PCA. Nothing better than its {k} components was found."
     compared = f"{_percent(abs(share))} {'less' if share >= 0 else 'more'} squared error than {at}"
     if share <= -1:

@@ -233,6 +233,7 @@ def heat(
             "title": {"text": said(title), "side": "right", "font": {"size": 12}},
             "thickness": 12,
             "outlinewidth": 0,
+            "exponentformat": "power",
         },
         "hovertemplate": "row %{y}, column %{x}: %{z:.3g}<extra></extra>",
     }

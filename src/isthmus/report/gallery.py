@@ -130,7 +130,7 @@ def _separation(plane: Array, labels: Array, column: str) -> tuple[str, str]:
     word = "share" if gain > 0.2 else "hardly share"
     return (
         f"Neighbours in the map {word} their {column}: {percent(same)} of rows, "
-        f"{percent(chance)} by guessing",
+        f"{percent(chance)} of any two rows",
         f"The model was not told the {column}. The whole code may tell more than this plane of it.",
     )
 

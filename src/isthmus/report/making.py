@@ -63,6 +63,10 @@ def dimensions(comparison: Comparison | None) -> Section | None:
     table = Grid("", ("components", *(h for h, _ in columns)), rows)
     text = [str(facts["reason"])] if facts.get("reason") else []
     text.append(
+        "Fits of a comparison are short: they tell sizes apart, and this model's own figures are "
+        "above."
+    )
+    text.append(
         "The error falls with every component, those of pure noise included; the likelihood of "
         "rows that were held out does not."
     )

@@ -73,12 +73,16 @@ def render(run: Run, evaluation: Evaluation, comparison: Comparison | None = Non
     """
     reading = Reading(evaluation)
     how = view(reading)
-    makers: Sequence[Callable[[], Section | None]] = (
-        lambda: sections.learning(reading, run),
-        lambda: gallery.reconstructions(reading, how),
+    used = sections.busy(reading)
+    of_code: Sequence[Callable[[], Section | None]] = (
         lambda: gallery.latent_map(reading),
         lambda: gallery.traversals(reading, how),
         lambda: gallery.interpolations(reading, how),
+    )
+    makers: Sequence[Callable[[], Section | None]] = (
+        lambda: sections.learning(reading, run),
+        lambda: gallery.reconstructions(reading, how),
+        *(() if used is not None and used[0] == 0 else of_code),  # a code that says nothing
         lambda: gallery.noise(reading, how),
         lambda: sections.latents(reading),
         lambda: sections.features(reading),
@@ -117,6 +121,8 @@ def _tiles(reading: Reading, versus: dict[str, Any]) -> list[Tile]:
     tiles = []
     if versus.get("share") is not None:
         share, low, high = (float(versus[key]) for key in ("share", "low", "high"))
+        if share < 0:  # so much more, and its interval
+            low, high = -high, -low
         note = f"95% interval {_signed(low)} to {_signed(high)}"
         word = "less squared error than PCA" if share >= 0 else "more squared error than PCA"
         tiles.append(Tile(percent(abs(share)), word, note))
@@ -129,7 +135,8 @@ def _tiles(reading: Reading, versus: dict[str, Any]) -> list[Tile]:
         )
         if versus.get("n_to_match"):
             same = f"this model has {reading.n_components}"
-            tiles.append(Tile(str(versus["n_to_match"]), "components PCA needs to match", same))
+            needed = plural(int(versus["n_to_match"]), "component").split()
+            tiles.append(Tile(needed[0], f"{needed[1]} PCA needs to match", same))
     used = sections.busy(reading)
     if used is not None:
         tiles.append(Tile(f"{used[0]} of {used[1]}", "latents busy"))

@@ -39,6 +39,8 @@ def learning(reading: Reading, run: Run) -> Section | None:
         title = (
             "Training found nothing better than its linear start, so that was kept"
             if fit.get("stayed_linear_")
+            else f"Training left the held-out error at {number(float(error[at]))}{against}"
+            if number(float(error[0])) == number(float(error[at]))
             else f"Training brought the held-out error from {number(float(error[0]))} to "
             f"{number(float(error[at]))}{against}"
         )

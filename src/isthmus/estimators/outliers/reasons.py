@@ -29,7 +29,8 @@ def reasons(
 ) -> list[list[Reason]]:
     """The columns that count most for each row, largest first.
 
-    None of a row with no surprise, or with one in so many columns that none has 1 % of it.
+    None of a row with no surprise, or with one in so many columns that none has 1 % of it. What is
+    missing is no reason.
 
     Args:
         parts: (N, D) of the detector's ``explain``, flat.
@@ -49,7 +50,9 @@ def reasons(
         largest = [int(j) for j in (-share).argsort(kind="stable")[:n]]
         least = dict.fromkeys(largest[1:], LEAST_SHARE)
         kept = [j for j in largest if total[i] > 0 and share[j] >= least.get(j, LARGEST_SHARE)]
-        found.append([Reason(names[j], value(i, j), float(share[j])) for j in kept])
+        held = [(j, value(i, j)) for j in kept]
+        # a row without any value has a score, of what was filled in, and no reason
+        found.append([Reason(names[j], v, float(share[j])) for j, v in held if v is not None])
     return found
 
 

@@ -43,7 +43,7 @@
       marker: {
         color: by.values.map((v) => v === null ? by.low : v), cmin: by.low, cmax: by.high,
         colorscale: c.scale, size: 7, opacity: 0.85, showscale: true,
-        colorbar: { title: { text: by.title, side: "right", font: { size: 12 } }, thickness: 12, outlinewidth: 0 },
+        colorbar: { title: { text: by.title, side: "right", font: { size: 12 } }, thickness: 12, outlinewidth: 0, exponentformat: "power" },
       },
     }];
   }
@@ -53,7 +53,7 @@
     const chart = charts[element.dataset.chart];
     const styles = getComputedStyle(root);
     const data = chart.cloud ? cloud(chart.cloud, chosen[element.dataset.chart] || 0) : chart.data;
-    const axis = { gridcolor: "rule", linecolor: "rule", zeroline: false, automargin: false, fixedrange: !chart.cloud || !matchMedia("(pointer: fine)").matches };
+    const axis = { exponentformat: "power", gridcolor: "rule", linecolor: "rule", zeroline: false, automargin: false, fixedrange: !chart.cloud || !matchMedia("(pointer: fine)").matches };
     const size = narrow() ? 11 : 12.5;
     const layout = {
       ...chart.layout,
