@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from scipy import sparse
@@ -336,7 +337,7 @@ def test_every_error_of_ours_has_its_three_parts() -> None:
 def test_values_whose_squares_are_no_numbers_are_refused(size: float) -> None:
     x = np.random.default_rng(0).normal(size=(60, 4))
     x[5, 2] = -size
-    with pytest.raises(DataError, match=r"column 'x2' of X with the size"):
+    with pytest.raises(DataError, match=r"in row 6, column 'x2' of X is out of range"):
         Autoencoder(2).fit(x)
 
 
@@ -370,10 +371,17 @@ def test_names_are_no_rows_and_the_error_says_how_to_open_them(name: Any) -> Non
             method(name)
 
 
+ROWWISE = (
+    *("transform", "reconstruct", "impute", "score_samples", "squared_errors", "jacobian_norm"),
+    *("predict", "p_values", "decision_function", "surprises", "explain", "reasons"),
+)
 NO_ROWS: dict[str, Any] = {
     "infinite": bad(X, (3, 1), np.inf),
     "infinite frame": pd.DataFrame(bad(X, (3, 1), -np.inf), columns=list("abcdef")),
     "infinite sparse": sparse.coo_array(bad(X, (3, 1), np.inf)),
+    "beyond range": bad(X, (3, 1), -1e200),
+    "frame beyond range": pd.DataFrame(bad(X, (3, 1), 1e308), columns=list("abcdef")),
+    "sparse beyond range": sparse.coo_array(bad(X, (3, 1), 1.1e150)),
     "words": np.array([list("abcdef")] * 60),
     "words as objects": np.array([list("abcdef")] * 60, object),
     "text of numbers": X.astype(str),
@@ -441,6 +449,52 @@ def test_what_is_no_rows_is_refused_in_our_words_by_every_method(given: str) -> 
         assert error.value.rule, name
         assert "Unsupported" not in str(error.value), name
         assert error.value.remedy, name
+        if "beyond range" in given:
+            at = "Z" if name == "inverse_transform" else "X"
+            column = re.escape("'x1'" if at == "Z" or "frame" not in given else "'b'")
+            assert re.match(f".* in row 4, column {column} of {at} is out of", str(error.value))
+
+
+@pytest.mark.parametrize("largest", [1e150, -1e150, 1e30])
+@pytest.mark.parametrize("method", ROWWISE)
+def test_up_to_the_range_all_that_is_computed_is_a_number(largest: float, method: str) -> None:
+    """The largest entries that are taken have squares, and so has all that is made of them."""
+    model = fitted(VariationalAutoencoder)
+    detector = OutlierDetector(Autoencoder(1, **SMALL)).fit(X)
+    given = bad(bad(X, (3, 1), largest), (5, slice(None)), largest)
+    found = getattr(model if hasattr(model, method) else detector, method)(given)
+    if method == "reasons":
+        assert found[3][0].column == "x1"
+        found = [[reason.share for reason in found[3]]]
+    assert np.isfinite(found).all()
+
+
+def test_evaluation_up_to_the_range_is_finite() -> None:
+    found = evaluate(fitted(Autoencoder), bad(X, (3, 1), 1e150))
+    assert all(np.isfinite(array).all() for array in found.arrays.values())
+
+
+def test_a_mixed_row_beyond_range_is_refused_by_its_place() -> None:
+    frame = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": ["u", "v"] * (N // 2)})
+    frame["p"] = 10.0 ** X[:, 0]
+    model = Autoencoder(1, kinds={"p": "positive"}, **SMALL).fit(frame)
+    detector = OutlierDetector(Autoencoder(1, **SMALL)).fit(frame)
+    beyond = frame.assign(b=bad(X[:, 1], 4, 1e200))
+    assert np.isfinite(model.transform(frame.assign(p=1e200))).all()  # its logarithm is taken
+    said = r"1e\+200 in row 5, column 'b' of X is out of range: .* \(NaN\)"
+    for method in (model.fit, model.transform, model.score_samples, detector.explain, detector.fit):
+        with pytest.raises(DataError, match=said):
+            method(beyond)
+
+
+def test_blocks_of_a_file_are_refused_by_the_row_of_the_file(tmp_path: Path) -> None:
+    table = pa.table({f"x{j}": bad(X[:, j], 50, 1e200 if j == 2 else 0.0) for j in range(D)})
+    pq.write_table(table, tmp_path / "new.parquet", row_group_size=20)
+    model = Autoencoder(K, **SMALL).fit(pd.DataFrame(X, columns=table.column_names))
+    source = open_data(tmp_path / "new.parquet")
+    for method in (model.transform, model.score_samples, model.impute, model.fit):
+        with pytest.raises(DataError, match=r"1e\+200 in row 51, column 'x2' of .*new.parquet is "):
+            method(source)
 
 
 def test_a_matrix_and_a_quantised_tensor_are_the_numbers_they_hold() -> None:

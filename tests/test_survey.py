@@ -75,6 +75,7 @@ def test_held_out_rows_are_a_fair_draw() -> None:
     [
         (np.array([[1.0, 2.0], [3.0, np.inf]]), r"row 2, column 'x1'"),
         (np.array([[1.0, -np.inf], [3.0, np.inf]]), r"row 1, column 'x1'"),
+        (np.array([[1.0, 2.0], [1e200, 3.0]]), r"1e\+200 in row 2, column 'x0' of rows is out of"),
         (np.array([[1.0, np.nan], [3.0, np.nan]]), r"column 'x1' of rows has no value"),
     ],
 )
@@ -84,9 +85,9 @@ def test_what_is_refused(x: np.ndarray, said: str) -> None:
 
 
 def test_large_finite_values_are_not_taken_for_infinite_ones() -> None:
-    x = np.full((4, 2), 1e308)
-    x[0] = -1e308
-    assert survey(Pieces(x, (4,))).n_train == 4
+    for x in (np.full((4, 2), 1e150), np.full((4, 2), 1e38, np.float32)):
+        x[0] *= -1
+        assert survey(Pieces(x, (4,))).n_train == 4
 
 
 def test_a_source_that_gives_other_rows_than_it_promised() -> None:

@@ -17,7 +17,14 @@ import pyarrow as pa
 from isthmus.data.arrays.wrapped import unwrapped
 from isthmus.data.columns.frames import arrow, refuse_faulty, without_na
 from isthmus.data.matrix import refuse_complex
-from isthmus.data.numbers import refuse_entries, refuse_few, refuse_shape, within_range
+from isthmus.data.numbers import (
+    LARGEST,
+    beyond_range,
+    refuse_entries,
+    refuse_few,
+    refuse_shape,
+    within_range,
+)
 from isthmus.data.objects import is_hub_dataset, is_iterable_only, is_torch_dataset
 from isthmus.data.source import Source
 from isthmus.data.tables import stand_in
@@ -166,7 +173,7 @@ def codes(Z: Any) -> np.ndarray:
     """Codes (N, K), whatever they are wrapped in, as rows are.
 
     Raises:
-        DataError: they are no table of finite numbers.
+        DataError: they are no table of finite numbers, or one is beyond range.
     """
     refuse(Z, "Z")
     Z = as_array(Z, "Z")
@@ -179,12 +186,14 @@ def codes(Z: Any) -> np.ndarray:
     with within_range("Z"):
         wide = Z.dtype != np.float32
         found: np.ndarray = Z.astype(np.float64 if wide else np.float32, copy=False)
-    wrong = np.argwhere(~np.isfinite(found))
+    wrong = np.argwhere(~(np.abs(found.astype(np.float64, copy=False)) <= LARGEST))
     if len(wrong):
         i, j = (int(at) for at in wrong[0])
         raise DataError(
-            f"{found[i, j]} in row {i + 1}, column {stand_in(j)!r} of Z",
-            "must be a finite number: a code has no missing entry",
+            f"{found[i, j]:g} in row {i + 1}, column {stand_in(j)!r} of Z",
+            beyond_range(found[i, j])[0]
+            if np.isfinite(found[i, j])
+            else "must be a finite number: a code has no missing entry",
             "Leave the row out, or mend it.",
         )
     return found

@@ -1,4 +1,4 @@
-"""Whether something is rows of numbers: a shape, entries, and none of them infinite.
+"""Whether something is rows of numbers: a shape, entries, and none of them beyond range.
 
 What is wrong is told before NumPy or scikit-learn stumble over it, which name neither the place nor
 a remedy. scikit-learn's own checks of estimators know a refusal by some of its words; where they
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 8192
+LARGEST = 1e150
+"""Squares of larger values, and sums of them over rows and features, leave the range of float64."""
 
 
 def refuse_shape(X: Any, name: str) -> None:
@@ -119,31 +121,54 @@ def refuse_entries(X: Any, name: str, also: str = "") -> None:
     )
 
 
-def refuse_infinite(values: Any, name: str, names: Sequence[str] | None = None) -> None:
-    """Refuse an infinite entry, by its place.
+def refuse_beyond(
+    values: Any, name: str, names: Sequence[str] | None = None, first: int = 0
+) -> None:
+    """Refuse an entry that is infinite, or whose square would be, by its place.
 
     Args:
-        values: (N, D) floats, NaN for what is missing.
+        values: (N, D) numbers, NaN for what is missing.
         name: by which errors speak of it.
         names: of the columns.
+        first: how many rows there are before the first of these.
 
-    >>> refuse_infinite(np.array([[1.0, np.inf]]), "X")
+    >>> refuse_beyond(np.array([[1.0, np.inf]]), "X")
     Traceback (most recent call last):
     ...
     isthmus.errors.DataError: inf in row 1, column 'x1' of X must be finite. Replace it, or leave it
     empty (NaN) to mark it as missing.
+    >>> refuse_beyond(np.array([[1.0, 1e200]]), "X")
+    Traceback (most recent call last):
+    ...
+    isthmus.errors.DataError: 1e+200 in row 1, column 'x1' of X is out of range: squares of values
+    above 1e+150 are no numbers. Replace it, or leave it empty (NaN) to mark it as missing. Where
+    the whole column is so large, fit to it in a larger unit.
     """
+    if values.dtype.kind != "f":
+        return
     for start in range(0, len(values), _CHUNK):  # a mask of all rows would take a quarter of them
-        infinite = np.isinf(values[start : start + _CHUNK])
-        if not infinite.any():
+        part = values[start : start + _CHUNK]
+        with np.errstate(over="ignore", invalid="ignore"):
+            if float(np.vdot(part, part)) <= LARGEST**2:  # one pass tells where all is well
+                continue
+        beyond = np.abs(part) > LARGEST if part.dtype == np.float64 else np.isinf(part)
+        if not beyond.any():
             continue
-        i, j = (int(at) for at in np.unravel_index(infinite.argmax(), infinite.shape))
+        i, j = (int(at) for at in np.unravel_index(beyond.argmax(), beyond.shape))
         column = stand_in(j) if names is None else names[j]
-        raise DataError(
-            f"{values[start + i, j]} in row {start + i + 1}, column {column!r} of {name}",
-            "must be finite",
-            "Replace it, or leave it empty (NaN) to mark it as missing.",
-        )
+        place = f"row {first + start + i + 1}, column {column!r} of {name}"
+        raise DataError(f"{part[i, j]:g} in {place}", *beyond_range(part[i, j]))
+
+
+def beyond_range(value: float) -> tuple[str, str]:
+    """The rule that an infinite entry breaks, or one above :data:`LARGEST`, and the remedy."""
+    remedy = "Replace it, or leave it empty (NaN) to mark it as missing."
+    if np.isinf(value):
+        return "must be finite", remedy
+    return (
+        f"is out of range: squares of values above {LARGEST:g} are no numbers",
+        f"{remedy} Where the whole column is so large, fit to it in a larger unit.",
+    )
 
 
 @contextmanager

@@ -42,6 +42,7 @@ class Table:
         spelling: how its numbers are written, where they are text:
             :class:`isthmus.data.text.agreeing.Spelling`.
         na_values: words that were said to be missing; None where nothing was said.
+        first: how many rows there are before these where they are a block of more.
 
     Attributes:
         again: of rows of a source, gives them as they are read where it is known how the columns
@@ -55,6 +56,7 @@ class Table:
     notes: tuple[str, ...] = ()
     spelling: Any = None
     na_values: tuple[str, ...] | None = None
+    first: int = 0
     again: Callable[[Any], Table] | None = field(default=None, init=False, repr=False)
 
     def as_known(self, fit: Any) -> Table:

@@ -10,36 +10,9 @@ from isthmus.core.joint import Joint
 from isthmus.core.likelihoods import Likelihood
 from isthmus.data.batches import TensorBatches
 from isthmus.data.rows.scaling import Kind, Scaling, mean_of
-from isthmus.data.tables import stand_in
-from isthmus.errors import DataError
 from isthmus.estimators import _input, _parameters
 from isthmus.estimators._blueprint import Blueprint
 from isthmus.estimators._defaults import conv_starts_linear
-
-# Squares of larger values, and sums of them over rows and features, leave the range of float64.
-LARGEST = 1e150
-
-
-def refuse_huge(estimator: Blueprint, largest: Tensor) -> None:
-    """Refuse values whose squares are no numbers.
-
-    Args:
-        estimator: whose features have names or not.
-        largest: (D,) largest size of each feature.
-
-    Raises:
-        DataError: one is above :data:`LARGEST`.
-    """
-    j = int(largest.argmax())
-    if float(largest[j]) <= LARGEST:
-        return
-    names = getattr(estimator, "feature_names_in_", None)
-    raise DataError(
-        f"column {stand_in(j) if names is None else str(names[j])!r} of X with the size "
-        f"{float(largest[j]):.3g}",
-        f"is out of range: squares of values above {LARGEST:g} are no numbers",
-        "Divide it by its unit, or leave it out.",
-    )
 
 
 def scaling_of(estimator: Blueprint, head: Likelihood) -> tuple[Kind, Tensor | None]:
@@ -110,9 +83,7 @@ def prepare(estimator: Blueprint, data: _input.Floats, train: Tensor) -> TensorB
     """Fit the scaling on the training rows, scale all rows."""
     x = torch.from_numpy(data)
     known = x.nan_to_num(0) if bool(x.isnan().any()) else x
-    low, high = torch.aminmax(known, dim=0)
-    refuse_huge(estimator, torch.maximum(high, -low))
-    head = estimator._likelihood(high)
+    head = estimator._likelihood(known.amax(0))
     head.check(x)
     some = x if len(train) == len(x) else x[train]
     scaling = Scaling.fit(some, *scaling_of(estimator, head))

@@ -25,7 +25,7 @@ from isthmus.estimators import _input
 from isthmus.estimators._blueprint import Blueprint
 from isthmus.estimators._material import Material, Start
 from isthmus.estimators._parameters import MOST_CATEGORIES
-from isthmus.estimators._settling import nats_of_scaling, refuse_huge, scaling_of, settle
+from isthmus.estimators._settling import nats_of_scaling, scaling_of, settle
 from isthmus.random import Seeds
 
 
@@ -45,8 +45,6 @@ def material(estimator: Blueprint, source: Source, seeds: Seeds) -> tuple[Materi
         seeds.order,
         check=None if probe.support == "real" else lambda rows: probe.check(_tensor(rows)),
     )
-    largest = np.maximum(np.abs(found.high), np.abs(found.low)).astype(np.float64)
-    refuse_huge(estimator, torch.from_numpy(largest))
     held_out = found.held_out.astype(np.float64)
     highest = np.fmax(found.high, np.fmax.reduce(held_out, axis=0, initial=-np.inf))
     _settle(estimator, estimator._likelihood(torch.from_numpy(highest)), found)

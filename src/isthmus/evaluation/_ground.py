@@ -231,5 +231,5 @@ def values_of(X: Any) -> tuple[Array, tuple[str, ...] | None]:
         small = x.dtype.kind in "biu" and x.dtype.itemsize <= 2
         with numbers.within_range("X"):
             x = x.astype(np.float32 if small or x.dtype in (np.float16, np.float32) else np.float64)
-    numbers.refuse_infinite(x, origin, names)
+    numbers.refuse_beyond(x, origin, names)
     return np.ascontiguousarray(x), None if names is None else tuple(names)

@@ -377,6 +377,9 @@ def _verdict(ground: Ground, kind: Kind) -> Verdict | None:
 
 
 def _small(values: Array) -> Array:
-    """float32 unless whole numbers."""
+    """float32 unless whole numbers, or too large for it."""
     a = np.asarray(values)
-    return a.astype(np.int64) if a.dtype.kind in "iu" else a.astype(np.float32)
+    if a.dtype.kind in "iu":
+        return a.astype(np.int64)
+    large = bool((np.abs(a) > np.finfo(np.float32).max).any())
+    return a if large else a.astype(np.float32)

@@ -21,7 +21,7 @@ from isthmus.data.columns.kinds import (
     is_number,
     without_missing,
 )
-from isthmus.data.numbers import is_no_number
+from isthmus.data.numbers import LARGEST, beyond_range, is_no_number
 from isthmus.data.tables import shown
 from isthmus.errors import DataError
 
@@ -132,9 +132,6 @@ class Column(BaseModel):
         if not is_number(column.type) and not pa.types.is_boolean(column.type):
             raise self._unfit(column, "a number", place)
         values = frames.numbers(column)
-        if np.isinf(values).any():
-            rule, empty = "must be finite", "Replace it, or leave it empty to mark it as missing."
-            raise place.misfit(self.name, np.isinf(values), values, rule, empty)
         real = f"kinds={{{self.name!r}: 'real'}} (on the command line --kinds {self.name}=real)"
         mend = f"Mend it, or fit again with {real}."
         if self.kind == "positive":
@@ -148,6 +145,9 @@ class Column(BaseModel):
             if off.any():
                 rule = "must be a whole number of at least 0: its kind is 'count'"
                 raise place.misfit(self.name, off, values, rule, mend)
+        beyond = np.abs(values) > LARGEST
+        if beyond.any():
+            raise place.misfit(self.name, beyond, values, *beyond_range(values[beyond][0]))
         return values, []
 
     def taken(self, given: pa.DataType) -> str:

@@ -48,7 +48,7 @@ def arrow(X: Any) -> pa.Table:
     refuse_faulty(X)
     if isinstance(X, Table):
         frame = X.frame if X.frame is not None else _named(X.values, X.names)
-        return marked(without_views(frame), X.origin)
+        return marked(without_views(frame), X.origin, X.first)
     if isinstance(X, pa.Table):
         return without_views(X)
     if hasattr(X, "to_arrow"):
@@ -163,7 +163,7 @@ def origin_of(X: Any) -> tuple[str, int]:
     ('new.csv', 500)
     """
     if isinstance(X, Table):
-        return X.origin, 0
+        return X.origin, X.first
     noted = (X.schema.metadata or {}) if isinstance(X, pa.Table) else {}
     return noted.get(_ORIGIN, b"X").decode(), int(noted.get(_FIRST, b"0"))
 

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isthmus.data.numbers import refuse_beyond
 from isthmus.data.source import Source, n_rows
 from isthmus.data.tables import new_fingerprint, update_fingerprint
 from isthmus.errors import DataError
@@ -102,7 +103,7 @@ def survey(
         check: called with every block (n, D), to refuse values outside a likelihood's support.
 
     Raises:
-        DataError: an infinite entry, a feature without any value in the training rows, or a
+        DataError: an entry beyond range, a feature without any value in the training rows, or a
             source that gives other rows than it promised.
 
     >>> from isthmus.data.arrays.source import Arrays, InMemory
@@ -126,7 +127,7 @@ def survey(
             end = start + len(rows)
             if end > stop:
                 raise _other_length(source, piece)
-            _refuse_infinite(rows, start, source)
+            refuse_beyond(rows, source.origin, source.names, start)
             if check is not None:
                 check(rows)
             update_fingerprint(digest, rows)
@@ -298,25 +299,6 @@ class _Sums:
         cross = ym * d
         result: Array = (self._products - cross - cross.T + mm * np.outer(d, d)) / n
         return result
-
-
-def _refuse_infinite(rows: Array, start: int, source: Source) -> None:
-    if rows.dtype.kind != "f":
-        return
-    # the sum is finite if every entry is, and costs no copy
-    if math.isfinite(float(rows.sum(dtype=np.float64))):
-        return
-    infinite = np.isinf(rows)
-    if not infinite.any():
-        return
-    row, column = divmod(int(infinite.argmax()), rows.shape[1])
-    name = source.names[column] if source.names else f"x{column}"
-    raise DataError(
-        source.origin,
-        "must hold finite numbers; an entry is infinite, the first in row "
-        f"{start + row + 1}, column {name!r}",
-        "Replace it, or leave it empty to mark it as missing.",
-    )
 
 
 def _other_length(source: Source, piece: int) -> DataError:

@@ -9,6 +9,7 @@ as it takes the source. Blocks of a table that is read in turn say where they ar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -85,15 +86,16 @@ def _taken(source: Source, rows: NDArray[Any]) -> Table:
 
 def tables(source: Source, mixed: bool = False) -> Iterator[Any]:
     """The rows of a source in order, block by block: of images and series arrays (n, *F)."""
+    first = 0
     if mixed and isinstance(source, TableSource):
-        first = 0
         for piece in range(len(source.lengths)):
             for table in source.tables(piece):
                 yield frames.marked(table, source.origin, first)
                 first += table.num_rows
         return
     for block in blocks(source):
-        yield block if block.ndim > 2 else _table(block, source)
+        yield block if block.ndim > 2 else replace(_table(block, source), first=first)
+        first += len(block)
 
 
 def is_mixed(source: Source) -> bool:
