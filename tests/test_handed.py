@@ -82,6 +82,52 @@ def test_a_masked_entry_is_a_missing_one() -> None:
     )
 
 
+FLOATS = ["bfloat16", "float16", *(n for n in dir(torch) if n.startswith("float8_"))]
+
+
+@pytest.mark.parametrize("name", FLOATS)
+def test_floats_that_numpy_has_not_are_the_numbers_they_hold(name: str) -> None:
+    """Whatever they come in: a tensor, a sparse one, a list of rows, a data set."""
+    kind = getattr(torch, name)
+    tensor = torch.from_numpy(np.abs(X)).to(kind)  # one of the types has no sign
+    known = tensor.float().numpy()
+    model = Autoencoder(2, **QUICK).fit(X)
+    codes = model.transform(known)
+    given = [tensor, list(tensor), isthmus.open_data(tensor)]
+    given += [] if name.startswith("float8") else [tensor.to_sparse()]  # torch has none
+    for rows in given:
+        np.testing.assert_allclose(model.transform(rows), codes, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings(
+    "ignore:The PyTorch API of (nested|MaskedTensors)", "ignore:ComplexHalf"
+)
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: torch.ones(4, 3, device="meta"), "must hold values"),
+        (lambda: torch.nested.nested_tensor([torch.ones(3), torch.ones(2)]), "of one length.*pad"),
+        (
+            lambda: torch.nested.nested_tensor([torch.ones(3), torch.ones(2)], layout=torch.jagged),
+            "rows of one length.*to_padded_tensor",
+        ),
+        (lambda: torch.empty(4, 3, dtype=torch.uint1), "a Tensor of torch.uint1, must be"),
+        (lambda: torch.empty(4, 3, dtype=torch.bits8), "a Tensor of torch.bits8, must be"),
+        (lambda: torch.ones(4, 3, dtype=torch.complex64).conj(), "must hold real numbers"),
+        (lambda: torch.ones(4, 3, dtype=torch.complex32), "a Tensor of torch.complex32, must be"),
+        (lambda: torch.masked.masked_tensor(torch.ones(4, 3), torch.ones(4, 3) > 0), "plain tens"),
+    ],
+)
+def test_tensors_without_numbers_for_numpy_are_refused_in_our_words(
+    make: Callable[[], torch.Tensor], said: str
+) -> None:
+    model = Autoencoder(2, **QUICK).fit(X[:, :3])
+    for method in (Autoencoder(1).fit, model.transform, model.inverse_transform, isthmus.open_data):
+        with pytest.raises(DataError, match=said) as caught:
+            method(make())
+        assert caught.value.remedy
+
+
 def test_samples_of_a_list_are_those_of_the_array() -> None:
     images = np.random.default_rng(0).integers(0, 255, (20, 9, 9), dtype=np.uint8)
     model = Autoencoder(2, **QUICK).fit(list(images))

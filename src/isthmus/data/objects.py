@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from isthmus.data.arrays.images import Wanted, decoded
 from isthmus.data.arrays.source import Arrays
-from isthmus.data.arrays.wrapped import is_tensor, unwrapped
+from isthmus.data.arrays.wrapped import unwrapped
 from isthmus.data.columns.converted import of_pandas
 from isthmus.data.files.shards import Memory, Shard, block_rows, stretches
 from isthmus.data.tables import refuse_duplicates
@@ -156,7 +156,7 @@ def array_of(value: Any, name: str) -> np.ndarray:
     if _is_image(value):
         pixels = np.asarray(value if value.mode in ("L", "RGB") else value.convert("RGB"))
         return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    value = unwrapped(value.to_dense() if is_tensor(value) else value, name)
+    value = unwrapped(value, name, dense=True)
     try:
         array = np.asarray(value)
     except ValueError:  # lists of several lengths
