@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -49,6 +50,8 @@ WAYS: dict[str, tuple[Write, str]] = {
     "euros": (lambda v, n: german(v, n) + " €", ";"),
     "dollars": (lambda v, n: ("-" * bool(v < 0)) + "$" + english(abs(v), n), ","),
     "letters": (lambda v, n: "CHF " + f"{v:,.{n}f}".replace(",", "'"), "\t"),
+    "english, tabs": (english, "\t"),
+    "german, tabs": (german, "\t"),
     "percent": (lambda v, n: comma(v, n) + " %", ";"),
     "minus behind": (behind, ";"),
 }
@@ -123,6 +126,7 @@ def runs(tmp_path_factory):
 )
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_filled_is_read_again(way, words, holes, runs, tmp_path):
+    """The file with its holes filled is the file, byte by byte, once they are emptied again."""
     how, sep = WAYS[way]
     rows = entries(numbers(seed=1), how, words)
     new = save(tmp_path / "new.csv", holed(rows, holes), sep)
@@ -130,6 +134,12 @@ def test_what_is_filled_is_read_again(way, words, holes, runs, tmp_path):
     run = runs(way, words)
     code, _, err = call("reconstruct", run, new, "--fill", "--out", out)
     assert code == 0, err
+    written = list(csv.reader(out.read_text().splitlines(), delimiter=sep))
+    emptied = [
+        [entry if was else "" for entry, was in zip(row, given, strict=True)]
+        for row, given in zip(written[1:], holed(rows, holes), strict=True)
+    ]
+    assert save(tmp_path / "emptied.csv", emptied, sep).read_bytes() == new.read_bytes()
     assert done("reconstruct", run, out, "--fill", "--out", again)
     assert again.read_bytes() == out.read_bytes()
     before, after = table(new), table(out)

@@ -160,14 +160,11 @@ class Filler:
             return
         given = layout.names
         header = given and [*given, *self._carried.names[len(given) :]]
-        # no tabs in .csv, and no comma between decimal commas
-        other = ";" if layout.decimal == "," else ","
-        tabs = layout.separator == "\t" and not layout.stated
         write_lines(
             out,
             tables,
             header=header,
-            separator=other if tabs else layout.separator,
+            separator=layout.separator,
             newline=layout.newline,
             before=layout.before,
             blanks=self._carried.blanks,

@@ -181,7 +181,7 @@ def write_lines(
     """Write columns of text as lines, entry by entry as it is; in quotes only where it must be.
 
     Args:
-        path: ends in .csv or .tsv.
+        path: ends in .csv.
         tables: at least one, all columns of text.
         header: the first line; None for none.
         separator: between entries.
