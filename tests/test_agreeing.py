@@ -270,6 +270,56 @@ def test_rows_of_a_source_are_read_as_the_source_is(part, mixed, tmp_path):
     assert dataclasses.replace(table, origin="x").again is None
 
 
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("way", ["fit", "partial_fit", "detector"])
+def test_a_fit_to_blocks_keeps_the_record_of_the_source(way, mixed, tmp_path):
+    data, (new, same) = table_at(tmp_path, "file", mixed), later(tmp_path, mixed)
+    new.write_text(new.read_text().replace(",1;", ";").replace(",5;", ";"))  # no comma tells
+    same = same.assign(size=[50, 49])
+    small = Autoencoder(1, max_epochs=1, hidden_layer_sizes=(4,), random_state=0)
+    model = OutlierDetector(small) if way == "detector" else small
+    source = isthmus.open_data(data, na_values=["-"])
+    fit = model.fit if way == "detector" else getattr(model, way)
+    fit(next(source.tables(0)))
+    assert remembered(model) == (source.spelling, ("-",))
+    later_rows = isthmus.open_data(new)
+    found = model.score_samples(later_rows)
+    np.testing.assert_array_equal(found, model.score_samples(same))
+    with pytest.raises(DataError, match=r"'cost' of X may be thousands.*as_known\(model.written_"):
+        model.score_samples(next(later_rows.tables(0)))
+    (block,) = later_rows.as_known(model.written_).tables(0)
+    np.testing.assert_array_equal(model.score_samples(block), found)
+    if way == "partial_fit":
+        with pytest.raises(DataError, match="may be thousands"):
+            model.partial_fit(next(later_rows.tables(0)))
+        model.partial_fit(block)
+        assert remembered(model).spelling == source.spelling
+
+
+@pytest.mark.filterwarnings("ignore:Numbers in column")
+@pytest.mark.parametrize("case", ALONE)
+def test_a_block_is_read_as_its_source_is_or_refused(case, files, tmp_path):
+    fitted, line, cost = ALONE[case]
+    model, path = model_of(files / f"{fitted}.csv"), tmp_path / "new.csv"
+    path.write_text(f"cost;size;count\n{line}\n")
+    source = isthmus.open_data(path)
+    if isinstance(cost, str):
+        return  # test_what_is_ambiguous_alone_is_read_as_in_the_fit
+    expected = model.transform(source)
+    with contextlib.suppress(DataError):
+        np.testing.assert_array_equal(model.transform(next(source.tables(0))), expected)
+    block = next(source.as_known(model.written_).tables(0))
+    np.testing.assert_array_equal(model.transform(block), expected)
+
+
+def test_a_block_of_numbers_is_no_column_of_text(tmp_path):
+    (tmp_path / "fit.csv").write_text("zip,a\n" + "".join(f"0{i % 5},{i}\n" for i in range(20)))
+    (tmp_path / "later.csv").write_text("zip,a\n10,3\n12,4\n")
+    model = model_of(tmp_path / "fit.csv")
+    with pytest.raises(DataError, match="column 'zip' of X holds numbers where the fit had text"):
+        model.transform(next(isthmus.open_data(tmp_path / "later.csv").tables(0)))
+
+
 def _second(source, seed: int) -> bool:
     table = taking.sample(source, 1, seed)
     return bool(table.values[0, 2] == 21)

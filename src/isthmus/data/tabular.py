@@ -33,6 +33,7 @@ from isthmus.data.matrix import (
 )
 from isthmus.data.tables import drop_advice, flagged, kept, quoted, refuse_duplicates
 from isthmus.data.text.agreeing import Known, Spelling, Written, differs
+from isthmus.data.text.noted import Note, noted
 from isthmus.data.words import AS_USUAL
 from isthmus.errors import DataError
 
@@ -192,8 +193,9 @@ class Tabular:
             yield matrix(table.columns).astype(self.dtype, copy=False)
 
     def tables(self, piece: int) -> Iterator[pa.Table]:
-        """Blocks with the columns of ``schema``."""
-        return self._tables(piece, self.schema)
+        """Blocks with the columns of ``schema``, and a note on how they were written."""
+        note = Note(self.spelling, self.na_values, self._known if self.spelling else {})
+        return (noted(table, note) for table in self._tables(piece, self.schema))
 
     def _tables(self, piece: int, schema: pa.Schema) -> Iterator[pa.Table]:
         s, p = self._pieces[piece]

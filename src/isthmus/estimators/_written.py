@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import pyarrow as pa
 from sklearn.base import BaseEstimator
 
 from isthmus.data import handed
 from isthmus.data.columns.choosing import as_written, written
 from isthmus.data.tables import stand_in
 from isthmus.data.text.agreeing import Spelling, Written
+from isthmus.data.text.noted import note_of
 
 
 class Remembered(NamedTuple):
@@ -29,10 +31,15 @@ def remember(fitted: BaseEstimator, rows: Any) -> None:
 
     Args:
         fitted: the estimator or the detector.
-        rows: a source or a table as it was given; or what another one remembers.
+        rows: a source, a table or a block of one as it was given; or what another one remembers.
     """
     if isinstance(rows, Remembered):
         fitted._remembered = rows
+        return
+    if isinstance(rows, pa.Table):
+        note, own = note_of(rows), {name: name for name in rows.schema.names}
+        spelling = None if note.spelling is None else note.spelling.called(own)
+        fitted._remembered = Remembered(spelling, note.na_values)
         return
     spelling = getattr(rows, "spelling", None)
     if spelling is not None and rows.names is None:

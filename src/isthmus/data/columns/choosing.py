@@ -22,6 +22,7 @@ from isthmus.data.matrix import is_numeric, matrix, refuse_others
 from isthmus.data.source import Source, TableSource
 from isthmus.data.tables import Table, drop_advice, quoted, stand_in
 from isthmus.data.text.agreeing import Spelling, Written
+from isthmus.data.text.noted import Note, note_of, noted, refuse_otherwise
 from isthmus.data.text.spelled import Reading
 from isthmus.errors import DataError
 
@@ -109,9 +110,10 @@ def written(
 def as_written(X: Any, fit: Written) -> Any:
     """Rows as the columns of a fit were written.
 
-    A source of a table, or a table of its rows, is read again where it has to be. A frame as it
-    was given has what the fit was told is missing made so, and text that spells numbers of the fit
-    is read as these. Anything else stays as it is.
+    A source of a table, or a table of its rows, is read again where it has to be; one of its
+    blocks is refused then (:mod:`isthmus.data.text.noted`). A frame as it was given has what the
+    fit was told is missing made so, and text that spells numbers of the fit is read as these.
+    Anything else stays as it is.
 
     Raises:
         DataError: it is written otherwise, and cannot be read so.
@@ -120,10 +122,14 @@ def as_written(X: Any, fit: Written) -> Any:
         return X.as_known(fit)
     if not frames.is_frame(X) or isinstance(X, Source):
         return X
-    if fit.na_values and frames.origin_of(X)[0] == "X":
+    origin, names = frames.origin_of(X)[0], frames.names_of(X)
+    if fit.na_values and origin == "X" and note_of(X).na_values is None:
         X = frames.without_words(X, fit.na_values)
-    names = frames.names_of(X)
-    return X if names is None else with_numbers(X, fit.of(names, named=True))
+    if names is None:
+        return X
+    known = fit.of(names, named=True)
+    refuse_otherwise(X, known, origin)
+    return with_numbers(X, known)
 
 
 def refuse_other_samples(
@@ -299,4 +305,5 @@ class Chosen:
         """Blocks with the columns of ``schema``, where the source has one."""
         if isinstance(self._source, TableSource):
             for table in self._source.tables(piece):
-                yield table.select(self._at).rename_columns(self._labels)
+                # columns may have other names here than in the note
+                yield noted(table.select(self._at).rename_columns(self._labels), Note())
