@@ -495,6 +495,37 @@ def test_mistakes_are_told(place: Path, words: tuple[str, ...], said: str) -> No
     assert attached("run", "evaluation") is None
 
 
+@pytest.mark.parametrize(
+    ("words", "flag"),
+    [
+        (("evaluate", "run", "--label", "a"), "--label 'a'"),
+        (("evaluate", "run", "new.csv", "--label", "a"), "--label 'a'"),
+        (("evaluate", "run", "new.csv", "--outlier-label", "a"), "--outlier-label 'a'"),
+        (("evaluate", "run", "new.csv", "--factors", "kind,a"), "--factors 'a'"),
+        (("report", "run", "new.csv", "--label", "a"), "--label 'a'"),
+        (("outliers", "new.csv", "--detector", "detector", "--label", "a"), "--label 'a'"),
+        (("outliers", "new.csv", "--detector", "detector", "--drop", "a"), "--drop 'a'"),
+        (("transform", "run", "new.csv", "--drop", "a", "--out", "z.npy"), "--drop 'a'"),
+        (("score", "run", "new.csv", "--drop", "kind,a"), "--drop 'a'"),
+    ],
+)
+def test_a_feature_is_neither_a_label_nor_to_be_left_out(
+    place: Path, words: tuple[str, ...], flag: str
+) -> None:
+    """Whatever the verb: it is not said that the rows lack the column."""
+    frame = pd.read_csv("new.csv")
+    (frame.assign(a=(frame["a"] > frame["a"].median()).astype(int))).to_csv("new.csv", index=False)
+    if words[0] == "outliers":
+        small = ("--drop", "kind,flag,level", "--max-epochs", "1", "--n-components", "1")
+        done("outliers", "table.csv", *small, "--save", "detector")
+    code, _, err = call(*words)
+    said = " ".join(err.split())
+    assert code == 2
+    assert f"{flag} is a feature of the model" in said
+    assert "--drop a" in said
+    assert "lacks" not in said
+
+
 # ------------------------------------------------------------------ columns of labels
 
 

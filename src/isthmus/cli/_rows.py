@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -119,6 +120,7 @@ def of_run(
     samples = None if shape is None else tuple(shape)
     extra: list[str] = []
     found: Table | Source
+    refuse_features(model, data, [("--drop", name) for name in drop])
     with of_fit(fitted):
         if reading.layout is None and is_one_table(data):
             names = names_in(data, replace(reading.words, remembered=remembered))
@@ -275,6 +277,37 @@ def column(data: str | os.PathLike[str], name: str, flag: str, words: Words) -> 
         raise DataError(
             f"{flag} {name!r}", f"must name a column of {data}", error.remedy
         ) from error
+
+
+def refuse_features(
+    model: Any, data: str | os.PathLike[str], named: Sequence[tuple[str, str]]
+) -> None:
+    """Refuse to leave out a column that the model takes, under whatever flag it is named.
+
+    Args:
+        model: an estimator or a detector, fitted.
+        data: where the rows are from.
+        named: flags and names of columns.
+
+    Raises:
+        DataError: one is a feature.
+    """
+    from isthmus.data.labels import is_column
+    from isthmus.data.tables import as_list
+
+    fitted = [str(name) for name in getattr(model, "feature_names_in_", ())]
+    for flag, name in named:
+        if name in fitted and is_column(data, name):
+            drop = f"--drop {shlex.quote(as_list([name]))}"
+            raise DataError(
+                f"{flag} {name!r}",
+                "is a feature of the model, which needs it"
+                if flag == "--drop"
+                else "is a feature of the model, and cannot be a label as well",
+                f"Leave it in, or fit again with {drop}."
+                if flag == "--drop"
+                else f"Fit again without it ({drop}), then give it as a label.",
+            )
 
 
 @contextmanager

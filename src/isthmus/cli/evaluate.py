@@ -13,7 +13,7 @@ from isthmus.cli._answer import Answer, columns, number, wrapped
 from isthmus.cli._blocks import as_table, picked, size, together
 from isthmus.cli._options import Force, RunFolder
 from isthmus.cli._reading import AS_USUAL, ReadingOptions, names_of
-from isthmus.cli._rows import column, of_run, opened, said, words_for
+from isthmus.cli._rows import column, of_run, opened, refuse_features, said, words_for
 from isthmus.cli._runs import is_seen, numbers_of, open_run
 from isthmus.errors import DataError, InvalidParameterError, RunError
 
@@ -151,6 +151,7 @@ def measured(
     else:
         for flag, name in columns_of:
             column(data, name, flag, words)
+        refuse_features(model, data, columns_of)
         leave = [*reading.left, *(name for _, name in columns_of)]
         leave = list(dict.fromkeys(name for name in leave if is_column(data, name)))
         found_rows, extra = of_run(model, recorded, data, reading.leaving(leave))
@@ -256,14 +257,7 @@ def _of_fit(
         table = picked(found, np.sort(held.rows))
     else:
         table = as_table(found)
-    inside = [(flag, name) for flag, name in asked if name in (table.names or ())]
-    if inside:
-        flag, name = inside[0]
-        raise DataError(
-            f"{flag} {name!r}",
-            "is a feature of the model, and cannot be a label as well",
-            "Fit without it (--drop), and evaluate again.",
-        )
+    refuse_features(model, origin, asked)
     if size(found)[0] > len(table.values):
         kind = "training" if held is None else "held out"
         return str(origin), kind, table, as_table(found)

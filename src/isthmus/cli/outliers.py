@@ -15,7 +15,7 @@ from isthmus.cli._odd_rows import odd_rows, told_of
 from isthmus.cli._options import OUTPUT, DataFile, Force, Quiet, SeedOrZero, seed_of
 from isthmus.cli._progress import training
 from isthmus.cli._reading import AS_USUAL, ReadingOptions
-from isthmus.cli._rows import column, facts_of, of_run, opened, said, words_for
+from isthmus.cli._rows import column, facts_of, of_run, opened, refuse_features, said, words_for
 from isthmus.cli._runs import check_place
 from isthmus.cli._tasks import empty_tasks, identifiers, too_wide, warning
 from isthmus.cli.fit import MODELS, model_name
@@ -169,6 +169,8 @@ def outliers(
     # of the rows that are judged; of other rows than those of the fit as a run remembers it
     words = words_for(about, reading) if new is None else words_for(reading.recorded(), AS_USUAL)
     known = None if not label else _known(label, origin, data, words)
+    if label and detector is not None:
+        refuse_features(judge, origin, [("--label", label)])
     left = reading.leaving(_leave(data, reading.left, label, words))
     if detector is None:
         random_state = seed_of(seed) or 0
