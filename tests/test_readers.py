@@ -150,6 +150,36 @@ BAD_TEXTS: dict[str, tuple[bytes, str]] = {
     "Parquet": (b"PAR1\x15\0\0PAR1", "it is Parquet. Name it .parquet"),
     "JSON": (b'[{"a":1,"b":2},{"a":3,"b":4}]\n', "it is JSON.*pandas.read_json"),
     "HTML": (b"<table>\n<tr><td>1</td></tr>\n</table>\n", "it is HTML.*pandas.read_html"),
+    "JSON in lines": (
+        b'{"a":1,"b":2}\n{"a":3,"b":4}\n',
+        r"it is JSON, line.*read_json\(.*lines=True",
+    ),
+    "JSON, indented": (b'[\n  {"a": 1,\n   "b": 2}\n]\n', r"it is JSON\. .*pandas.read_json"),
+    "HTML in capitals": (b"<HTML>\n<BODY>\n<TABLE>1,2\n</TABLE>\n", "it is HTML"),
+    "a part of HTML": (b'<div class="x">\n<table border=1><tr><td>1</td>\n', "it is HTML"),
+    "XML": (b'<?xml version="1.0"?>\n<rows>\n<row a="1,2"/>\n</rows>\n', "is XML.*pandas.read_xml"),
+    "XML, undeclared": (b"<rows>\n  <row><a>1</a></row>\n</rows>\n", "is XML.*pandas.read_xml"),
+    "a comment in XML": (b"<!-- made by x -->\n<rows>\n</rows>\n", "it is XML"),
+    "PDF": (b"%PDF-1.4\n%\xe2\xe3\n1 0 obj\n", "it is a PDF document. Get its table as CSV"),
+    "ARFF": (
+        b"% 1. Title\n%\n\n@RELATION x\n@ATTRIBUTE a REAL\n@DATA\n1,2\n",
+        "it is ARFF. Put a line of names",
+    ),
+    "Markdown": (b"| a | b |\n|:--|--:|\n| 1 | 2 |\n", "drawn in text, as in Markdown.*sep="),
+    "Markdown, bare": (b"a | b\n--- | ---\n1 | 2\n", "as in Markdown"),
+    "a table of psql": (b" a | b \n---+---\n 1 | 2\n(1 row)\n", "as in Markdown"),
+    "a table of MySQL": (b"+---+---+\n| a | b |\n+---+---+\n| 1 | 2 |\n", "as in Markdown"),
+    "reStructuredText": (b"=== ===\na   b\n=== ===\n1   2\n", "it is a table drawn in text"),
+    "LaTeX": (b"\\begin{tabular}{ll}\na & b\n\\end{tabular}\n", "it is LaTeX"),
+    "RTF": (b"{\\rtf1\\ansi a,b\\par 1,2}\n", "it is a document"),
+    "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(60), "it is HDF5. Name it .h5"),
+    "an image": (b"\x89PNG\r\n\x1a\n" + bytes(60), "it is an image. Name it .png"),
+    "a pickle": (b"\x80\x04\x95" + bytes(60), "it is a pickle"),
+    "SQLite": (b"SQLite format 3\0" + bytes(60), "a database of SQLite.*pandas.read_sql"),
+    "a pointer of Git LFS": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 1\n",
+        "a pointer of Git LFS.*git lfs pull",
+    ),
     "units below the names": (b"a,b\ncm,kg\n1,2\n3,4\n", "line 2 .*or delete the line where it is"),
     "a total": (b"a,b\n1,2\n3,4\nTotal,6\n", "line 4 .*holds 'Total'.*or delete the line"),
     "commas in numbers between commas": (
@@ -188,6 +218,31 @@ def test_text_that_is_no_table_is_refused(case: str, tmp_path: Path) -> None:
     path.write_bytes(text)
     with pytest.raises(DataError, match=sentence):
         read(path)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "<DATE>,<OPEN>",
+        "<DATE>\t<OPEN>",
+        "%,b",
+        "@a,b",
+        "PAR1,b",
+        "BZh,b",
+        "-a-|b-,c",
+        "[a],[b]",
+        "{a},{b}",
+        "$FL,b",
+        "=a,=b",
+        "+-,b",
+    ],
+)
+def test_names_that_look_like_other_files_are_names(head: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"{head}\n" + "1,2\n3,4\n".replace(",", "\t" if "\t" in head else ","))
+    found = read(path)
+    assert found.names is not None
+    assert re.split("[,\t]", head) == list(found.names)
 
 
 def test_missing_entries_are_refused_where_they_may_not_be(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from isthmus.data.files.packed import plain
 from isthmus.data.tables import quoted
+from isthmus.data.text import foreign
 from isthmus.data.text.spelled import is_amount
 from isthmus.data.words import AS_USUAL, MISSING_TOKENS, Words
 from isthmus.errors import DataError
@@ -43,29 +44,6 @@ _FRACTION = r"[+-]?\d+{0}\d+(?:[eE][+-]?\d+)?"
 _GROUP = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 _STATED = re.compile(r'"?sep=([^\w\s"\\]|\t)"?[,;]*', re.IGNORECASE)
 SPOKEN = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars"}
-
-
-_CSV = "to_csv('rows.csv', index=False)"
-_PACKED = "Give it the ending that tells so, {ending}, after its own: rows.csv{ending}."
-_OTHERS = {
-    b"\x1f\x8b": ("packed by gzip", _PACKED.replace("{ending}", ".gz")),
-    b"BZh": ("packed by bzip2", _PACKED.replace("{ending}", ".bz2")),
-    b"\x28\xb5\x2f\xfd": ("packed by zstd", _PACKED.replace("{ending}", ".zst")),
-    b"PAR1": ("Parquet", "Name it .parquet."),
-    b"ARROW1": ("Arrow", "Name it .arrow."),
-    b"\x93NUMPY": ("an array of NumPy", "Name it .npy."),
-    b"PK\x03\x04": (
-        "a workbook, or another file in zip",
-        f"Save it as CSV: pandas.read_excel({{name}}).{_CSV} where it is a workbook.",
-    ),
-    b"\xd0\xcf\x11\xe0": ("a workbook", f"Save it as CSV: pandas.read_excel({{name}}).{_CSV}."),
-    b"[{": ("JSON", f"Save it as CSV: pandas.read_json({{name}}).{_CSV}."),
-    b'{"': ("JSON", f"Save it as CSV: pandas.read_json({{name}}).{_CSV}."),
-    b"<table": ("HTML", f"Save it as CSV: pandas.read_html({{name}})[0].{_CSV}."),
-    b"<html": ("HTML", f"Save it as CSV: pandas.read_html({{name}})[0].{_CSV}."),
-    b"<!DOCTYPE": ("HTML", f"Save it as CSV: pandas.read_html({{name}})[0].{_CSV}."),
-}
-"""What files are that start so, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +198,7 @@ def _first_lines(path: Path, origin: str) -> tuple[list[tuple[int, str]], str, s
         if len(found) > 2 or whole or size >= LONGEST:
             break
         size *= 2
-    _refuse_others(head, origin)
+    foreign.refuse(head, origin)
     if b"\0" in head:
         raise DataError(
             f"{origin}",
@@ -236,21 +214,6 @@ def _first_lines(path: Path, origin: str) -> tuple[list[tuple[int, str]], str, s
             f"must be text in UTF-8; near its start is the byte {error.object[error.start]:#x}",
             UTF8,
         ) from error
-
-
-def _refuse_others(head: bytes, origin: str) -> None:
-    """Refuse what is no separated text, told by its first bytes, whatever its name ends with.
-
-    Raises:
-        DataError: it is packed, a workbook, Parquet, JSON or HTML.
-    """
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    for sign, (what, remedy) in _OTHERS.items():
-        word = sign.isalnum()  # which a column may be called, in text
-        if start.startswith(sign) and (not word or b"\0" in head):
-            raise DataError(
-                origin, f"must be separated text; it is {what}", remedy.format(name=repr(origin))
-            )
 
 
 def split(line: str, separator: str) -> list[str]:
