@@ -502,6 +502,29 @@ def test_zeros_that_were_lost_are_told_of(tmp_path):
         model.transform(X.assign(zip=["8001", *X["zip"][1:]]))
 
 
+BLANKS = r"column 'w' of .* by blanks around them, 'a' and 'a '.* take the blanks away"
+
+
+@pytest.mark.parametrize("form", ["csv", "pandas", "arrow", "category", "stated"])
+def test_categories_that_differ_by_blanks_alone_are_told_of(form, tmp_path):
+    X = ROWS.assign(w=np.tile(["a", "b", "a ", "c"], 15))
+    kinds = {"w": "categorical"} if form == "stated" else None
+    model = Autoencoder(1, max_epochs=1, hidden_layer_sizes=(4,), random_state=0, kinds=kinds)
+    X.to_csv(tmp_path / "x.csv", index=False)
+    rows = {
+        "csv": isthmus.open_data(tmp_path / "x.csv"),
+        "arrow": pa.Table.from_pandas(X),
+        "category": X.astype({"w": "category"}),
+    }.get(form, X)
+    with pytest.warns(UserWarning, match=BLANKS) as told:
+        model.fit(rows)
+    assert len(told) == 1
+    clean = X.assign(w=X["w"].str.strip())
+    model.fit(clean)  # and nothing is said
+    with pytest.warns(UserWarning, match="fit had 'b' where ' b' is here: they differ by blanks"):
+        model.transform(clean.assign(w=[" b", *clean["w"][1:]]))
+
+
 CODES = {
     "with an e": (["12e0544", "3410922", "77e1000"], True),
     "with a small e": (["12e05", "34109", "77123"], True),

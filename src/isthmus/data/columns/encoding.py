@@ -46,7 +46,7 @@ from isthmus.data.columns.telling import (
     told_once,
     untold,
 )
-from isthmus.data.tables import refuse_duplicates
+from isthmus.data.tables import refuse_duplicates, shown
 from isthmus.errors import DataError, InvalidParameterError
 
 UNKNOWN = ("missing", "error")
@@ -138,6 +138,7 @@ class Encoding(BaseModel):
                 _tell_looks(survey)
             survey.refuse_unfit(kind)
             columns.append(column_of(survey, kind, dtypes.get(survey.name)))
+            _tell_blanks(columns[-1], survey.origin)
         return cls(columns=tuple(columns), frame=frames.flavour(data) if whole else "arrow")
 
     @property
@@ -271,6 +272,23 @@ class Encoding(BaseModel):
                 first = error.errors(include_url=False)[0]
                 reason = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
             raise DataError("the encoding", f"is not one ({reason})") from error
+
+
+def _tell_blanks(column: Column, origin: str) -> None:
+    """Categories that nobody could tell apart by looking at them."""
+    bare: dict[str, str] = {}
+    words = [word for word in column.categories if isinstance(word, str)]
+    pairs = ((bare.setdefault(word.strip(), word), word) for word in words)
+    same = [pair for pair in pairs if pair[0] != pair[1]]
+    if same:
+        one, other = map(shown, same[0])
+        more = f" ({len(same)} such pairs)" if len(same) > 1 else ""
+        warnings.warn(
+            f"column {column.name!r} of {origin} has categories that differ only by blanks around "
+            f"them, {one} and {other}{more}: they are taken for different ones. Where they are "
+            "one, take the blanks away.",
+            stacklevel=3,
+        )
 
 
 def _tell_looks(survey: Survey) -> None:

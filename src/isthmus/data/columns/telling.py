@@ -38,7 +38,16 @@ class Seen:
     example: Any = None
 
     def hint(self) -> str:
-        """Where the fit had the example with other zeros before it: where some were lost."""
+        """Where the fit had the example with other blanks around it, or with other zeros before it:
+        where some were lost."""
+        if isinstance(self.example, str):
+            words = (word for word in self.categories if isinstance(word, str))
+            near = next((word for word in words if word.strip() == self.example.strip()), None)
+            if near is not None:
+                return (
+                    f" The fit had {shown(near)} where {shown(self.example)} is here: they differ "
+                    "by blanks around them."
+                )
         bare = str(self.example).lstrip("0")
         was = next((word for word in map(str, self.categories) if word.lstrip("0") == bare), None)
         if was is None or was == str(self.example):
