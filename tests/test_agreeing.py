@@ -672,6 +672,41 @@ def test_a_currency_that_comes_is_told_of(tmp_path):
     assert len(told) == 1
 
 
+METHODS = [
+    *("transform", "reconstruct", "impute", "score_samples", "squared_errors", "corrupt", "scaled"),
+    *("partial_fit", "predict", "p_values", "surprises", "explain", "reasons"),
+]
+
+
+@pytest.mark.parametrize("what", ["truth values", "a currency", "no currency"])
+@pytest.mark.parametrize("form", ["file", "folder", "frame"])
+@pytest.mark.parametrize("method", METHODS)
+def test_what_a_column_is_taken_for_is_said_once(method, form, what, tmp_path):
+    """Whatever the method, and however many files there are: one warning a column."""
+    X = pd.DataFrame({"a": ["1.25", "2.50"] * 20, "b": [1.5, 2.5] * 20})
+    fit, new = tmp_path / "fit.csv", tmp_path / ("new" if form == "folder" else "new.csv")
+    sign, later = {
+        "truth values": ("", X.assign(a=[True, False] * 20)),
+        "a currency": ("", X.assign(a=[f"${v}" for v in X["a"]])),
+        "no currency": ("$", X),
+    }[what]
+    lines = [f"{sign}{1 + i % 9}.{i:02d};{i % 7}.5\n" for i in range(60)]
+    fit.write_text("a;b\n" + "".join(lines))
+    if form == "folder":
+        new.mkdir()
+    for path in [new / f"{i}.csv" for i in range(3)] if form == "folder" else [new]:
+        later.to_csv(path, sep=";", index=False)
+    model = Autoencoder(1, max_epochs=1, hidden_layer_sizes=(4,), random_state=0)
+    if not hasattr(model, method):
+        model = OutlierDetector(model)
+    model.fit(isthmus.open_data(fit))
+    with pytest.warns(UserWarning, match=what) as told:
+        getattr(model, method)(later if form == "frame" else isthmus.open_data(new))
+    assert len(told) == 1
+    files = form == "folder" and what != "truth values"
+    assert ("in 2 more files" in str(told[0].message)) == files
+
+
 def test_commas_between_fields_are_no_decimal_signs(tmp_path):
     fit, later = tmp_path / "fit.csv", tmp_path / "later.csv"
     fit.write_text("a;b\n" + "".join(f"{i}.218,50;{i % 7},5\n" for i in range(1, 40)))

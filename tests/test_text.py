@@ -22,9 +22,9 @@ from isthmus import Autoencoder, open_data
 from isthmus.cli import _rows
 from isthmus.data import labels, words
 from isthmus.data.columns.encoding import Encoding
-from isthmus.data.columns.telling import HANDFUL
 from isthmus.data.readers import read
 from isthmus.data.source import TableSource, in_memory
+from isthmus.data.telling import HANDFUL
 from isthmus.data.text import blocks, sniff
 from isthmus.errors import DataError
 
@@ -482,7 +482,7 @@ def test_a_column_of_unknown_categories_alone_is_refused(n: int) -> None:
     blocks = [pa.table({"c": ["z"] * part, "x": np.ones(part)}) for part in (n // 2, n - n // 2)]
 
     def encoded(*more: pa.Table) -> None:
-        from isthmus.data.columns.telling import told_once
+        from isthmus.data.telling import told_once
 
         with told_once():
             for block in (*blocks, *more):

@@ -78,7 +78,7 @@ def told_at_the_end(made: Iterator[Any]) -> Iterator[Any]:
     """The same blocks; what is to be said of unknown categories in all of them is said after the
     last one, before a file that is made of them is put in its place.
     """
-    from isthmus.data.columns.telling import told_once
+    from isthmus.data.telling import told_once
 
     with told_once():
         yield from made

@@ -137,7 +137,7 @@ def numbers_of(model: Estimator, table: Any) -> Any:
     if model.encoding_ is None:
         values = getattr(table, "values", table)
         return values.reshape(len(values), -1)
-    from isthmus.data.columns.telling import untold
+    from isthmus.data.telling import untold
 
     with untold():  # of unknown categories: the verb's own work tells of them
         return model.encoding_.encode(table)

@@ -151,7 +151,7 @@ def outliers(
     with _interrupts.starting():
         import numpy as np
 
-        from isthmus.data.columns.telling import untold
+        from isthmus.data.telling import untold
         from isthmus.data.writers import check_destination
 
     if out is not None:

@@ -86,8 +86,8 @@ def reconstruct(
         import numpy as np
 
         from isthmus.data.columns.frames import arrow
-        from isthmus.data.columns.telling import untold
         from isthmus.data.tables import quoted
+        from isthmus.data.telling import untold
         from isthmus.data.writers import check_destination, write_frames
 
     check_destination(out, force)

@@ -44,7 +44,7 @@ def score(
     with _interrupts.starting():
         import numpy as np
 
-        from isthmus.data.columns.telling import untold
+        from isthmus.data.telling import untold
         from isthmus.data.writers import check_destination
 
     if out is not None:

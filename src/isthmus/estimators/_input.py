@@ -18,10 +18,10 @@ from isthmus.data.columns import choosing, frames
 from isthmus.data.columns.axes import Axis, in_words
 from isthmus.data.columns.encoded_column import TRUTHS
 from isthmus.data.columns.encoding import Encoded, Encoding
-from isthmus.data.columns.telling import note_empty, note_taken, told_once
 from isthmus.data.matrix import refuse_others
 from isthmus.data.source import Source
 from isthmus.data.tables import Table, drop_advice, quoted, shown, stand_in
+from isthmus.data.telling import note_empty, note_taken, told_once
 from isthmus.errors import CombinationError, DataError, of_fit
 from isthmus.estimators import _samples, _written
 

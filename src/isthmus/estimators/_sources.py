@@ -17,10 +17,10 @@ from isthmus.data import numbers
 from isthmus.data.arrays.source import Arrays, InMemory
 from isthmus.data.columns import choosing, frames
 from isthmus.data.columns.encoding import Encoding
-from isthmus.data.columns.telling import told_once
 from isthmus.data.rows.taking import held as rows_of
 from isthmus.data.rows.taking import tables
 from isthmus.data.source import Source, TableSource, in_memory, n_rows
+from isthmus.data.telling import told_once
 from isthmus.errors import DataError, of_fit
 from isthmus.estimators import _input, _samples, _written
 
@@ -98,8 +98,6 @@ def by_name(estimator: BaseEstimator, source: Source) -> Source:
         DataError: a column is missing, or there is another one.
     """
     there: Source = _written.as_fitted(estimator, source)
-    if isinstance(there, TableSource) and estimator.encoding_ is None:
-        _input.tell_truths(estimator, there.schema.empty_table(), there.origin)
     return choosing.of_fit(
         there,
         _input.names_of_fit(estimator),
@@ -121,6 +119,8 @@ def by_blocks(method: Callable[..., Any]) -> Callable[..., Any]:
             return method(self, X, *more, **named)
         with of_fit(_input.names_of_fit(self)), told_once():
             source, mixed = by_name(self, X), self.encoding_ is not None
+            if isinstance(source, TableSource) and not mixed:  # blocks are numbers alone
+                _input.tell_truths(self, source.schema.empty_table(), source.origin)
             parts = [method(self, table) for table in tables(source, mixed)]
         return pa.concat_tables(parts) if isinstance(parts[0], pa.Table) else np.concatenate(parts)
 

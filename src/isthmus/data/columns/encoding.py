@@ -38,7 +38,8 @@ from isthmus.data.columns.axes import Axis
 from isthmus.data.columns.choosing import places
 from isthmus.data.columns.encoded_column import Column, Place, column_of
 from isthmus.data.columns.kinds import CODED, NUMERIC, Kind, Survey, as_numbers, stated, surveyed
-from isthmus.data.columns.telling import (
+from isthmus.data.tables import refuse_duplicates, shown
+from isthmus.data.telling import (
     Seen,
     note_empty,
     note_taken,
@@ -46,7 +47,6 @@ from isthmus.data.columns.telling import (
     told_once,
     untold,
 )
-from isthmus.data.tables import refuse_duplicates, shown
 from isthmus.errors import DataError, InvalidParameterError
 
 UNKNOWN = ("missing", "error")

@@ -14,7 +14,6 @@ the numbers of a fit without, with a warning.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -23,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from isthmus.data.tables import shown
+from isthmus.data.telling import note_alike, told_once
 from isthmus.data.text.spelled import Reading, Spelled
 from isthmus.errors import DataError
 
@@ -167,6 +167,13 @@ class Place:
     of: str = "the fit"
     told: str = ""
 
+    def note(self, what: str) -> None:
+        """Have a currency told of that came or went, once for all files that are read together."""
+        numbers = f"Numbers in column {self.column!r} of {self.origin}"
+        with told_once():
+            sentence = f"{numbers} have {what}: they are taken for the same."
+            note_alike(self.column, what.split()[0], self.origin, sentence)
+
     def refused(self, example: str, rule: str, remedy: str) -> DataError:
         """The error on a column of entries such as the example; without one they are bare."""
         how = f"written {shown(example)}" if example else "without a unit"
@@ -249,19 +256,10 @@ def check_unit(here: Reading, was: Reading, place: Place) -> None:
     if now == before:
         return
     if not before and now != "%":
-        warnings.warn(
-            f"Numbers in column {place.column!r} of {place.origin} have a currency, such as "
-            f"{shown(here.example)}, and those of {place.of} had none: they are taken for the "
-            "same.",
-            stacklevel=4,
-        )
+        place.note(f"a currency, such as {shown(here.example)}, and those of {place.of} had none")
         return
     if not now and before != "%":
-        warnings.warn(
-            f"Numbers in column {place.column!r} of {place.origin} have no currency, and those of "
-            f"{place.of} had one, such as {shown(was.example)}: they are taken for the same.",
-            stacklevel=4,
-        )
+        place.note(f"no currency, and those of {place.of} had one, such as {shown(was.example)}")
         return
     had = f"written {shown(was.example)}" if was.unit else "without a percent sign"
     what = "currency" if now != "%" and before != "%" else "unit"

@@ -26,6 +26,7 @@ from isthmus.data.files.spool import Spool
 from isthmus.data.matrix import is_numeric, is_text
 from isthmus.data.source import BLOCK_BYTES
 from isthmus.data.tables import kept
+from isthmus.data.telling import told_once
 from isthmus.data.text.agreeing import Known, Place, check_unit, differs
 from isthmus.data.text.decimals import Decimals
 from isthmus.data.text.parsing import RowNumbers, TextFile, refuse_blanks
@@ -157,6 +158,13 @@ def text_shards(
     Raises:
         DataError: as :func:`text_shard`.
     """
+    with told_once():
+        return _text_shards(files, origin, drop, words)
+
+
+def _text_shards(
+    files: Sequence[TextFile], origin: str, drop: Sequence[str], words: Words
+) -> list[Parsed]:
     sink = Sink(origin)
     found = [text_shard(file, sink, drop, words) for file in files]
     coded = {name for each in found for name in each.coded}

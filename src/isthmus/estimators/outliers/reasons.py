@@ -9,6 +9,7 @@ import numpy as np
 
 from isthmus.data.columns import frames
 from isthmus.data.tables import entry_name
+from isthmus.data.telling import untold
 from isthmus.estimators import _input
 
 # The least share of a row's surprise that is named, of the largest and of the others: where it lies
@@ -60,7 +61,8 @@ def _values(detector: Any, X: Any) -> Callable[[int, int], Any]:
     """What a row holds in a column: as the table has it, or a number."""
     encoding = detector.encoding_
     if encoding is None:
-        x = detector._rows(X)
+        with untold():  # what is to be told of these rows was, with their scores
+            x = detector._rows(X)
         return lambda i, j: None if np.isnan(x[i, j]) else float(x[i, j])
     table = frames.arrow(X)
     named = set(encoding.names) <= set(table.column_names)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from isthmus.core.joint import Joint
 from isthmus.data.columns.encoding import Encoded, Encoding
-from isthmus.data.columns.telling import untold
+from isthmus.data.telling import untold
 from isthmus.errors import DataError
 from isthmus.estimators import _input
 from isthmus.estimators._base import Estimator

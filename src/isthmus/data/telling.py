@@ -2,7 +2,7 @@
 
 Two things are counted: entries of categories that the fit did not see, which count as missing, and
 columns that are empty in all rows and had entries in the fit. A third is said of a column as such:
-that its entries are of another type than in the fit, and what they are taken for. Within
+that its entries are of another type or unit than in the fit, and what they are taken for. Within
 :func:`told_once` nothing is said before its end; a column with more than :data:`HANDFUL` entries,
 none of which the fit saw, is an error then: it is another column, or written otherwise.
 """
@@ -68,6 +68,7 @@ class _Tally:
         self.rows = 0
         self.origin = "X"
         self.taken: dict[str, None] = {}
+        self.alike: dict[tuple[str, str], tuple[str, set[str]]] = {}
 
     def tell(self) -> None:
         """Warn of it.
@@ -78,6 +79,10 @@ class _Tally:
         self._tell_empty()
         for sentence in self.taken:
             warnings.warn(sentence, stacklevel=4)
+        for sentence, origins in self.alike.values():
+            n = len(origins) - 1
+            more = f" It is so in {n} more file{'s' * (n > 1)}." if n else ""
+            warnings.warn(f"{sentence}{more}", stacklevel=4)
         seen = {place: one for place, one in self.unknown.items() if one.unknown}
         for (origin, name), one in seen.items():
             if one.unknown == one.entries > HANDFUL:
@@ -144,6 +149,14 @@ def note_taken(origin: str, name: str, what: str) -> None:
     tally = _TOLD.get()
     assert tally is not None  # noqa: S101  (within told_once)
     tally.taken[f"Column {name!r} of {origin} holds {what}."] = None
+
+
+def note_alike(column: str, what: str, origin: str, sentence: str) -> None:
+    """What is so of a column of a file, and may be of the same one of others, within
+    :func:`told_once`: the sentence is that of the first file."""
+    tally = _TOLD.get()
+    assert tally is not None  # noqa: S101  (within told_once)
+    tally.alike.setdefault((column, what), (sentence, set()))[1].add(origin)
 
 
 @contextmanager
