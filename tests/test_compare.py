@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import stats
 from sklearn.base import clone
 from sklearn.datasets import make_swiss_roll
 from sklearn.decomposition import PCA
@@ -18,12 +19,16 @@ import isthmus
 from isthmus import presets
 from isthmus.cli import main as door
 from isthmus.core.linear_start import linear_start
+from isthmus.data.batches import TensorBatches
 from isthmus.errors import CombinationError, DataError, InvalidParameterError
 from isthmus.estimators import _sheet
+from isthmus.estimators._expectations import deviates, deviates_by_row
 from isthmus.estimators.compare import compare
-from isthmus.estimators.sizes.growth import grow
+from isthmus.estimators.sizes.growth import grow, shrink
+from isthmus.estimators.sizes.rivals import MOST_AGAIN, Rivals
+from isthmus.estimators.sizes.short_fits import Judged, Size
 from isthmus.estimators.sizes.starts import Before
-from isthmus.estimators.sizes.sweep import Size, Sweep
+from isthmus.estimators.sizes.sweep import Sweep
 from isthmus.estimators.sizes.warm_start import take_mean
 from isthmus.random import fork
 from isthmus.runs.directory import attached
@@ -46,6 +51,22 @@ def curve(n: int, seed: int = 0) -> np.ndarray:
 
 def quick(**more):
     return isthmus.VariationalAutoencoder(**QUICK, **more)
+
+
+@pytest.mark.parametrize("k", [1, 3, 11])
+def test_the_bound_of_probabilistic_pca_is_exact_by_either_deviates(k):
+    x = torch.from_numpy(subspace(60, 5, 12, 0.3)).float()
+    module = variational(k, x)
+    shared, own = deviates(module), deviates_by_row(module, len(x))
+    assert own.std(1).min() > 0.1
+    rows = x.double().numpy()
+    values, axes = np.linalg.eigh(np.cov(rows.T, bias=True))
+    values[:-k] = values[:-k].mean()  # Tipping & Bishop 1999, equation 8
+    exact = stats.multivariate_normal(rows.mean(0), axes * values @ axes.T).logpdf(rows)
+    for noise in (shared, own):
+        with torch.no_grad():
+            found = module.evidence(module.trace(x, noise=noise.float()))
+        np.testing.assert_allclose(found.numpy(), exact, atol=1e-3)
 
 
 # ------------------------------------------------------------------ warm starts
@@ -128,6 +149,35 @@ def test_new_latents_that_say_nothing_leave_the_model_as_it_is(likelihood):
         torch.testing.assert_close(q.stddev[:, :1], q_small.stddev)
         # the prior, at no price
         assert bool((q.mean[:, 1:] == 0).all() and (q.stddev[:, 1:] == 1).all())
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_sample", "laplace"])
+def test_the_part_of_a_grown_model_is_the_model_that_it_grew_from(likelihood):
+    x = torch.from_numpy(curve(200)).float()
+    small, large, part = (variational(k, x, likelihood) for k in (2, 5, 2))
+    trained(small, x)
+    assert grow(small, large, x, add=False)
+    shrink(large, part, TensorBatches(x))
+    for name, value in small.state_dict().items():
+        torch.testing.assert_close(part.state_dict()[name], value, msg=name)
+
+
+def test_the_part_of_probabilistic_pca_is_that_of_its_first_axes():
+    x = torch.from_numpy(subspace(300, 4, 8, 0.3) * np.linspace(1, 2, 8)).float()
+    large, part = variational(4, x), variational(2, x)
+    with torch.no_grad():  # the order of the latents says nothing
+        mixed = torch.tensor([2, 0, 3, 1])
+        for linear in (large.encoder.net.linear, large.encoder.net.layers[-1]):
+            for values in (linear.weight, linear.bias):
+                values.copy_(values.unflatten(0, (2, 4))[:, mixed].flatten(0, 1))
+        for linear in (large.decoder.net.linear, large.decoder.net.layers[0]):
+            linear.weight.copy_(linear.weight[:, mixed])
+    shrink(large, part, TensorBatches(x))
+    found = torch.linalg.qr(part.decoder.net.linear.weight.detach().double())[0]
+    axes = torch.from_numpy(PCA(2).fit(x.double().numpy()).components_)
+    torch.testing.assert_close(
+        torch.linalg.svdvals(axes @ found), torch.ones(2, dtype=torch.float64), rtol=0, atol=1e-4
+    )
 
 
 def test_what_cannot_grow_says_so():
@@ -287,11 +337,11 @@ def test_each_size_of_a_mixed_table_starts_no_worse_than_the_size_before():
         before = Before(sweep.bench.train(starts, plan, "bound")[0], k)
 
 
-def test_equal_categories_compress_at_any_size_that_is_compared():
+def test_equal_categories_are_one_component_a_pair_and_compress_at_any_size():
     # alone, without the sizes before it, and never much worse than they
     assert compare(twins(), [3], NARROW, random_state=0).compresses
     found = compare(twins(), [1, 2, 3, 4], NARROW, random_state=0)
-    assert found.compresses
+    assert found.recommended == 2, found.reason
     assert np.diff(found.log_likelihood).min() > -0.1
 
 
@@ -609,12 +659,70 @@ def test_what_the_command_line_refuses(place, capsys, words, said):
     assert said in capsys.readouterr().err
 
 
-def test_a_larger_model_without_more_latents_counts_for_the_smaller_size():
-    """What it gains is what more training is worth."""
-    sweep, rows = object.__new__(Sweep), np.random.default_rng(0).normal(size=400)
-    sweep.independent, sweep._tried = rows - 8, (1, 2, 3)
-    found = [
-        Size(rows - loss, rows, active) for loss, active in ((5.0, 1.0), (4.0, 1.0), (3.0, 2.0))
-    ]
-    bounds = sweep._bounds(found)
-    np.testing.assert_allclose(bounds.mean(1) - rows.mean(), [-8, -4, -3, -3])
+# ------------------------------------------------------------------ sizes on equal terms
+
+
+class Pretended:
+    """Starts and bench of models that are no more than what they gain, [(nats by size)].
+
+    Attributes:
+        step: what a training gains for the smallest size.
+        trained: sizes that were trained.
+    """
+
+    def __init__(self, step: float = 0.0) -> None:
+        self.bench, self.step, self.trained = self, step, []
+        self.rows = np.random.default_rng(0).normal(size=400)
+
+    def judge(self, modules):
+        (by_size,) = modules
+        return Judged(self.rows + by_size[-1], self.rows)
+
+    def train(self, modules, plan, criterion):
+        ((*parts, gain),) = modules
+        self.trained.append(len(parts) + 1)
+        better = [(*parts, gain + self.step)]
+        return better, self.judge(better)
+
+    def part_of(self, modules, k):
+        return [modules[0][:k]]
+
+    def active_units(self, modules):
+        return float(len(modules[0]))
+
+    def levelled(self, models):
+        """Mean bounds of the sizes 1, 2, … by models and their parts; independent columns: 0."""
+        kept = [[model] for model in models]
+        found = [Size(self.judge(each).bound, self.rows, len(each[0])) for each in kept]
+        sizes = range(1, len(models) + 1)
+        best = Rivals(self, None, sizes, self.rows, found, kept).levelled()
+        assert [size.active for size in best] == list(sizes)
+        return [size.bound.mean() - self.rows.mean() for size in best]
+
+
+@pytest.mark.parametrize(
+    ("models", "expected"),
+    [
+        ([(5.0,), (2.0, 8.0), (2.0, 7.0, 9.0)], [5.0, 8.0, 9.0]),  # none is better as a part
+        ([(5.0,), (2.0, 8.0), (2.0, 9.0, 9.0)], [5.0, 9.0, 9.0]),  # the third says nothing
+        ([(5.0,), (2.0, 8.0), (9.0, 9.0, 9.0)], [9.0, 9.0, 9.0]),  # nor does the second
+        ([(5.0,), (6.0, 8.0), (9.0, 7.0, 9.0)], [6.0, 8.0, 9.0]),  # a part of the better size 2
+    ],
+)
+def test_a_size_is_a_part_of_the_next_larger_one_where_that_is_better(models, expected):
+    np.testing.assert_allclose(Pretended().levelled(models), expected)
+
+
+@pytest.mark.parametrize(
+    ("step", "times", "reached"),
+    [
+        (0.5, 2, 10.0),  # it catches up with the larger size
+        (0.31, 3, 9.93),  # as far as what is no reason for a component, 0.1 nats
+        (0.06, MOST_AGAIN, 9.0 + 0.06 * MOST_AGAIN),
+        (0.04, 1, 9.04),  # less than half of it: another training would not do
+    ],
+)
+def test_a_smaller_size_is_trained_again_while_that_is_worth_it(step, times, reached):
+    pretended = Pretended(step)
+    assert pretended.levelled([(9.0,), (1.0, 10.0)]) == pytest.approx([reached, 10.0])
+    assert pretended.trained == [1] * times

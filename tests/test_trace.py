@@ -114,6 +114,8 @@ def test_given_deviates_make_a_pass_that_depends_on_nothing_but_the_sample() -> 
     torch.testing.assert_close(trace.z, expected)
     alone = torch.cat([model.trace(row[None], noise=noise).z for row in x], 1)
     torch.testing.assert_close(alone, expected)
+    own = torch.randn(3, 6, 2, dtype=torch.float64)  # of each sample its own
+    torch.testing.assert_close(model.trace(x, noise=own).z, q.mean + q.stddev * own)
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -155,8 +155,9 @@ class Autoencoder(nn.Module):
             x: (N, *F) clean input.
             mask: (N, *F) bool, True where an entry is there; None for everywhere.
             n_draws: S, the objective's by default.
-            noise: (S, K) standard deviates shared by all samples, z = E[z] + sd(z)·noise, for
-                results that depend on nothing but the sample; by default z is drawn.
+            noise: standard deviates, z = E[z] + sd(z)·noise, (S, K) where all samples share them,
+                for results that depend on nothing but the sample, else (S, N, K); by default z is
+                drawn.
             corrupt: whether x is corrupted, by default in training mode only.
         """
         given = self._given(x, mask)
@@ -170,7 +171,7 @@ class Autoencoder(nn.Module):
         if noise is None:
             z = q.rsample(torch.Size((n_draws or self.objective.n_draws,)))
         else:
-            z = q.mean + q.stddev * noise[:, None, :]
+            z = q.mean + q.stddev * (noise if noise.ndim == 3 else noise[:, None, :])
         return Trace(
             x=x,
             x_tilde=x_tilde,

@@ -1,5 +1,7 @@
-"""Expectations over q(z|x) by deviates that all rows share: a row's score depends on the row alone.
+"""Expectations over q(z|x) by few deviates.
 
+All rows share them, so that a score depends on the row alone; or each row has its own, by its
+place, so that what few deviates err by is not the same for all rows.
 Antithetic pairs with orthonormal columns: the deviates' mean is 0 and their covariance I, for each
 block of latents, so that the bound of a linear decoder, probabilistic PCA, is exact.
 """
@@ -29,4 +31,13 @@ def deviates(module: Autoencoder) -> Tensor:
     half = torch.randn(PAIRS, k, generator=generator, dtype=torch.float64)
     parts = [torch.linalg.qr(block)[0] for block in torch.split(half, PAIRS, 1)]
     half = torch.cat(parts, 1) * PAIRS**0.5
+    return torch.cat([half, -half])
+
+
+def deviates_by_row(module: Autoencoder, n: int) -> Tensor:
+    """(S, n, K) standard deviates, float64, of each row its own."""
+    generator = torch.Generator().manual_seed(0)
+    half = torch.randn(n, PAIRS, module.n_components, generator=generator, dtype=torch.float64)
+    parts = [torch.linalg.qr(block)[0] for block in torch.split(half, PAIRS, 2)]
+    half = torch.cat(parts, 2).movedim(1, 0) * PAIRS**0.5
     return torch.cat([half, -half])

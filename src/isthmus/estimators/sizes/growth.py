@@ -1,4 +1,4 @@
-"""A larger autoencoder that begins as a smaller one, and the smallest of all, which has no code.
+"""Autoencoders of other sizes made of a trained one: larger, smaller, and one that has no code.
 
 The K latents of the trained model keep their weights. A new one is the direction of the input that
 predicts most of what is left over. *Left over* is the score g of the decoder's raw outputs η in
@@ -16,6 +16,10 @@ at a gain of ½(γ − 1 − ln γ) nats a row, exact for a Gaussian head: from 
 components it leads to that of k + 1. New columns and rows of the networks are 0, so that before the
 first step the larger model is about as good as the smaller one on the training rows.
 
+*A part* is the model with the latents that say least left out, at their prior mean 0
+(:func:`shrink`): how many of its latents a model uses is asked of its likelihood, not of their
+spread.
+
 *No code* is the model of independent columns (:func:`silence`): what begins there is K new latents.
 """
 
@@ -26,6 +30,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import kl_divergence
 
 from isthmus.core import pca
 from isthmus.core.autoencoder import Autoencoder
@@ -113,6 +118,36 @@ def grow(
         net.linear.bias[spread] = -gamma[j].log().to(x.dtype)
         out.linear.weight[:, row] = to_raw(c * strength[j] * left[:, j]).to(x.dtype)
     return True
+
+
+@torch.no_grad()
+def shrink(large: Autoencoder, small: Autoencoder, rows: TensorBatches) -> None:
+    """Make ``small`` the model ``large`` without the latents that say least of the rows.
+
+    A latent says KL(q(z_k|x) ‖ p(z_k)) nats of a row.
+
+    Args:
+        large: variational, K latents, with a prior.
+        small: of the same architecture with k < K latents; it is overwritten.
+        rows: scaled training rows.
+    """
+    assert large.prior is not None  # noqa: S101  (variational)
+    rate = torch.zeros(large.n_components, dtype=torch.float64)
+    for x, *mask in rows.batches(MOST_SCORED):
+        rate += kl_divergence(large.encode(x, *mask), large.prior()).double().sum(0).cpu()
+    latents = rate.argsort(descending=True, stable=True)[: small.n_components].sort().values
+    both = torch.cat([latents, latents + large.n_components])  # means, then log-variances
+    for part, whole, of_code in (
+        (small.encoder.net, large.encoder.net, False),
+        (small.decoder.net, large.decoder.net, True),
+    ):
+        have = whole.state_dict()
+        for name, target in part.state_dict().items():
+            value = have[name]
+            if value.shape != target.shape:
+                value = value[..., latents] if of_code else value[both]
+            target.copy_(value)
+    small.likelihood.load_state_dict(large.likelihood.state_dict())
 
 
 @torch.no_grad()

@@ -50,6 +50,21 @@ class Judged:
 
 
 @dataclass(frozen=True)
+class Size:
+    """What is known of one number of components; n held-out rows.
+
+    Attributes:
+        bound: (n,) evidence bound of the variational autoencoder on scaled rows, nats.
+        squared_error: (n,) of the plain autoencoder, squared units of ``Scaling.unit``.
+        active: number of active units of the variational one, a mean over the parts.
+    """
+
+    bound: Array
+    squared_error: Array
+    active: float
+
+
+@dataclass(frozen=True)
 class Bench:
     """What all short fits share.
 
@@ -57,14 +72,15 @@ class Bench:
         source: scaled rows.
         parts: training and held-out rows of each model.
         unit: (D,) unit of each feature in which errors are told.
-        deviates: (S, K) standard deviates by which a model's bound is taken.
+        deviates: of a model and a number of rows n, the standard deviates by which its bound is
+            taken, (S, K) or (S, n, K).
         seeds: of order and noise.
     """
 
     source: TensorBatches
     parts: Sequence[tuple[Tensor, Tensor]]
     unit: Tensor
-    deviates: Callable[[Core], Tensor]
+    deviates: Callable[[Core, int], Tensor]
     seeds: Seeds
 
     def train(
@@ -119,14 +135,14 @@ class Bench:
     @torch.no_grad()
     def judge_rows(self, module: Core, rows: TensorBatches) -> Judged:
         """One module on some rows: its bound, and its error at E[z|x]."""
-        noise = self.deviates(module)
         head = module.likelihood
         unit = head.by_feature(self.unit.to(rows.x.device))
         bounds, errors = [], []
         was_training = module.training
         module.eval()
         for x, *mask in rows.batches(_CHUNK):
-            trace = module.trace(x, *mask, noise=noise.to(x), corrupt=False)
+            noise = self.deviates(module, len(x)).to(x)
+            trace = module.trace(x, *mask, noise=noise, corrupt=False)
             bounds.append(module.evidence(trace).double())
             p = module.decoder(trace.q.mean[None], 2)
             residual = head.expected_features(p)[0] - head.features(x)

@@ -23,7 +23,7 @@ from isthmus.core.autoencoder import Autoencoder as Core
 from isthmus.core.linear_start import linear_start
 from isthmus.data.batches import TensorBatches
 from isthmus.engine.plan import Plan
-from isthmus.estimators.sizes.growth import grow, is_gaussian, silence
+from isthmus.estimators.sizes.growth import grow, is_gaussian, shrink, silence
 from isthmus.estimators.sizes.short_fits import Bench, Criterion
 from isthmus.estimators.sizes.warm_start import SHEET_STEPS, take_mean, unroll
 from isthmus.random import fork
@@ -83,6 +83,15 @@ class Starts:
         a nat.
         """
         return (True,) if is_gaussian(module) else (True, False)
+
+    def part_of(self, modules: Sequence[Core], k: int) -> list[Core]:
+        """Models of k of their latents."""
+        found = []
+        for module, (train, _) in zip(modules, self.bench.parts, strict=True):
+            part, rows = self.begin(k, train, at_pca=False)
+            shrink(module, part, rows)
+            found.append(part.eval())
+        return found
 
     def unrolled(self, k: int, plan: Plan) -> list[Core]:
         """At the sheet on which the rows lie."""

@@ -4,7 +4,8 @@ Two autoencoders a size: a variational one, because only its bound is a likeliho
 compared over sizes (a deterministic code has no price), and a plain one for the error, which the
 price of the code would raise. Where they begin: :mod:`isthmus.estimators.sizes.starts`. At the size
 that two-NN suggests a third model starts from the unrolled sheet. Sizes of a mixed table begin with
-0, independent columns, which the gain of a code is counted from.
+0, independent columns, which the gain of a code is counted from, and end on equal terms:
+:mod:`isthmus.estimators.sizes.rivals`.
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ from isthmus.errors import CombinationError, DataError
 from isthmus.estimators import _input, _parameters, _settling, _sources
 from isthmus.estimators._base import Estimator
 from isthmus.estimators._defaults import recipe
-from isthmus.estimators._expectations import deviates
+from isthmus.estimators._expectations import deviates, deviates_by_row
 from isthmus.estimators._fitting import Listener, Progress
 from isthmus.estimators._settling import nats_of_scaling
 from isthmus.estimators._validation import features_of, filled
-from isthmus.estimators.sizes.short_fits import ROUNDS, Bench
+from isthmus.estimators.sizes.rivals import Rivals
+from isthmus.estimators.sizes.short_fits import ROUNDS, Bench, Size
 from isthmus.estimators.sizes.starts import Before, Starts
 from isthmus.estimators.sizes.warm_start import SHEET_RATE
 from isthmus.evaluation.dimensions import (
@@ -45,7 +47,7 @@ from isthmus.evaluation.dimensions import (
     ppca_log_likelihood,
     recommend,
 )
-from isthmus.evaluation.mixed_sizes import recommend_mixed, smallest
+from isthmus.evaluation.mixed_sizes import recommend_mixed
 from isthmus.random import Seeds
 
 Array = NDArray[Any]
@@ -77,21 +79,6 @@ KEPT = (
     "device",
     "precision",
 )
-
-
-@dataclass(frozen=True)
-class Size:
-    """What is known of one number of components; n held-out rows.
-
-    Attributes:
-        bound: (n,) evidence bound of the variational autoencoder on scaled rows, nats.
-        squared_error: (n,) of the plain autoencoder, squared units of ``Scaling.unit``.
-        active: number of active units of the variational one, a mean over the parts.
-    """
-
-    bound: Array
-    squared_error: Array
-    active: float
 
 
 @dataclass(frozen=True)
@@ -150,11 +137,11 @@ class Sweep:
         self.offset = -nats_of_scaling(self.model, data)
         if not bool((self.source.x != self.source.x[0]).any()):
             raise DataError("X with equal rows", "has no dimensions to count")
-        self.bench = Bench(self.source, self.parts, self.unit, deviates, self.seeds)
+        # What shared ones err by counted for a size: 0.2 nats a row of five latents against four.
+        drawn = deviates_by_row if self.mixed else lambda module, _: deviates(module)
+        self.bench = Bench(self.source, self.parts, self.unit, drawn, self.seeds)
         self.starts = Starts(self.bench, self.model._architecture)
         self.independent: Array | None = None
-        self._without_code: Before | None = None
-        self._tried: tuple[int, ...] = ()
         self._sketch()
 
     def _sketch(self) -> None:
@@ -240,7 +227,6 @@ class Sweep:
     def run(self, sizes: Sequence[int], listener: Listener | None = None) -> list[Size]:
         """The sizes in rising order, each from the one before."""
         found: list[Size] = []
-        self._tried = tuple(sizes)
         plan = self._plan()
         began = time.perf_counter()
         before = self._silent(plan) if self.mixed else None
@@ -266,59 +252,15 @@ class Sweep:
                     )
                 )
         if self.mixed:
-            self._try_again(sizes, found, kept)
-            bounds = self._bounds(found)[1:]
-            found = [dataclasses.replace(f, bound=b) for f, b in zip(found, bounds, strict=True)]
+            assert self.independent is not None  # noqa: S101  (of size 0)
+            return Rivals(self.starts, plan, sizes, self.independent, found, kept).levelled()
         return found
-
-    def _try_again(self, sizes: Sequence[int], found: list[Size], kept: list[list[Core]]) -> None:
-        """Train smaller sizes of a mixed table again before they are said to be worse.
-
-        A larger size was trained after all smaller ones, whose weights it has: without this, what
-        a longer training is worth would count for its latents. One latent after the other is also
-        not always the best way to several: the other start has all of them new.
-        """
-        plan, chosen, before = self._plan(), smallest(self._bounds(found)), None
-        while chosen > 1 and chosen != before:
-            before, i = chosen, chosen - 2  # the size before: 0 components are not in found
-            for again in (True, False):
-                start = kept[i] if again else self._anew(sizes[i])
-                modules, judged = self.bench.train(start, plan, "bound")
-                if judged.bound.mean() > found[i].bound.mean():
-                    active = self.bench.active_units(modules)
-                    found[i] = dataclasses.replace(found[i], bound=judged.bound, active=active)
-                chosen = smallest(self._bounds(found))
-                if chosen != before:
-                    break
-
-    def _anew(self, k: int) -> list[Core]:
-        """At PCA or at independent columns, whatever the size before."""
-        assert self._without_code is not None  # noqa: S101  (found by run)
-        return self.starts.variational(k, self._without_code)
-
-    def _bounds(self, found: Sequence[Size]) -> Array:
-        """Of independent columns, then of each size, of a mixed table.
-
-        A larger model that uses no more latents is one of that size: what it gains is what more
-        training is worth.
-        """
-        assert self.independent is not None  # noqa: S101  (found by run)
-        best = [
-            max(
-                (f.bound for f in found[i:] if round(f.active) <= k),
-                key=np.mean,
-                default=size.bound,
-            )
-            for i, (k, size) in enumerate(zip(self._tried, found, strict=True))
-        ]
-        return np.stack([self.independent, *best])
 
     def _silent(self, plan: Plan) -> Before:
         """Size 0."""
         modules, judged = self.bench.train(self.starts.silent(), plan, "bound")
         self.independent = judged.bound
-        self._without_code = Before(modules, 0)
-        return self._without_code
+        return Before(modules, 0)
 
     def _size(
         self, k: int, before: Before | None, plan: Plan, *, unrolled: bool
@@ -338,7 +280,9 @@ class Sweep:
     def recommend(self, sizes: Sequence[int], found: Sequence[Size]) -> tuple[int, str]:
         """By what :mod:`isthmus.evaluation.dimensions` goes by; see there."""
         if self.linear is None or self.local is None:
-            return recommend_mixed(self.n_features, sizes, self._bounds(found))
+            assert self.independent is not None  # noqa: S101  (found by run)
+            bound = np.stack([self.independent, *(size.bound for size in found)])
+            return recommend_mixed(self.n_features, sizes, bound)
         return recommend(
             Evidence(
                 n_features=self.n_features,
