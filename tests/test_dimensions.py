@@ -241,7 +241,7 @@ def test_the_rule(changed, k, said):
             [30.0, 30.5, 30.5],
             2,
             "highest at 2: 2 components gain 30.5 nats a row over independent "
-            "columns, 30.0 nats the size before",
+            "columns; the size before gains 30.0 nats",
         ),  # 1.6% of the gain, and clear
         ([30.0, 30.05], 1, "0.050 nats more: within the 0.10 nats"),
         ([1.0, 1.01], 1, "0.010 nats more: within the 0.020 nats"),

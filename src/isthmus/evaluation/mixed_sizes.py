@@ -75,7 +75,7 @@ def recommend_mixed(n_features: int, sizes: Sequence[int], bound: Array) -> tupl
     best = int(gain.argmax())
     if best == at:
         worth, before = _nats(float(gain[at]), float(gain[at - 1]))
-        after = f", {before} the size before" if at > 1 else ""
+        after = f"; the size before gains {before}" if at > 1 else ""
         return k, (
             f"{_rise(d, sizes, at)}: {_gain(k)} {worth} a row over independent columns{after}."
         )
