@@ -14,14 +14,20 @@ if TYPE_CHECKING:
 _APART, _IN_TURN = "held-out rows", "rows held out in turn"
 
 
-def squared_units(scaling: str) -> str:
-    """Unit of a squared error over features, for a kind of scaling.
+def squared_units(scaling: str, likelihood: str = "") -> str:
+    """Unit of a squared error over features, for a kind of scaling and the likelihood's name.
 
     Features that were scaled each by its own deviation have no common unit of the data.
 
     >>> squared_units("common"), squared_units("standard")
     ('squared data units', 'squared standard deviations')
+    >>> squared_units("standard", "joint")  # of a mixed table
+    'squared standard deviations and Brier scores'
     """
+    if likelihood == "joint":
+        from isthmus.evaluation.versus_pca import MIXED_UNIT
+
+        return MIXED_UNIT
     return "squared standard deviations" if scaling == "standard" else "squared data units"
 
 
@@ -65,7 +71,7 @@ def held_out(
     fit: Any,
     n_components: int,
     history: Sequence[Mapping[str, float]],
-    scaling: str,
+    unit: str,
     n_rows: int = 0,
 ) -> dict[str, Any]:
     """What a fit came to, for a program and for :func:`verdict`.
@@ -74,7 +80,7 @@ def held_out(
         fit: an object with the fitted attributes, such as an estimator.
         n_components: K.
         history: its rounds.
-        scaling: kind of it.
+        unit: of its squared error, :func:`squared_units`.
         n_rows: of the fit.
     """
     first = history[0] if history else {}
@@ -86,7 +92,7 @@ def held_out(
         "start_validation": first.get("validation", math.nan),
         "squared_error": fit.squared_error_,
         "pca_squared_error": fit.pca_squared_error_,
-        "unit": squared_units(scaling),
+        "unit": unit,
         "judged_on": _judged_on(getattr(fit, "held_out_", None), n_rows),
         "stayed_linear": fit.stayed_linear_,
         "interrupted": fit.interrupted_,

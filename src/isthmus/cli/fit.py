@@ -22,7 +22,7 @@ from isthmus.cli._reading import AS_USUAL, ReadingOptions
 from isthmus.cli._rows import notes, opened
 from isthmus.cli._runs import check_place
 from isthmus.cli._tasks import empty_tasks, identifiers, warning
-from isthmus.cli._words import held_out, plural, verdict
+from isthmus.cli._words import held_out, plural, squared_units, verdict
 from isthmus.errors import InvalidParameterError
 
 if TYPE_CHECKING:
@@ -240,8 +240,8 @@ def _answer(
 ) -> Answer:
     n_rows, n_features = estimator.n_samples_, estimator.n_features_in_
     n_components, parameters = estimator.n_components_, estimator.get_params(deep=False)
-    scaling = estimator.scaling_.kind
-    figures = held_out(estimator, n_components, estimator.history_, scaling, n_rows)
+    unit = squared_units(estimator.scaling_.kind, estimator.likelihood_)
+    figures = held_out(estimator, n_components, estimator.history_, unit, n_rows)
     parameters["likelihood"] = estimator.likelihood_
     name, run = type(estimator).__name__, shlex.quote(out)
     lines = [

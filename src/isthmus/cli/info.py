@@ -15,7 +15,7 @@ from isthmus.cli import _detectors, _interrupts
 from isthmus.cli._answer import Answer, columns, number
 from isthmus.cli._contents import SHOWN, contents
 from isthmus.cli._reading import AS_USUAL, ReadingOptions
-from isthmus.cli._words import held_out, in_bytes, plural, verdict, written
+from isthmus.cli._words import held_out, in_bytes, plural, squared_units, verdict, written
 from isthmus.errors import DataError, RunError
 
 if TYPE_CHECKING:
@@ -109,7 +109,8 @@ def _described(run: str, found: directory.Run) -> Answer:
     judged = {"held_out_": held_out_of(found.tensors), "pca_curve_": curve_of(found.tensors)}
     resolved = {**parameters, "likelihood": model["architecture"]["likelihood"]}
     kept = SimpleNamespace(**fit, **judged)
-    figures = held_out(kept, n_components, history, model["scaling"], data["n_rows"])
+    unit = squared_units(model["scaling"], resolved["likelihood"])
+    figures = held_out(kept, n_components, history, unit, data["n_rows"])
     own = any(parameters.get(name) is not None for name in ("encoder", "decoder"))
     drifted, codes = (math.nan, _OWN) if own else _drift(run)
     seconds = figures["training_seconds"]

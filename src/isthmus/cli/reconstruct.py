@@ -140,7 +140,7 @@ def reconstruct(
             out, every, feature_names(model) or found.names, _beside.files_of(found)
         )
     error = total / n_rows
-    unit = squared_units(model.scaling_.kind)
+    unit = squared_units(model.scaling_.kind, model.likelihood_)
     many = plural(n_rows, "row")
     facts: dict[str, object] = {
         "run": run,

@@ -74,7 +74,7 @@ def score(
     else:
         for _ in every:
             pass
-    unit = squared_units(model.scaling_.kind)
+    unit = squared_units(model.scaling_.kind, model.likelihood_)
     score, error = (float(total) / n_rows for total in totals)
     meaning = "at the row's code" if model.beta is None else "a lower bound"
     lines = [

@@ -20,8 +20,8 @@ from isthmus.errors import InvalidParameterError
 from isthmus.estimators._base import Estimator
 from isthmus.estimators._fitting import Listener
 from isthmus.estimators.sizes.sweep import Sweep
-from isthmus.evaluation import mixed
 from isthmus.evaluation.dimensions import standard_error
+from isthmus.evaluation.versus_pca import MIXED_UNIT
 
 Array = NDArray[Any]
 
@@ -160,7 +160,7 @@ def compare(
     pca = [sweep.pca_log_likelihood[min(k, last)].mean() + sweep.offset for k in sizes]
     unit = "squared data units"
     if sweep.mixed:
-        unit = mixed.UNIT
+        unit = MIXED_UNIT
     elif sweep.model.scaling_.kind == "standard":
         unit = "squared standard deviations"
     bound = np.stack([size.bound for size in found])

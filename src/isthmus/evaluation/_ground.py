@@ -100,7 +100,8 @@ class Ground:
 
     def rows(self, n: int) -> str:
         """In words: on how many of the evaluated rows a figure rests."""
-        return f"{n:,} rows" if n == self.n else f"{n:,} of {self.n:,} rows"
+        few = "1 row" if n == 1 else f"{n:,} rows"
+        return few if n == self.n else f"{n:,} of {self.n:,} rows"
 
     def wrap(self, x: Array) -> Any:
         """Rows as the model wants them: with names if it was fitted to names."""

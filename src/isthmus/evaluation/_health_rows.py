@@ -138,7 +138,7 @@ def scale(case: Case) -> Iterator[Finding]:
             f"{known['constant']} of {case.facts['n_features']} features do not vary.",
             "They cost nothing and say nothing; drop them if you like.",
         )
-    if fine:
+    if fine and not case.few:
         yield Finding(
             "good",
             "scale",

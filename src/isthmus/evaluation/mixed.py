@@ -21,9 +21,9 @@ from isthmus.data.columns.encoding import Encoded
 from isthmus.evaluation import _sections, _supervised, exhibits, latents
 from isthmus.evaluation._ground import CHUNK, Errors, Ground, Sheet
 from isthmus.evaluation.reconstruction import feature_sums, squared_error
+from isthmus.evaluation.versus_pca import MIXED_UNIT
 
 Array = NDArray[Any]
-UNIT = "squared standard deviations and Brier scores"
 LEFT_OUT = {
     "walks, effects of latents, drawn rows": "a category is no number that could be drawn or moved",
     "noise": "noise of a level has no meaning across kinds of columns",
@@ -44,7 +44,7 @@ class MixedGround(Ground):
         self.head = head
         self.column: Array = head.feature_column.numpy()
         self.weight = np.ones(len(self.column))
-        self.unit = UNIT
+        self.unit = MIXED_UNIT
 
     def wrap(self, x: Array) -> Any:
         """Rows as the model takes them without encoding them again."""

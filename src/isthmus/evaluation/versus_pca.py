@@ -26,6 +26,8 @@ _CHUNK = 2_000_000
 _TINY = float(np.finfo(np.float64).tiny)
 LEAST = -1e9
 """The least share: less is told as without bound."""
+MIXED_UNIT = "squared standard deviations and Brier scores"
+"""Of the error of a mixed table, whose categories are one-hot columns (Brier 1950)."""
 SHRUNK = 0.1
 """By how much more than PCA's the error of a linear model is if beta or penalties shrink it."""
 
