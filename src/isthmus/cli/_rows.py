@@ -282,7 +282,7 @@ def column(data: str | os.PathLike[str], name: str, flag: str, words: Words) -> 
 def refuse_features(
     model: Any, data: str | os.PathLike[str], named: Sequence[tuple[str, str]]
 ) -> None:
-    """Refuse to leave out a column that the model takes, under whatever flag it is named.
+    """Refuse to leave out a column that the model takes, or to have it as a label.
 
     Args:
         model: an estimator or a detector, fitted.
@@ -299,15 +299,11 @@ def refuse_features(
     for flag, name in named:
         if name in fitted and is_column(data, name):
             drop = f"--drop {shlex.quote(as_list([name]))}"
-            raise DataError(
-                f"{flag} {name!r}",
-                "is a feature of the model, which needs it"
-                if flag == "--drop"
-                else "is a feature of the model, and cannot be a label as well",
-                f"Leave it in, or fit again with {drop}."
-                if flag == "--drop"
-                else f"Fit again without it ({drop}), then give it as a label.",
-            )
+            why = "and cannot be a label as well"
+            remedy = f"Fit again without it ({drop}), then give it as a label."
+            if flag == "--drop":
+                why, remedy = "which needs it", f"Leave it in, or fit again with {drop}."
+            raise DataError(f"{flag} {name!r}", f"is a feature of the model, {why}", remedy)
 
 
 @contextmanager

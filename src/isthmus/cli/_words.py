@@ -160,11 +160,11 @@ def _loss(figures: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
 
 
 def _squared(figures: Mapping[str, Any], n_components: int, parameters: Mapping[str, Any]) -> str:
+    from isthmus.evaluation import versus_pca
+
     error, line = _number(figures["squared_error"]), _number(figures["pca_squared_error"])
     per_row = f"{figures.get('unit', squared_units('common'))} per row"
     rows = figures.get("judged_on", _APART)
-    from isthmus.evaluation import versus_pca
-
     if figures["stayed_linear"]:
         why = f"nothing better was found on {rows}"
         if figures.get("diverged"):

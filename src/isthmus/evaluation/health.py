@@ -218,22 +218,15 @@ def _linear(case: Case) -> Iterator[Finding]:
     if not case.facts.get("fit", {}).get("stayed_linear") or case.collapsed:
         return
     found = "Nothing better than the linear start was found on held-out rows"
-    error, pca = case.metrics.get("squared_error"), (case.facts.get("pca") or {})
-    if error is not None and error > (1 + SHRUNK) * pca.get("squared_error", math.inf):
-        yield Finding(
-            "note",
-            "linear",
-            f"{found}, and by beta or the penalties it is {error / pca['squared_error']:.3g} times "
-            "PCA's error.",
-            "Lower beta or the penalties, or use PCA.",
-        )
-    else:
-        yield Finding(
-            "note",
-            "linear",
-            f"{found}: it is PCA.",
-            "Use PCA, or give more rows; few rows or a linear structure leave nothing to gain.",
-        )
+    told = f"{found}: it is PCA."
+    remedy = "Use PCA, or give more rows; few rows or a linear structure leave nothing to gain."
+    error = case.metrics.get("squared_error", 0.0)
+    line = (case.facts.get("pca") or {}).get("squared_error", math.inf)
+    if error > (1 + SHRUNK) * line:
+        times = f"{error / line:.3g} times PCA's error"
+        told = f"{found}, and by beta or the penalties it is {times}."
+        remedy = "Lower beta or the penalties, or use PCA."
+    yield Finding("note", "linear", told, remedy)
 
 
 def _stopped(case: Case) -> Iterator[Finding]:

@@ -121,11 +121,11 @@ def _tiles(reading: Reading, versus: dict[str, Any]) -> list[Tile]:
     tiles = []
     if versus.get("share") is not None:
         share, low, high = (float(versus[key]) for key in ("share", "low", "high"))
-        if share < 0:  # so much more, and its interval
-            low, high = -high, -low
+        word = "less"
+        if share < 0:
+            word, share, low, high = "more", -share, -high, -low
         note = f"95% interval {_signed(low)} to {_signed(high)}"
-        word = "less squared error than PCA" if share >= 0 else "more squared error than PCA"
-        tiles.append(Tile(percent(abs(share)), word, note))
+        tiles.append(Tile(percent(share), f"{word} squared error than PCA", note))
         tiles.append(
             Tile(
                 number(float(versus["error"])),
@@ -135,8 +135,9 @@ def _tiles(reading: Reading, versus: dict[str, Any]) -> list[Tile]:
         )
         if versus.get("n_to_match"):
             same = f"this model has {reading.n_components}"
-            needed = plural(int(versus["n_to_match"]), "component").split()
-            tiles.append(Tile(needed[0], f"{needed[1]} PCA needs to match", same))
+            needed = int(versus["n_to_match"])
+            word = "component" if needed == 1 else "components"
+            tiles.append(Tile(str(needed), f"{word} PCA needs to match", same))
     used = sections.busy(reading)
     if used is not None:
         tiles.append(Tile(f"{used[0]} of {used[1]}", "latents busy"))
